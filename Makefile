@@ -1,0 +1,62 @@
+# dslab: `make help` lists what there is.
+# Everything runs from .venv, which the first target that needs it sets up by itself.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+UV      := $(shell command -v uv 2>/dev/null)
+
+# Options of `make lab-N` and of the targets around it, all optional:
+BACKEND    ?=
+SUBMISSION ?=
+SEED       ?=
+STEP       ?=
+TEST_FLAGS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(SUBMISSION),--submission "$(SUBMISSION)") \
+              $(if $(SEED),--seed $(SEED)) $(if $(STEP),--step $(STEP))
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Options of lab-N: BACKEND=docker SUBMISSION=path SEED=s STEP=N.M"
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make .venv with what a student needs (done by itself on first use)
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (once; well under a minute with a fast network) ..."
+ifdef UV
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable .
+else
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+endif
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	@echo "Adding the developer's tools to $(VENV) ..."
+ifdef UV
+	@$(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'
+else
+	@test -x $(BIN)/pip || $(BIN)/python -m ensurepip --upgrade >/dev/null
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+endif
+	@touch $@
+
+lab-%: $(VENV)/.ready ## Grade lab N: your files in labs/, or SUBMISSION=folder
+	@$(BIN)/dslab test $* $(TEST_FLAGS)
+
+watch-%: $(VENV)/.ready ## Grade lab N again on every save
+	@$(BIN)/dslab watch $* $(TEST_FLAGS)
+
+.PHONY: doctor
+doctor: $(VENV)/.ready ## Look over this machine: what works, what is missing, how to get it
+	@$(BIN)/dslab doctor
+
+.PHONY: clean
+clean: ## Remove what runs and builds left behind (not .venv, not your work)
+	rm -rf .dslab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
