@@ -14,6 +14,9 @@ BACKEND    ?=
 SUBMISSION ?=
 SEED       ?=
 STEP       ?=
+# Of `make test`:
+JOBS         ?= 2
+PYTEST_FLAGS ?=
 TEST_FLAGS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(SUBMISSION),--submission "$(SUBMISSION)") \
               $(if $(SEED),--seed $(SEED)) $(if $(STEP),--step $(STEP))
 
@@ -51,6 +54,47 @@ lab-%: $(VENV)/.ready ## Grade lab N: your files in labs/, or SUBMISSION=folder
 
 watch-%: $(VENV)/.ready ## Grade lab N again on every save
 	@$(BIN)/dslab watch $* $(TEST_FLAGS)
+
+.PHONY: test
+test: $(VENV)/.ready-dev ## Test the kit itself: everything (Docker and browser tests where these are there)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+
+.PHONY: check
+check: $(VENV)/.ready-dev ## Lint, types, import contracts, skeletons, generated pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dslab skeletons --check
+	$(BIN)/dslab docs --check
+
+.PHONY: coverage
+coverage: $(VENV)/.ready-dev ## Branch coverage of the tests, subprocesses counted
+	$(BIN)/coverage run -m pytest $(PYTEST_FLAGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover
+
+.PHONY: bench
+bench: $(VENV)/.ready-dev ## Measure against peers, side by side, in one run
+	@for bench in bench/[a-z]*.py; do $(BIN)/python $$bench || exit; done
+
+.PHONY: docs
+docs: $(VENV)/.ready-dev ## Refresh included code, tables, outputs and pictures in the pages
+	$(BIN)/dslab docs
+
+.PHONY: prove
+prove: $(VENV)/.ready-dev ## Measure how often the grader is wrong; writes labs/*/PROOF.md (long)
+	$(BIN)/dslab prove
+
+.PHONY: images
+images: $(VENV)/.ready ## Build the course image for BACKEND=docker (OFFLINE=1: without a registry)
+	@$(BIN)/python docker/build.py $(if $(OFFLINE),--offline)
+
+.PHONY: pins
+pins: $(VENV)/.ready-dev ## Write constraints.txt from what .venv holds (after upgrading it)
+	@{ head -n 1 constraints.txt; $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
+	  $(BIN)/python -m pip list --format freeze --exclude-editable --exclude pip --exclude setuptools; } > constraints.new
+	@mv constraints.new constraints.txt
 
 .PHONY: doctor
 doctor: $(VENV)/.ready ## Look over this machine: what works, what is missing, how to get it
