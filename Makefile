@@ -22,7 +22,7 @@ TEST_FLAGS := $(if $(BACKEND),--backend $(BACKEND)) $(if $(SUBMISSION),--submiss
 
 .PHONY: help
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z%-]+:.*## / {sub("%", "N", $$1); printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Options of lab-N: BACKEND=docker SUBMISSION=path SEED=s STEP=N.M"
 
 .PHONY: setup

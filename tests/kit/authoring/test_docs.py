@@ -1,0 +1,91 @@
+"""Generated blocks of Markdown pages."""
+
+from pathlib import Path
+
+import pytest
+
+from dslab.kit.authoring import docs
+from dslab.kit.authoring.docs import Reference
+from dslab.kit.errors import ConfigError
+from dslab.kit.grader.course import Course
+
+SOURCE = '''\
+import socket
+
+
+class Framer:
+    """Messages out of a stream."""
+
+    @property
+    def pending(self) -> int:
+        return 0
+
+
+def serve() -> None:
+    pass
+'''
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    (tmp_path / "labs").mkdir()
+    (tmp_path / "framing.py").write_text(SOURCE)
+    return Course(tmp_path)
+
+
+def page(course: Course, text: str) -> Path:
+    path = course.root / "README.md"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("a/b.py", Reference("a/b.py")),
+        ("a/b.py#Framer.feed", Reference("a/b.py", name="Framer.feed")),
+        ("a/b.py:3-9", Reference("a/b.py", lines=(3, 9))),
+    ],
+)
+def test_reference_forms(text: str, reference: Reference) -> None:
+    assert Reference.parse(text) == reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "shown"),
+    [
+        ("framing.py#serve", "def serve() -> None:\n    pass"),
+        ("framing.py#Framer.pending", "@property\ndef pending(self) -> int:\n    return 0"),
+        ("framing.py:1-1", "import socket"),
+    ],
+)
+def test_include_shows_the_named_piece(course: Course, reference: str, shown: str) -> None:
+    path = page(course, f"Before\n<!-- include: {reference} -->\nold\n<!-- end -->\nAfter\n")
+    expected = f"Before\n<!-- include: {reference} -->\n```python\n{shown}\n```\n<!-- end -->\nAfter\n"
+    assert docs.refresh(path, course) == expected
+
+
+def test_refresh_twice_changes_nothing(course: Course) -> None:
+    path = page(course, "<!-- include: framing.py -->\n<!-- end -->\n")
+    path.write_text(docs.refresh(path, course))
+    assert docs.refresh(path, course) == path.read_text()
+
+
+def test_outputs_are_made_anew_only_with_a_runner(course: Course) -> None:
+    path = page(course, "<!-- output: dslab labs -->\nold\n<!-- end -->\n")
+    assert docs.refresh(path, course) == path.read_text()
+    renewed = docs.refresh(path, course, run=lambda command: f"ran {command}\n")
+    assert renewed == "<!-- output: dslab labs -->\n```console\n$ dslab labs\nran dslab labs\n```\n<!-- end -->\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- include: framing.py -->\nno end\n", "has no end"),
+        ("<!-- include: gone.py -->\n<!-- end -->\n", "gone.py, which is not there"),
+        ("<!-- include: framing.py#gone -->\n<!-- end -->\n", "framing.py defines no gone"),
+    ],
+)
+def test_a_broken_block_is_named(course: Course, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        docs.refresh(page(course, text), course)
