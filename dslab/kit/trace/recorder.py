@@ -1,8 +1,9 @@
 """Events to disk and back: JSON lines, appended by whole lines, bounded in size.
 
-Recording stands in the path of every message that a check sends, so `Recorder.record` only encodes and appends
-to a buffer. The buffer goes to the file when it is large, when it is old (a thread looks after that) and on close.
-A writer that is killed loses what was buffered and may tear its last line; `read` leaves that line out.
+Recording stands in the path of every message that a check sends, so `Recorder.record` only encodes and
+appends to a buffer. The buffer goes to the file when it is large, when it is old (a thread looks after that)
+and on close. A writer that is killed loses what was buffered and may tear its last line; `read` leaves that
+line out.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MAX_BYTES_PER_EVENT = 4_096
 MAX_FILE_BYTES = 32 * 1024 * 1024
 FLUSH_BYTES = 64 * 1024
 FLUSH_S = 0.1
-# What tells the story (who died, which fault, why the check failed) is recorded even when traffic filled the file.
+# What tells the story (who died, which fault, why it failed) is recorded even when traffic filled the file.
 RESERVE_BYTES = 256 * 1024
 STORY = frozenset({Kind.CHECK, Kind.NODE, Kind.FAULT})
 FULL = "trace full"
