@@ -7,11 +7,12 @@ A page names its source in a comment, and what follows up to the closing comment
     <!-- include: dslab/echo/messages.py:10-24 -->                     lines 10 to 24
     <!-- labs -->                                                      the table of the labs
     <!-- output: dslab test 1 --submission solutions/01-sockets -->    what that command prints
+    <!-- screen: docs/pictures/first-run.svg: make lab-1 -->           the same as a picture of a terminal
     ...
     <!-- end -->
 
-Paths are relative to the course's root. `refresh` is pure but for reading the sources. Outputs of commands hold
-times and ports, so they are made anew only on request (``make docs``); ``make check`` compares the rest.
+Paths are relative to the course's root. What commands print holds times and ports, so it is made anew only on
+request (``make docs``); ``make check`` compares the rest.
 """
 
 from __future__ import annotations
@@ -20,19 +21,33 @@ import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
 
 from dslab.kit.errors import ConfigError
 from dslab.kit.grader.course import Course
 
 BLOCK = re.compile(
-    r"^<!-- (?P<what>include: |output: |labs)(?P<argument>.*?) ?-->\n(?P<body>.*?)^<!-- end -->$",
+    r"^<!-- (?P<what>include: |output: |screen: |labs)(?P<argument>.*?) ?-->\n(?P<body>.*?)^<!-- end -->$",
     re.MULTILINE | re.DOTALL,
 )
-OPENING = re.compile(r"^<!-- (include: |output: |labs -->)", re.MULTILINE)
-LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".json": "json", ".md": "markdown"}
+OPENING = re.compile(r"^<!-- (include: |output: |screen: |labs -->)", re.MULTILINE)
+LANGUAGES = {
+    ".py": "python",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".toml": "toml",
+    ".json": "json",
+    ".md": "markdown",
+}
 
 Runner = Callable[[str], str]
+"""Runs a command in the course's root and gives what it printed, colours (ANSI escape codes) included."""
+
+SCREEN_COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +86,9 @@ def refresh(page: Path, course: Course, run: Runner | None = None) -> str:
     """
     text = page.read_text(encoding="utf-8")
     if len(OPENING.findall(text)) != len(BLOCK.findall(text)):
-        raise ConfigError(f"{page}: a generated block has no end.", remedy="Close it with a line <!-- end -->.")
+        raise ConfigError(
+            f"{page}: a generated block has no end.", remedy="Close it with a line <!-- end -->."
+        )
 
     def renew(match: re.Match[str]) -> str:
         first, _, _ = match[0].partition("\n")
@@ -87,8 +104,12 @@ def _body(what: str, argument: str, page: Path, course: Course, run: Runner | No
             return include(Reference.parse(argument), page, course.root)
         case "labs":
             return labs_table(course, page)
+        case "output:" if run:
+            return _fenced("console", f"$ {argument}\n{Text.from_ansi(run(argument)).plain.rstrip()}")
+        case "screen:" if run:
+            return _screen(argument, page, course.root, run)
         case _:
-            return None if run is None else _fenced("console", f"$ {argument}\n{run(argument).rstrip()}")
+            return None
 
 
 def include(reference: Reference, page: Path, root: Path) -> str:
@@ -122,7 +143,8 @@ def _definition(source: str, reference: Reference, page: Path) -> str:
             return "\n".join(line[node.col_offset :] for line in lines)
         case _:
             raise ConfigError(
-                f"{page}: {reference.path} defines no {reference.name}.", remedy="Name a function or class of it."
+                f"{page}: {reference.path} defines no {reference.name}.",
+                remedy="Name a function or class of it.",
             )
 
 
@@ -133,10 +155,35 @@ def labs_table(course: Course, page: Path) -> str:
     for lab in course.labs():
         rubric = lab.rubric
         link = f"[{lab.name}]({up}labs/{lab.name}/README.md)"
-        rows.append(f"| {link} | {rubric.title} | {rubric.chapter} | {len(rubric.steps)} | {rubric.minutes} min |")
+        rows.append(
+            f"| {link} | {rubric.title} | {rubric.chapter} | {len(rubric.steps)} | {rubric.minutes} min |"
+        )
     return "\n".join(rows)
 
 
 def _fenced(language: str, text: str) -> str:
     fence = "````" if "```" in text else "```"
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _screen(argument: str, page: Path, root: Path, run: Runner) -> str:
+    """Draw what a command prints as a picture of a terminal; the block is then a link to it."""
+    target, _, command = (part.strip() for part in argument.partition(":"))
+    if not target.endswith(".svg") or not command:
+        raise ConfigError(
+            f"{page}: {argument!r} names no picture.", remedy="Write screen: PATH.svg: COMMAND."
+        )
+    picture = root / target
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    picture.write_text(terminal_picture(command, run(command)), encoding="utf-8")
+    up = "../" * len(page.parent.relative_to(root).parts)
+    return f"![What {command} prints]({up}{target})"
+
+
+def terminal_picture(command: str, printed: str) -> str:
+    """A command and what it printed as an SVG that loads nothing from elsewhere."""
+    console = Console(record=True, width=SCREEN_COLUMNS, file=StringIO(), force_terminal=True)
+    console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
+    console.print(Text.from_ansi(printed.rstrip()))
+    svg = console.export_svg(title=command)
+    return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

@@ -58,6 +58,7 @@ COMMANDS: Sequence[Command] = (
     Command("trace", "Show who said what to whom in an earlier run.", WATCHING),
     Command("doctor", "Look over this machine: what works, what is missing, how to get it.", MACHINE),
     Command("skeletons", "Write the students' files from the solutions.", AUTHORING),
+    Command("docs", "Refresh included code, tables, outputs and pictures in the Markdown pages.", AUTHORING),
     Command("prove", "Measure how often a lab's grader is wrong.", AUTHORING),
     Command("release", "Pack what students get, without any solution.", AUTHORING),
 )

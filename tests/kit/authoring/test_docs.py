@@ -75,7 +75,10 @@ def test_outputs_are_made_anew_only_with_a_runner(course: Course) -> None:
     path = page(course, "<!-- output: dslab labs -->\nold\n<!-- end -->\n")
     assert docs.refresh(path, course) == path.read_text()
     renewed = docs.refresh(path, course, run=lambda command: f"ran {command}\n")
-    assert renewed == "<!-- output: dslab labs -->\n```console\n$ dslab labs\nran dslab labs\n```\n<!-- end -->\n"
+    assert (
+        renewed
+        == "<!-- output: dslab labs -->\n```console\n$ dslab labs\nran dslab labs\n```\n<!-- end -->\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -89,3 +92,12 @@ def test_outputs_are_made_anew_only_with_a_runner(course: Course) -> None:
 def test_a_broken_block_is_named(course: Course, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         docs.refresh(page(course, text), course)
+
+
+def test_a_screen_becomes_a_picture_that_loads_nothing(course: Course) -> None:
+    path = page(course, "<!-- screen: docs/pictures/labs.svg: dslab labs -->\n<!-- end -->\n")
+    renewed = docs.refresh(path, course, run=lambda _command: "\x1b[32m100 of 100\x1b[0m\n")
+    assert "![What dslab labs prints](docs/pictures/labs.svg)" in renewed
+    picture = (course.root / "docs/pictures/labs.svg").read_text()
+    assert "100&#160;of&#160;100" in picture
+    assert "url(http" not in picture and "@font-face" not in picture
