@@ -1,0 +1,108 @@
+"""Any value in one line that a reader can take in and a terminal can bear. Pure.
+
+What a student's program wrote reaches the reader only through these functions: a control character could
+otherwise move the cursor and paint over the grader's own words.
+"""
+
+from __future__ import annotations
+
+LINE_WIDTH = 64  # what remains of 80 columns beside the margin and the label
+
+_ESCAPES = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
+
+
+def render(value: object, width: int = LINE_WIDTH) -> str:
+    """Write a value in one line, as text where it is text, in hex where it is not, cut in the middle."""
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return _render_bytes(bytes(value), width)
+        case str():
+            return _cut_with_length(value, width, "character")
+        case _:
+            return cut(_one_line(repr(value)), width)
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a line in the middle, saying how much is missing."""
+    if len(text) <= width:
+        return text
+    note = f" ...{len(text) - width:,} more... "
+    keep = max(width - len(note), 2)
+    return text[: keep - keep // 3] + f" ...{len(text) - keep:,} more... " + text[len(text) - keep // 3 :]
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 byte``, ``5,000 bytes``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Make every character visible and harmless to a terminal; keep letters of all languages."""
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code in _ESCAPES:
+        return _ESCAPES[code]
+    if character.isprintable():
+        return character
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _visible_byte(byte: int) -> str:
+    return _visible(chr(byte)) if byte < 0x7F else f"\\x{byte:02x}"
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else _visible(c) for c in text)
+
+
+def is_text(data: bytes) -> bool:
+    """Whether at most one byte in ten is neither a readable character nor a common blank."""
+    strange = sum(byte not in _ESCAPES and not 0x20 <= byte < 0x7F for byte in data)
+    return strange * 10 <= len(data)
+
+
+def _render_bytes(data: bytes, width: int) -> str:
+    if not data:
+        return "nothing (0 bytes)"
+    if is_text(data[:1000]):
+        return _cut_with_length("".join(map(chr, data)), width, "byte")
+    length = f" ({counted(len(data), 'byte')})"
+    room = max((width - len(length)) // 3, 4)
+    if len(data) <= room:
+        return data.hex(" ") + length
+    head = max(room - 4, 2)
+    return f"{data[: head - head // 3].hex(' ')} ... {data[len(data) - head // 3 :].hex(' ')}{length}"
+
+
+def _cut_with_length(text: str, width: int, noun: str) -> str:
+    length = f" ({counted(len(text), noun)})"
+    room = max(width - len(length) - 2, 8)
+    # Rendering only what may be shown keeps five megabytes cheap.
+    if len(text) <= room and len(shown := printable(text)) <= room:
+        return f'"{shown}"{length}'
+    half = (room - 5) // 2
+    return f'"{head(text, half)}" ... "{_tail(text, half - 2)}"{length}'
+
+
+def head(text: str, width: int) -> str:
+    """As many characters from the front as fit when they are made visible."""
+    shown = ""
+    for character in text:
+        if len(shown) + len(_visible(character)) > width:
+            break
+        shown += _visible(character)
+    return shown
+
+
+def _tail(text: str, width: int) -> str:
+    shown = ""
+    for character in reversed(text):
+        if len(shown) + len(_visible(character)) > width:
+            break
+        shown = _visible(character) + shown
+    return shown
