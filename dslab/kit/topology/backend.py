@@ -1,8 +1,9 @@
 """What a place to run services in must offer: the one interface of the local and of the Docker backend.
 
 The division of labour: `dslab.kit.topology.running` and `service` decide *what* happens (which order, which
-link, which variable has which value, how long to wait, what to tell the student), the same for both backends. A
-backend knows *how*: where a node can listen, how a process or a container starts, stops, and is looked at.
+link, which variable has which value, how long to wait, what to tell the student), the same for both
+backends. A backend knows *how*: where a node can listen, how a process or a container starts, stops, and is
+looked at.
 
 A service of the file has one or more *nodes*: its instances. A service that is not replicated has one node of
 its own name; ``server`` with three replicas has ``server-1`` to ``server-3``.
@@ -50,10 +51,10 @@ class Place:
 
     Attributes:
         run: The run that it belongs to. What a backend needs once per run it gets from `RunFolder.shared`.
-        folder: ``<run>/<check>``, already made: the place for ``<node>.out``, ``<node>.err`` and anything else.
+        folder: ``<run>/<check>``, already made: for ``<node>.out``, ``<node>.err`` and anything else.
         work: The folder with the student's and the lab's files: every node's current folder, already made.
         seed: The seed of every random choice.
-        serial: A number that no other topology of this run has; with `RunFolder.run_id` it makes unique names.
+        serial: A number that no other topology of this run has; with `RunFolder.run_id`, a unique name.
     """
 
     run: RunFolder
@@ -115,7 +116,7 @@ class Process(Protocol):
         """Whether it listens on every bind of its service, or its health command exits with 0.
 
         Never connects to it. Called again and again; must return within some 50 ms (a health command runs on
-        between calls, and as often as the service's healthcheck says). True at once for a service with neither.
+        between calls). True at once for a service with neither.
         """
 
     def doubt(self) -> str:

@@ -16,7 +16,7 @@ form                meaning
 Defaults, messages and others may hold variables themselves: ``${A:-${B:-b}}``. Unlike Compose, which puts an
 empty string and a warning in the place of a variable that is not set, dslab takes it for the mistake it is.
 
-Source: the Compose specification, "Interpolation" (github.com/compose-spec/compose-spec, 12-interpolation.md).
+Source: the Compose specification, "Interpolation" (github.com/compose-spec/compose-spec).
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@
         <check>/scratch/<service>/
         <check>/picture.html
 
-The newest 20 are kept. A run that is still alive is never removed: it holds a lock on its folder (flock), which
-the kernel gives back when the last of its processes is gone, however it went.
+The newest 20 are kept. A run that is still alive is never removed: it holds a lock on its folder (flock),
+which the kernel gives back when the run's process is gone, however it went.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class RunFolder:
             run = cls(path, epoch_s, _take_lock(path))
         except OSError as error:
             remedy = "Check that the folder is yours and that the disk is not full."
-            raise MachineError(
-                f"Cannot make a run folder in {runs}: {error.strerror}.", remedy=remedy
-            ) from error
+            raise MachineError(f"No run folder in {runs}: {error.strerror}.", remedy=remedy) from error
         run.note(lab=lab, seed=seed, backend=backend, epoch_s=epoch_s, pids=[os.getpid()])
         prune(runs)
         return run
@@ -117,7 +115,7 @@ class RunFolder:
         aside.replace(self.path / "run.json")
 
     def shared(self, kind: type[S], make: Callable[[], S]) -> S:
-        """The run's one object of that kind: made on first use, made again if it died, closed with the run."""
+        """The run's one object of that kind: made on first use, again if it died, closed with the run."""
         existing = self._shared.get(kind)
         if existing is None or not existing.alive:
             self._shared[kind] = existing = make()

@@ -112,8 +112,8 @@ class ServiceSpec:
         scratch: Variables whose default is ``/scratch``.
         describe: ``module:function`` that labels the bytes sent to it and from it.
         framing: ``module:function`` that tells where a message ends in the bytes sent to it and from it.
-        docker_only: The keys that only the Docker backend uses (image, volumes, ...), as in the file,
-            variables filled in.
+        docker_only: The keys that only the Docker backend uses (image, volumes, deploy.resources, ...), as
+            in the file, variables filled in.
     """
 
     name: str
@@ -149,8 +149,10 @@ class TopologySpec:
         name: The file's ``name``, else the name of its folder.
         path: The file.
         services: Its services, in the order of the file.
+        docker_only: Its ``networks`` and ``volumes``.
     """
 
     name: str
     path: Path
     services: Mapping[str, ServiceSpec]
+    docker_only: Mapping[str, Any] = field(default_factory=dict)
