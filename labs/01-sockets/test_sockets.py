@@ -1,0 +1,412 @@
+"""The checks of lab 1. Each docstring is the property that its check is about."""
+
+from __future__ import annotations
+
+import string
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from random import Random
+from typing import TypeVar
+
+from dslab.echo.client import Connection, connect
+from dslab.echo.messages import frame
+from dslab.kit.errors import PeerClosed, PeerSilent
+from dslab.kit.grader import sent, step
+from dslab.kit.topology.running import Topology
+from dslab.kit.topology.service import Service
+
+PATIENCE_S = 3.0  # for an answer that a correct program gives within milliseconds
+MB = 1_000_000
+T = TypeVar("T")
+
+
+# Step 1.1: the echo server
+
+
+@step("1.1", starts=["server"])
+def test_pieces_with_a_star(topology: Topology, rng: Random) -> None:
+    """Each piece of text comes back with a star, until the client is done."""
+    with connect(topology["server"].address(), framing="raw", timeout_s=PATIENCE_S) as connection:
+        for length in (1, 20, 1000):
+            piece = text(rng, length)
+            assert connection.request(piece) == piece + b"*"
+
+
+@step("1.1", starts=["server"])
+def test_half_a_character(topology: Topology, rng: Random) -> None:
+    """Half a character comes back as it was sent: a connection carries bytes, not text."""
+    half = text(rng, 10) + rng.choice("äéßø漢字").encode()[:1]
+    with connect(topology["server"].address(), framing="raw", timeout_s=PATIENCE_S) as connection:
+        assert connection.request(half) == half + b"*"
+
+
+@step("1.1", starts=["server"])
+def test_next_client(topology: Topology, rng: Random) -> None:
+    """When a client is done, the server closes its connection and serves the next one."""
+    for _ in range(3):
+        with connect(topology["server"].address(), framing="raw", timeout_s=PATIENCE_S) as connection:
+            piece = text(rng, 20)
+            assert connection.request(piece) == piece + b"*"
+            connection.finish()
+            assert connection.at_end()
+
+
+# Step 1.2: its client
+
+
+@step("1.2", starts=["raw-reference"])
+def test_client_prints_the_reply(topology: Topology, rng: Random) -> None:
+    """The client sends its text to the server, and prints what the server answers."""
+    words = text(rng, 24)
+    assert run_client(topology, words) == words + b"*"
+    assert topology.link("client", "raw-reference").stats().forward_bytes == len(words)
+
+
+@step("1.2", starts=["raw-reference"])
+def test_reply_in_pieces(topology: Topology, rng: Random) -> None:
+    """The client prints the whole reply, in however many pieces it comes."""
+    link = topology.link("client", "raw-reference")
+    link.fragment(max_bytes=1)
+    words = text(rng, 24)
+    assert run_client(topology, words).replace(b"*", b"") == words
+    assert link.injected > 0
+
+
+# Step 1.3: messages over a byte stream
+
+
+@step("1.3", starts=["message-server"])
+def test_message_in_pieces(topology: Topology, rng: Random) -> None:
+    """A message that is delivered one byte at a time is answered whole."""
+    link = topology.link("grader", "message-server")
+    link.fragment(max_bytes=1)
+    with connected(topology["message-server"]) as connection:
+        message = rng.randbytes(300)
+        assert connection.request(message) == message + b"*"
+    assert link.injected > 0
+
+
+@step("1.3", starts=["message-server"])
+def test_joined_messages(topology: Topology, rng: Random) -> None:
+    """Messages that are delivered joined together are answered one by one, in order."""
+    messages = [rng.randbytes(rng.randint(1, 200)) for _ in range(20)]
+    with connected(topology["message-server"]) as connection:
+        connection.send(b"".join(map(frame, messages)))
+        for message in messages:
+            assert connection.receive_message() == message + b"*"
+
+
+@step("1.3", starts=["message-server"])
+def test_large_message(topology: Topology, rng: Random) -> None:
+    """A message of 5 MB is answered whole."""
+    message = rng.randbytes(5 * MB)
+    with connected(topology["message-server"], timeout_s=2 * PATIENCE_S) as connection:
+        assert connection.request(message) == message + b"*"
+
+
+@step("1.3", starts=["message-server"])
+def test_empty_message(topology: Topology, rng: Random) -> None:
+    """An empty message is a message too: its answer is a star, and the next one is answered as well."""
+    message = rng.randbytes(10)
+    with connected(topology["message-server"]) as connection:
+        assert connection.request(b"") == b"*"
+        assert connection.request(message) == message + b"*"
+
+
+@step("1.3", starts=["reference"])
+def test_client_pairs_replies(topology: Topology, rng: Random) -> None:
+    """The client gets the reply to each of its messages, though every byte of it comes alone."""
+    link = topology.link("message-client", "reference")
+    link.fragment(max_bytes=1)
+    messages = [rng.randbytes(length) for length in (40, 0, 1, 150)]
+    assert run_message_client(topology, messages) == [message + b"*" for message in messages]
+    assert link.stats().connections == 1
+    assert link.injected > 0
+
+
+@step("1.3", starts=["reference"])
+def test_client_large_message(topology: Topology, rng: Random) -> None:
+    """The client sends a message of 5 MB and gets its reply whole."""
+    message = rng.randbytes(5 * MB)
+    assert run_message_client(topology, [message]) == [message + b"*"]
+    assert topology.link("message-client", "reference").stats().forward_bytes > len(message)
+
+
+# Step 1.4: many clients at once
+
+
+@step("1.4", starts=["concurrent-server"])
+def test_fifty_clients(topology: Topology, rng: Random) -> None:
+    """Fifty clients are connected at the same time, and each gets the answer to its own message."""
+    messages = [rng.randbytes(rng.randint(1, 2000)) for _ in range(50)]
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connected(topology["concurrent-server"])) for _ in messages]
+        for connection, message in zip(connections, messages, strict=True):
+            connection.send_message(message)
+        for number in rng.sample(range(50), 50):
+            assert connections[number].receive_message() == messages[number] + b"*"
+
+
+@step("1.4", starts=["concurrent-server"])
+def test_silent_client(topology: Topology, rng: Random) -> None:
+    """A client that is connected and says nothing keeps no other client waiting."""
+    with connected(topology["concurrent-server"]):
+        assert_served(topology["concurrent-server"], rng)
+
+
+@step("1.4", starts=["concurrent-server"])
+def test_client_in_mid_message(topology: Topology, rng: Random) -> None:
+    """A client in the middle of a message keeps no other one waiting, and is answered in the end."""
+    message = rng.randbytes(1000)
+    wire = frame(message)
+    with connected(topology["concurrent-server"]) as slow:
+        slow.send(wire[:500])
+        assert_served(topology["concurrent-server"], rng)
+        slow.send(wire[500:])
+        assert slow.receive_message() == message + b"*"
+
+
+# Step 1.5: survive
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_reset_in_mid_message(topology: Topology, rng: Random) -> None:
+    """A connection that is reset in the middle of a message harms neither the other clients nor the next."""
+    server, link = topology["concurrent-server"], topology.link("grader", "concurrent-server")
+    with connected(server) as bystander, connected(server) as victim:
+        assert bystander.request(b"before") == b"before*"
+        link.reset(after_bytes=5000)
+        send_into_a_broken_connection(victim, frame(rng.randbytes(20_000)))
+        link.heal()
+        assert bystander.request(b"after") == b"after*"
+    assert link.injected > 0
+    assert_served(server, rng)
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_length_of_two_gigabytes(topology: Topology, rng: Random) -> None:
+    """A length prefix of 2 GB ends that connection at once, without an answer."""
+    server = topology["concurrent-server"]
+    with connected(server) as connection:
+        connection.send((2 * 1000 * MB).to_bytes(4, "big") + rng.randbytes(100))
+        assert connection.at_end()
+    assert_served(server, rng)
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_cut_off_message(topology: Topology, rng: Random) -> None:
+    """A message that ends too early, because the client is done, is not answered: it is no message."""
+    with connected(topology["concurrent-server"]) as connection:
+        connection.send(frame(rng.randbytes(100))[:-1])
+        connection.finish()
+        assert connection.at_end()
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_half_closed_connection(topology: Topology, rng: Random) -> None:
+    """A client that has said all it has to say (half-close) still gets every reply."""
+    server = topology["concurrent-server"]
+    messages = [rng.randbytes(rng.randint(1, 2000)) for _ in range(10)]
+    with connected(server) as connection:
+        server.pause()  # so that all of it, the end included, is there before the server looks
+        connection.send(b"".join(map(frame, messages)))
+        connection.finish()
+        server.resume()
+        for message in messages:
+            assert connection.receive_message() == message + b"*"
+        assert connection.at_end()
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_five_hundred_connections(topology: Topology, rng: Random) -> None:
+    """Five hundred clients, one after the other, leave no descriptor, thread or process behind."""
+    server = topology["concurrent-server"]
+    assert_served(server, rng)
+    before = server.usage()
+    for _ in range(500):
+        assert_served(server, rng)
+    after = until(server.usage, lambda usage: usage.threads < before.threads + 50)
+    assert after.descriptors < before.descriptors + 50
+    assert after.threads < before.threads + 50
+    assert after.processes < before.processes + 50
+
+
+@step("1.5", starts=["concurrent-server"])
+def test_client_that_never_reads(topology: Topology, rng: Random) -> None:
+    """A client that sends and never reads is slowed down: the server does not store its answers."""
+    server = topology["concurrent-server"]
+    before = server.usage().memory_bytes
+    with connect(server.address(), timeout_s=0.4, max_message_bytes=0) as connection:
+        send_until_blocked(connection, frame(rng.randbytes(MB)), at_most=60)
+        assert server.usage().memory_bytes < before + 30 * MB
+
+
+# Step 1.6: request and reply over UDP
+
+
+@step("1.6", starts=["udp-reference"])
+def test_lost_datagrams(topology: Topology, rng: Random) -> None:
+    """Every request is answered, although requests and replies get lost."""
+    link = topology.link("udp-client", "udp-reference")
+    link.lose(0.3)
+    requests = [text(rng, 12).decode() for _ in range(8)]
+    assert run_udp_client(topology, requests, timeout_s=0.05, tries=40) == [each + "*" for each in requests]
+    assert link.injected > 0
+
+
+@step("1.6", starts=["udp-reference"])
+def test_reply_of_an_earlier_request(topology: Topology, rng: Random) -> None:
+    """A reply that comes twice is not taken for the reply to the next request."""
+    link = topology.link("udp-client", "udp-reference")
+    link.duplicate(1.0)
+    requests = [text(rng, 12).decode() for _ in range(8)]
+    assert run_udp_client(topology, requests, timeout_s=0.5, tries=10) == [each + "*" for each in requests]
+    assert link.injected > 0
+
+
+@step("1.6", starts=["udp-reference"])
+def test_reply_after_retransmission(topology: Topology, rng: Random) -> None:
+    """A reply counts also when it answers an earlier transmission: all of them carry the same id."""
+    link = topology.link("udp-client", "udp-reference")
+    link.delay(s=0.15)
+    requests = [text(rng, 12).decode() for _ in range(2)]
+    assert run_udp_client(topology, requests, timeout_s=0.1, tries=40) == [each + "*" for each in requests]
+    assert link.injected > 0
+
+
+@step("1.6", starts=["udp-reference"])
+def test_giving_up(topology: Topology, rng: Random) -> None:
+    """When nothing is ever answered, the client sends as often as it may, then gives up and says so."""
+    link = topology.link("udp-client", "udp-reference")
+    link.lose(1.0)
+    client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.05, tries=4)
+    assert client.wait(PATIENCE_S) == 1
+    assert "no reply" in client.errors()
+    assert link.stats().forward_pieces == 4
+
+
+# Step 1.7: did it happen?
+
+
+@step("1.7", starts=["reference"])
+def test_reply_and_refusal(topology: Topology, rng: Random) -> None:
+    """A reply means that it happened; a refused connection means that it did not."""
+    link = topology.link("outcome-client", "reference")
+    assert outcome(topology, rng) == "reply: happened"
+    assert link.stats().backward_bytes > 0
+    link.refuse()
+    assert outcome(topology, rng) == "refused: did not happen"
+    assert link.injected > 0
+
+
+@step("1.7", starts=["reference"])
+def test_silence(topology: Topology, rng: Random) -> None:
+    """Silence means unknown: whether the server got the request or not looks the same from here."""
+    link = topology.link("outcome-client", "reference")
+    link.stall()
+    assert outcome(topology, rng, timeout_s=0.3) == "timeout: unknown"
+    assert link.injected > 0
+
+
+@step("1.7", starts=["reference"])
+def test_closed_before_the_reply(topology: Topology, rng: Random) -> None:
+    """A connection that breaks before the whole reply has come means unknown."""
+    link = topology.link("outcome-client", "reference")
+    link.reset(after_bytes=10)
+    assert outcome(topology, rng) == "closed: unknown"
+    assert link.injected > 0
+
+
+@step("1.7", starts=["reference"])
+def test_one_byte_now_and_then(topology: Topology, rng: Random) -> None:
+    """The time is for the whole reply: a server that sends a byte now and then is given up as well."""
+    link = topology.link("outcome-client", "reference")
+    link.throttle(bytes_per_s=20)
+    assert outcome(topology, rng, timeout_s=0.5) == "timeout: unknown"
+    assert link.injected > 0
+
+
+# What the checks have in common
+
+
+def text(rng: Random, length: int) -> bytes:
+    """Some letters, thus without a star."""
+    return "".join(rng.choices(string.ascii_letters, k=length)).encode()
+
+
+def connected(server: Service, timeout_s: float = PATIENCE_S) -> Connection:
+    """A connection that carries messages."""
+    return connect(server.address(), timeout_s=timeout_s)
+
+
+def assert_served(server: Service, rng: Random) -> None:
+    """A new client gets an answer."""
+    message = rng.randbytes(20)
+    with connected(server) as connection:
+        assert connection.request(message) == message + b"*"
+
+
+def send_into_a_broken_connection(connection: Connection, data: bytes) -> None:
+    """Send what can be sent, and see that the connection has ended."""
+    with suppress(PeerClosed):
+        connection.send(data)
+    assert connection.at_end()
+
+
+def send_until_blocked(connection: Connection, data: bytes, at_most: int) -> None:
+    """Send over and over, until the other side takes no more."""
+    with suppress(PeerSilent, PeerClosed):
+        for _ in range(at_most):
+            connection.send(data)
+
+
+def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+    """Look again until what is seen is good, or patience ends; the last that was seen."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not good(seen := look()) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return seen
+
+
+def run_client(topology: Topology, words: bytes) -> bytes:
+    """What the client prints for that text, without the last line break."""
+    client = topology["client"]
+    client.start(TEXT=words.decode())
+    assert client.wait(PATIENCE_S) == 0
+    return client.logs().encode().removesuffix(b"\n")
+
+
+def run_message_client(topology: Topology, messages: list[bytes]) -> list[bytes | None]:
+    """The replies that the client writes for those messages."""
+    client = topology["message-client"]
+    for number, message in enumerate(messages):
+        (client.scratch / f"{number}.message").write_bytes(message)
+    client.start()
+    assert client.wait(2 * PATIENCE_S) == 0
+    replies = [client.scratch / f"{number}.reply" for number in range(len(messages))]
+    return [reply.read_bytes() if reply.exists() else None for reply in replies]
+
+
+def start_udp_client(topology: Topology, requests: list[str], timeout_s: float, tries: int) -> Service:
+    """A client with those requests to make."""
+    client = topology["udp-client"]
+    (client.scratch / "requests.txt").write_text("\n".join(requests))
+    client.start(TIMEOUT_S=str(timeout_s), TRIES=str(tries))
+    return client
+
+
+def run_udp_client(topology: Topology, requests: list[str], timeout_s: float, tries: int) -> list[str]:
+    """The replies that the client prints for those requests."""
+    sent("\n".join(requests))
+    client = start_udp_client(topology, requests, timeout_s, tries)
+    assert client.wait(3 * PATIENCE_S) == 0
+    return client.logs().splitlines()
+
+
+def outcome(topology: Topology, rng: Random, timeout_s: float = PATIENCE_S) -> str:
+    """What the client concludes about one request."""
+    client = topology["outcome-client"]
+    client.start(MESSAGE=text(rng, 12).decode(), TIMEOUT_S=str(timeout_s))
+    assert client.wait(2 * PATIENCE_S) == 0
+    return client.logs().strip()
