@@ -1,0 +1,80 @@
+"""A program's last words: what its stderr says about why it ended, or about what went wrong in it. Pure.
+
+Reads the tracebacks that Python writes, those of a SyntaxError (no header, the place in front) included.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from dslab.kit.grader.render import cut, printable
+
+MAX_LINES = 8
+MAX_LINE_CHARACTERS = 160
+
+_PLACE = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+)')
+_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<text>.*))?\Z")
+_INDENTED = (" ", "\t", "Traceback ", "During handling", "The above exception")
+
+
+@dataclass(frozen=True, slots=True)
+class LastException:
+    """The last exception that a program's stderr tells of.
+
+    Attributes:
+        text: ``ValueError: not a number``.
+        file: The student's file where it was raised, or the innermost one; empty if unknown.
+        line: The line in it.
+    """
+
+    text: str
+    file: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.file}, line {self.line})" if self.file else self.text
+
+
+def last_exception(stderr: str, own_files: Collection[str] = ()) -> LastException | None:
+    """Find it; prefer the innermost place in `own_files`, since that is where the student can look."""
+    places: list[tuple[str, int]] = []
+    found: LastException | None = None
+    for line in stderr.splitlines():
+        if line.startswith("Traceback (most recent call last)"):
+            places = []
+        elif place := _PLACE.match(line):
+            places.append((PurePath(place["path"]).name, int(place["line"])))
+        elif places and line and not line.startswith(_INDENTED) and (raised := _RAISED.match(line)):
+            file, number = _best(places, own_files)
+            found = LastException(_text(raised), file, number)
+            places = []
+    return found
+
+
+def tail(stderr: str) -> str:
+    """The last lines, every character harmless to a terminal, long lines cut."""
+    lines = [line.rstrip() for line in stderr.splitlines()]
+    while lines and not lines[-1]:
+        lines.pop()
+    kept = [cut(_harmless(line), MAX_LINE_CHARACTERS) for line in lines[-MAX_LINES:]]
+    if len(lines) > MAX_LINES:
+        kept.insert(0, f"... {len(lines) - MAX_LINES:,} lines before")
+    return "\n".join(kept)
+
+
+def _text(raised: re.Match[str]) -> str:
+    text = raised["type"].rpartition(".")[2] + (f": {raised['text']}" if raised["text"] else "")
+    return cut(_harmless(text), MAX_LINE_CHARACTERS)
+
+
+def _harmless(line: str) -> str:
+    # Quotes and backslashes are no danger, and source lines are easier to read with them as they are.
+    return "".join(c if c in '"\\' else printable(c) for c in line.expandtabs(4))
+
+
+def _best(places: list[tuple[str, int]], own_files: Collection[str]) -> tuple[str, int]:
+    own = [place for place in places if place[0] in {PurePath(name).name for name in own_files}]
+    return (own or places)[-1]

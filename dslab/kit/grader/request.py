@@ -1,0 +1,161 @@
+"""What is to be graded, and how: one frozen object, complete and valid before anything runs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, TypeVar, get_args
+
+from dslab.kit.errors import UsageError
+from dslab.kit.grader.course import Course, Lab, find_course
+from dslab.kit.grader.rubric import Step
+
+Backend = Literal["local", "docker"]
+Broker = Literal["embedded", "rabbitmq"]
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+BROKERS: tuple[Broker, ...] = get_args(Broker)
+
+MAX_SEED = 2**31
+
+Name = TypeVar("Name", bound=str)
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRequest:
+    """One run: a lab, a submission and the options of section "Run it" of every handout.
+
+    Attributes:
+        course: Where the run folders go.
+        lab: What is graded.
+        submission: The folder with the student's files; they are there.
+        seed: Every random choice comes from it.
+        backend: Where the topologies run.
+        broker: Which message broker the labs that need one get.
+        step: Run this step and what it needs; None runs every step.
+        report: Where every format goes; None writes only result.json, into the run's folder.
+        private: Files with the instructor's private checks.
+        keep: Keep the working and scratch folders of checks that passed.
+        hints_used: How often a hint was asked for, by step.
+    """
+
+    course: Course
+    lab: Lab
+    submission: Path
+    seed: int
+    backend: Backend = "local"
+    broker: Broker = "embedded"
+    step: str | None = None
+    report: Path | None = None
+    private: tuple[Path, ...] = ()
+    keep: bool = False
+    hints_used: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that are asked for, with those that they need."""
+        rubric = self.lab.rubric
+        return rubric.with_needs(self.step) if self.step else rubric.steps
+
+    def again(self, number: int) -> GradeRequest:
+        """The same run with another seed, which follows from this one's; number 0 is this run itself."""
+        return replace(self, seed=derived_seed(self.seed, f"run {number}") % MAX_SEED) if number else self
+
+
+def make_request(
+    lab: str | Path,
+    *,
+    course: Course | None = None,
+    submission: Path | None = None,
+    seed: int | None = None,
+    backend: str | None = None,
+    broker: str | None = None,
+    step: str | None = None,
+    report: Path | None = None,
+    checks: Path | None = None,
+    keep: bool = False,
+    hints_used: Mapping[str, int] | None = None,
+) -> GradeRequest:
+    """Complete what was asked for, and validate it.
+
+    Args:
+        lab: What `Course.lab` takes.
+        course: The course; the one that the current folder is in, if left out.
+        submission: The lab's own folder, where the student works, if left out.
+        seed: A random one, if left out.
+        backend: ``local``, if left out.
+        broker: ``embedded``, if left out.
+        step: See `GradeRequest`.
+        report: See `GradeRequest`.
+        checks: A file or a folder with private checks (``test_*.py``).
+        keep: See `GradeRequest`.
+        hints_used: See `GradeRequest`.
+
+    Raises:
+        UsageError: No such lab, step or folder, or a file of the submission is missing.
+        ConfigError: A file of the lab is wrong.
+    """
+    course = course or find_course()
+    found = course.lab(lab)
+    request = GradeRequest(
+        course=course,
+        lab=found,
+        submission=_submission(found, submission),
+        seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
+        backend=one_of(backend or "local", BACKENDS, "backend"),
+        broker=one_of(broker or "embedded", BROKERS, "broker"),
+        step=step,
+        report=report.absolute() if report else None,
+        private=_private(checks) if checks else (),
+        keep=keep,
+        hints_used=dict(hints_used or {}),
+    )
+    if step is not None and step not in {known.id for known in found.rubric.steps}:
+        known_ids = ", ".join(known.id for known in found.rubric.steps)
+        raise UsageError(f"Lab {found.name} has no step {step!r}.", remedy=f"Its steps are {known_ids}.")
+    return request
+
+
+def derived_seed(seed: int, purpose: str) -> int:
+    """A seed of its own for each purpose, so that a check has the same payloads whatever runs before it."""
+    return int.from_bytes(sha256(f"{seed}/{purpose}".encode()).digest()[:8])
+
+
+def one_of(value: str, known: Sequence[Name], what: str) -> Name:
+    """The value, if it is known.
+
+    Raises:
+        UsageError: It is not.
+    """
+    for name in known:
+        if name == value:
+            return name
+    raise UsageError(f"There is no {what} {value!r}.", remedy=f"It is one of: {', '.join(known)}.")
+
+
+def _submission(lab: Lab, folder: Path | None) -> Path:
+    folder = (folder or lab.folder).expanduser().absolute()
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise UsageError(
+            f"The submission {folder} {what}.", remedy="Name the folder with the student's files."
+        )
+    missing = [name for name in lab.rubric.files if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"The submission {folder} lacks {', '.join(missing)}.",
+            remedy=f"Lab {lab.name} grades {', '.join(lab.rubric.files)}.",
+        )
+    return folder
+
+
+def _private(path: Path) -> tuple[Path, ...]:
+    path = path.expanduser().absolute()
+    found = (path,) if path.is_file() else tuple(sorted(path.glob("test_*.py")))
+    if not found:
+        raise UsageError(
+            f"There are no checks in {path}.", remedy="Name a folder with test_*.py files, or one such file."
+        )
+    return found
