@@ -5,7 +5,10 @@ Usage: python message_client.py HOST:PORT FOLDER
 Each file NAME.message in the folder is a message; its reply is written to NAME.reply.
 """
 
+# BEGIN SOLUTION DELETE
 import socket
+
+# END SOLUTION
 import sys
 from pathlib import Path
 

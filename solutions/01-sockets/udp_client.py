@@ -18,7 +18,6 @@ import sys
 import time
 
 # END SOLUTION
-from pathlib import Path
 
 HEADER = struct.Struct("!QB")
 REQUEST, REPLY = 1, 2
