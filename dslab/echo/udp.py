@@ -12,26 +12,43 @@ Source: ch. 4, Sockets (connectionless); ch. 8, Reliable client-server communica
 from __future__ import annotations
 
 import socket
-import sys
 import time
+from collections.abc import Callable, Hashable
 from random import Random
 from types import TracebackType
 from typing import Self
 
 from dslab.echo.messages import MAX_DATAGRAM_BYTES
-from dslab.echo.protocol import Requester, Responder
+from dslab.echo.protocol import Requester
+from dslab.echo.server import cannot_listen, complain
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerError, PeerRefused, PeerSilent
 
 
-def serve(bound: socket.socket, responder: Responder) -> None:
-    """Answer requests, one after the other, for ever. A datagram that is no request is dropped."""
+def bind(address: Address) -> socket.socket:
+    """Open a UDP socket at an address. Port 0 takes any free one."""
+    bound = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.bind(address.pair)
+    except OSError as error:
+        bound.close()
+        raise cannot_listen(address, error) from error
+    return bound
+
+
+def serve(bound: socket.socket, answer: Callable[[bytes, Hashable], bytes]) -> None:
+    """Answer datagrams, one after the other, for ever. One that has no answer is dropped.
+
+    Args:
+        bound: The server's socket.
+        answer: `Responder.receive_datagram`, or another function of a datagram and its sender.
+    """
     while True:
         data, sender = bound.recvfrom(MAX_DATAGRAM_BYTES + 1)
         try:
-            bound.sendto(responder.receive_datagram(data, sender), sender)
+            bound.sendto(answer(data, sender), sender)
         except (PeerError, OSError) as error:
-            sys.stderr.write(f"{Address(*sender[:2])}: {error}\n")
+            complain(str(Address(*sender[:2])), error)
 
 
 class UdpClient:

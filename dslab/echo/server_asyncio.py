@@ -1,0 +1,73 @@
+"""One thread for all again, written as if it blocked: a coroutine per connection.
+
+It is the blocking conversation with an ``await`` at each place that waits. There the event loop turns to
+another connection; so the state of a conversation is kept where a programmer would look for it, in the
+coroutine.
+
+What it costs: every call on the way must be awaitable, and one that computes for long, or blocks after all,
+stops everybody.
+
+Source: ch. 3, Threads in distributed systems; coroutines are user-level threads whose switches are written
+down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from asyncio import wait_for
+from contextlib import suppress
+
+from dslab.echo.protocol import EchoConversation
+from dslab.echo.server import PIECE_BYTES, Options, outliving
+
+
+def serve(listener: socket.socket, options: Options) -> None:
+    """Serve each client in a coroutine of its own."""
+    listener.setblocking(False)
+    with suppress(asyncio.CancelledError):
+        asyncio.run(accept_clients(listener, options))
+
+
+async def accept_clients(listener: socket.socket, options: Options) -> None:
+    """Accept clients as long as there are places; cancelled, it cancels every conversation."""
+    loop = asyncio.get_running_loop()
+    places = asyncio.Semaphore(options.max_connections)
+    async with asyncio.TaskGroup() as conversations:
+        stop_on_sigterm(loop)
+        while True:
+            await places.acquire()
+            connection = await accept(listener)
+            conversation = conversations.create_task(converse(connection, options))
+            conversation.add_done_callback(lambda _: places.release())
+
+
+def stop_on_sigterm(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel the calling task on SIGTERM; on Ctrl-C ``asyncio.run`` does."""
+    task = asyncio.current_task()
+    assert task is not None
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def accept(listener: socket.socket) -> socket.socket:
+    """Take the next client from the backlog."""
+    while True:
+        try:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        except ConnectionAbortedError:
+            continue
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+
+async def converse(connection: socket.socket, options: Options) -> None:
+    """Answer one client until it has said all, then close."""
+    loop = asyncio.get_running_loop()
+    conversation = EchoConversation(options.framing, options.max_message_bytes)
+    with connection, outliving(connection):
+        while piece := await wait_for(loop.sock_recv(connection, PIECE_BYTES), options.idle_timeout_s):
+            for reply in conversation.receive_data(piece):
+                await wait_for(loop.sock_sendall(connection, reply), options.idle_timeout_s)
+            await asyncio.sleep(0)  # the calls above yield only where they must wait: a fast client would not
+        conversation.receive_end()
