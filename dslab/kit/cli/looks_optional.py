@@ -1,0 +1,127 @@
+"""What some things need and most do not: Docker, MPI, RabbitMQ."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from dslab.kit.cli.finding import Finding, Look, State, ok
+from dslab.kit.cli.host import Host
+
+COURSE_IMAGE = "dslab-course:latest"
+COMMAND_S = 10.0
+DOCKER_LINK = "https://docs.docker.com/get-docker/"
+
+
+def mpi(_host: Host, course: Path) -> Finding:
+    """An MPI library, its launcher and mpi4py."""
+    launcher = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+    if importlib.util.find_spec("mpi4py") and launcher:
+        return ok("MPI", launcher)
+    return Finding(
+        "MPI", State.OPTIONAL, "no mpiexec" if not launcher else "no mpi4py",
+        "Every lab but 05-mpi works.", f"{course}/.venv/bin/python -m pip install mpi4py mpich",
+    )  # fmt: skip
+
+
+def docker_engine(host: Host, _course: Path) -> Finding:
+    """The docker command and an engine that answers."""
+    without = "Everything works as local processes; only --backend docker needs an engine."
+    if not shutil.which("docker"):
+        remedy = host.install({"apt": "docker.io", "dnf": "moby-engine", "pacman": "docker"}, DOCKER_LINK)
+        return Finding("Docker engine", State.OPTIONAL, "no docker command", without, remedy)
+    status, out = _run("docker", "version", "--format", "{{json .Server}}")
+    if status:
+        return Finding("Docker engine", State.OPTIONAL, _last_line(out), without, _start_engine(host, out))
+    try:
+        return ok("Docker engine", str(json.loads(out)["Version"]))
+    except (ValueError, KeyError, TypeError):
+        return Finding("Docker engine", State.OPTIONAL, "does not say its version", without, DOCKER_LINK)
+
+
+def _start_engine(host: Host, said: str) -> str:
+    if "permission denied" in said.lower():
+        return "sudo usermod -aG docker $USER, then log out and in"
+    if host.system == "Darwin" or host.wsl:
+        return "Start Docker Desktop" + (", and switch on its WSL integration." if host.wsl else ".")
+    return f"{'' if host.root else 'sudo '}systemctl start docker  (without systemd: dockerd &)"
+
+
+def compose(host: Host, _course: Path) -> Finding:
+    """Compose, version 2."""
+    status, out = _run("docker", "compose", "version", "--short")
+    if status == 0 and out.strip():
+        return ok("Compose", out.strip())
+    packages = {"dnf": "docker-compose", "pacman": "docker-compose"}
+    if "Ubuntu" in host.title:
+        packages["apt"] = "docker-compose-v2"
+    return Finding(
+        "Compose", State.OPTIONAL, "no `docker compose`",
+        "Everything but --backend docker works.",
+        host.install(packages, "https://docs.docker.com/compose/install/"),
+    )  # fmt: skip
+
+
+def course_image(_host: Host, course: Path) -> Finding:
+    """The image that services run in with --backend docker."""
+    return _image(
+        "Course image", COURSE_IMAGE, f"cd {course} && make images   (OFFLINE=1 without a registry)"
+    )
+
+
+def rabbitmq_image(_host: Host, course: Path) -> Finding:
+    """RabbitMQ's image."""
+    name = _from_env_file(course / ".env", "DSLAB_RABBITMQ_IMAGE") or "rabbitmq:4-management"
+    return _image("RabbitMQ image", name, f"docker pull {name}")
+
+
+def _image(title: str, image: str, remedy: str) -> Finding:
+    status, _out = _run("docker", "image", "inspect", "--format", "{{.Id}}", image)
+    if status == 0:
+        return ok(title, image)
+    return Finding(title, State.OPTIONAL, f"no {image}", "Only --backend docker needs it.", remedy)
+
+
+def _from_env_file(path: Path, variable: str) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition("=")[2].strip() for line in lines if line.startswith(f"{variable}=")), "")
+
+
+def rabbitmq(host: Host, _course: Path) -> Finding:
+    """A RabbitMQ server on this machine, which --broker rabbitmq runs."""
+    places = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/homebrew/sbin/rabbitmq-server")
+    found = shutil.which("rabbitmq-server") or next((place for place in places if Path(place).exists()), None)
+    if found:
+        return ok("RabbitMQ", found)
+    return Finding(
+        "RabbitMQ", State.OPTIONAL, "not installed",
+        "The embedded broker is used; only --broker rabbitmq needs it.",
+        host.install(
+            {"apt": "rabbitmq-server", "dnf": "rabbitmq-server", "brew": "rabbitmq"}, "https://www.rabbitmq.com"
+        ),
+    )  # fmt: skip
+
+
+def _run(*command: str) -> tuple[int, str]:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=COMMAND_S)
+    except FileNotFoundError:
+        return 127, f"no {command[0]} command"
+    except subprocess.TimeoutExpired:
+        return 124, f"no answer within {COMMAND_S:g} s"
+    return done.returncode, done.stdout if done.returncode == 0 else done.stdout + done.stderr
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip() not in {"", "null"}]
+    return lines[-1] if lines else "does not answer"
+
+
+OPTIONAL_LOOKS: tuple[Look, ...] = (mpi, docker_engine, compose, course_image, rabbitmq_image, rabbitmq)
