@@ -102,5 +102,5 @@ doctor: $(VENV)/.ready ## Look over this machine: what works, what is missing, h
 
 .PHONY: clean
 clean: ## Remove what runs and builds left behind (not .venv, not your work)
-	rm -rf .dslab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
+	rm -rf .dslab/runs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* htmlcov dist build
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
