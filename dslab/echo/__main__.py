@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import FrameType
 from typing import get_args
 
 from dslab.echo.messages import DEFAULT_MAX_MESSAGE_BYTES, Framing
@@ -95,12 +96,20 @@ def add_client(command: argparse.ArgumentParser) -> None:
 
 def run_server(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # arrives as Ctrl-C does, as KeyboardInterrupt
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     address = Address.parse(options.bind)
     bound, serve = udp_server(options, address) if options.model == "udp" else tcp_server(options, address)
     with bound:
         print(f"listening on {Address(*bound.getsockname()[:2])}", flush=True)
         serve()
+
+
+def stop(_number: int, _frame: FrameType | None) -> None:
+    """End the server by an exception in its main thread. A second signal does not disturb it on its way out."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def tcp_server(options: argparse.Namespace, address: Address) -> tuple[socket.socket, Callable[[], None]]:

@@ -21,6 +21,7 @@ from statistics import median
 from threading import Event
 
 import psutil
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -138,9 +139,9 @@ def census(server: psutil.Process) -> tuple[int, int]:
 
 def table(outcomes: list[Outcome]) -> Table:
     """Lay the outcomes side by side."""
-    shown = Table(title=f"{CLIENTS} clients, and one that keeps half of its message back")
+    shown = Table(title=f"{CLIENTS} clients, and one that keeps half of its message back", box=box.SIMPLE)
     shown.add_column("server")
-    for heading in ("answered", "who waits", "median wait", "worst wait", "processes", "threads"):
+    for heading in ("answered", "who waits", "median", "worst", "processes", "threads"):
         shown.add_column(heading, justify="right")
     for outcome in outcomes:
         shown.add_row(

@@ -22,20 +22,22 @@ from contextlib import suppress
 from dslab.echo.protocol import EchoConversation
 from dslab.echo.server import PIECE_BYTES, Options, outliving
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
 
 def serve(listener: socket.socket, options: Options) -> None:
     """Serve each client in a coroutine of its own."""
     listener.setblocking(False)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # they wait until there is a task to cancel
     with suppress(asyncio.CancelledError):
         asyncio.run(accept_clients(listener, options))
 
 
 async def accept_clients(listener: socket.socket, options: Options) -> None:
-    """Accept clients as long as there are places; cancelled, it cancels every conversation."""
-    loop = asyncio.get_running_loop()
+    """Accept clients while there are places. Cancelled by a signal, it cancels every conversation."""
     places = asyncio.Semaphore(options.max_connections)
     async with asyncio.TaskGroup() as conversations:
-        stop_on_sigterm(loop)
+        cancel_on_signal(asyncio.get_running_loop())
         while True:
             await places.acquire()
             connection = await accept(listener)
@@ -43,11 +45,13 @@ async def accept_clients(listener: socket.socket, options: Options) -> None:
             conversation.add_done_callback(lambda _: places.release())
 
 
-def stop_on_sigterm(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the calling task on SIGTERM; on Ctrl-C ``asyncio.run`` does."""
+def cancel_on_signal(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel the calling task on SIGTERM and Ctrl-C: an exception from a handler would hit the loop itself."""
     task = asyncio.current_task()
     assert task is not None
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    for stop in STOPS:
+        loop.add_signal_handler(stop, task.cancel)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 async def accept(listener: socket.socket) -> socket.socket:
