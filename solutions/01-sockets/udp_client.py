@@ -9,6 +9,7 @@ A datagram is a header of nine bytes and the payload. The header is the request'
 significant first) and the kind: 1 for a request, 2 for a reply. The server copies the id into its reply.
 """
 
+import pathlib
 import secrets
 import socket
 import struct
@@ -61,7 +62,7 @@ def main() -> None:
     first_id = secrets.randbits(63)  # not 1: a late reply to an earlier run must not look like ours
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.connect((host, int(port)))
-        for number, line in enumerate(Path(sys.argv[2]).read_text().splitlines()):
+        for number, line in enumerate(pathlib.Path(sys.argv[2]).read_text().splitlines()):
             try:
                 reply = ask(channel, first_id + number, line.encode(), float(sys.argv[3]), int(sys.argv[4]))
             except OSError:  # a TimeoutError, or "nobody listens there"

@@ -1,0 +1,10 @@
+# caught by: test_reply_in_pieces
+# replaces: echo_client.py
+# The textbook's client: one send there, one recv here.
+import socket
+import sys
+
+host, _, port = sys.argv[1].rpartition(":")
+with socket.create_connection((host, int(port))) as connection:
+    connection.sendall(sys.argv[2].encode())
+    print(connection.recv(1024).decode())

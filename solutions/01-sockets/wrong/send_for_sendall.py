@@ -1,0 +1,29 @@
+# caught by: test_client_large_message
+# replaces: framing.py
+# send may take only a part. On a blocking socket Linux takes all; on one with a timeout, as the client's, it does not.
+LENGTH_BYTES = 4
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+def send_message(connection, message):
+    connection.send(len(message).to_bytes(LENGTH_BYTES, "big") + message)
+
+
+def receive_exactly(connection, size):
+    received = bytearray()
+    while len(received) < size and (piece := connection.recv(min(size - len(received), 65_536))):
+        received += piece
+    return bytes(received)
+
+
+def receive_message(connection):
+    prefix = receive_exactly(connection, LENGTH_BYTES)
+    if not prefix:
+        return None
+    size = int.from_bytes(prefix, "big")
+    if size > MAX_MESSAGE_BYTES:
+        raise ValueError("too long")
+    message = receive_exactly(connection, size)
+    if len(message) < size:
+        raise ConnectionError("the stream ended inside a message")
+    return message

@@ -1,0 +1,26 @@
+# caught by: test_length_of_two_gigabytes
+# replaces: framing.py
+# Whatever is announced is waited for, and all that comes is kept.
+LENGTH_BYTES = 4
+
+
+def send_message(connection, message):
+    connection.sendall(len(message).to_bytes(LENGTH_BYTES, "big") + message)
+
+
+def receive_exactly(connection, size):
+    received = bytearray()
+    while len(received) < size and (piece := connection.recv(min(size - len(received), 65_536))):
+        received += piece
+    return bytes(received)
+
+
+def receive_message(connection):
+    prefix = receive_exactly(connection, LENGTH_BYTES)
+    if not prefix:
+        return None
+    size = int.from_bytes(prefix, "big")
+    message = receive_exactly(connection, size)
+    if len(message) < size:
+        raise ConnectionError("the stream ended inside a message")
+    return message
