@@ -1,0 +1,289 @@
+"""Events to coordinates: the whole picture as plain numbers and texts, before anything is drawn. Pure.
+
+Three stages: `tell` chooses the rows, `schedule` gives each its height, and one function per shape makes shapes of
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from dslab.kit.trace.columns import GUTTER_PX, HEAD_PX, MARGIN_PX, cut, fit, order, place, write
+from dslab.kit.trace.describe import printable
+from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind
+from dslab.kit.trace.fold import Fold, Item
+from dslab.kit.trace.picture import (
+    Arrow,
+    Band,
+    Column,
+    Ending,
+    FoldRow,
+    LifeLine,
+    Notice,
+    Picture,
+    Rule,
+    Sign,
+    Tick,
+    Wait,
+)
+from dslab.kit.trace.quantity import duration
+from dslab.kit.trace.spans import HEAL, faults, lives
+from dslab.kit.trace.story import BEGIN, FAILED, Story, is_check, tell
+from dslab.kit.trace.timeline import Timeline, scale_for
+
+TOP_PX = 12.0
+BOTTOM_PX = 28.0
+TICK_PX = 15.0
+LOST_AT = 0.62  # of the way to the other column
+HELD_AT = 0.5
+BAND_INSET_PX = 7.0
+SIGN_CHARACTER_PX = 6.6
+SIGN_INSET_PX = 16.0
+
+TRAVELS = CARRIES_BYTES | {Kind.OPEN, Kind.CLOSE, Kind.RESET}
+# The order of moments at the same time.
+ARRIVES, DEPARTS, ARRIVES_AT_ONCE = range(3)
+SLANT_FROM_S = 0.001
+# Room above and below a row's height.
+ROW_PX = (17.0, 6.0)
+FOLD_PX = (24.0, 22.0)
+RULE_PX = (34.0, 16.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An item and its height; for what travels, also the height at which it arrived."""
+
+    item: Item
+    y: float
+    arrival_y: float
+
+
+def lay_out(
+    events: Sequence[Event], columns: Sequence[str] = (), failed_at_s: float | None = None
+) -> Picture:
+    """Lay out a picture.
+
+    Args:
+        events: In the order of time.
+        columns: Services to draw although nobody may have talked to them.
+        failed_at_s: When the check failed; without it, when the trace says so, if it does.
+    """
+    story = tell(events, failed_at_s)
+    names = order(story.events, columns)
+    shown = [item for item in story.items if isinstance(item, Event)]
+    placed = place(names, shown, story.many)
+    lanes = _Lanes({name: index for index, name in enumerate(names)})
+    rows, timeline = schedule(story, lanes)
+    bottom = timeline.bottom + BOTTOM_PX
+    x = {column.name: column.x for column in placed}
+    singles = [(row, row.item) for row in rows if isinstance(row.item, Event)]
+    return Picture(
+        width=(placed[-1].x if placed else GUTTER_PX + HEAD_PX) + MARGIN_PX,
+        height=bottom,
+        start_s=story.start_s,
+        unit=_unit(story),
+        columns=placed,
+        lifelines=_lifelines(story, placed, timeline, bottom),
+        arrows=tuple(_arrow(row, event, x, story) for row, event in singles if event.kind in TRAVELS),
+        signs=tuple(_sign(row, event, placed) for row, event in singles if _is_sign(event)),
+        notices=tuple(_notice(row, event, x) for row, event in singles if event.kind is Kind.FAULT),
+        bands=_bands(story, x, timeline, bottom),
+        folds=tuple(_fold_row(row, row.item, x) for row in rows if isinstance(row.item, Fold)),
+        waits=_waits(story, timeline, rows),
+        ticks=tuple(_ticks(rows, story)),
+        rules=tuple(_rules(singles)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Lanes:
+    """Which lanes an item stands in. Lane i is to the right of column i."""
+
+    position: Mapping[str, int]
+
+    def of(self, item: Item) -> range:
+        if isinstance(item, Fold):
+            ranges = [self.of(event) for event in item.events]
+            return range(min(lanes.start for lanes in ranges), max(lanes.stop for lanes in ranges))
+        if item.kind is Kind.CHECK or item.sender not in self.position:
+            return range(max(1, len(self.position)))
+        first, last = sorted((self.position[item.sender], self.position[item.receiver]))
+        return range(first, max(last, first + 1))
+
+
+def schedule(story: Story, lanes: _Lanes) -> tuple[list[Row], Timeline]:
+    """Give every row its height, and every arrow its end."""
+    moments = sorted(_moments(story.items))
+    timeline = Timeline(max(1, len(lanes.position)), scale_for([t_s for t_s, _, _ in moments]), TOP_PX)
+    left: dict[int, float] = {}
+    arrived: dict[int, float] = {}
+    for t_s, rank, index in moments:
+        item = story.items[index]
+        if rank != DEPARTS:
+            arrived[index] = timeline.arrival(t_s, left[index])
+            continue
+        left[index] = timeline.row(t_s, lanes.of(item), *_room(item))
+        if isinstance(item, Fold):
+            timeline.skip(item.events[-1].t_s, FOLD_PX[1])
+    return [Row(story.items[index], y, arrived.get(index, y)) for index, y in sorted(left.items())], timeline
+
+
+def _moments(items: Sequence[Item]) -> Iterator[tuple[float, int, int]]:
+    """When each row begins, and when what set off in it arrives.
+
+    Of equal times an arrival comes first, since an answer may leave at that very moment. A delay too short to tell
+    anything is drawn as none: pipelined messages would only cross each other's texts.
+    """
+    for index, item in enumerate(items):
+        yield item.t_s, DEPARTS, index
+        if isinstance(item, Event) and item.kind in TRAVELS:
+            if item.arrive_s is not None and item.arrive_s - item.t_s >= SLANT_FROM_S:
+                yield item.arrive_s, ARRIVES, index
+            else:
+                yield item.t_s, ARRIVES_AT_ONCE, index
+
+
+def _room(item: Item) -> tuple[float, float]:
+    if isinstance(item, Fold):
+        return FOLD_PX
+    return RULE_PX if item.kind is Kind.CHECK else ROW_PX
+
+
+def _arrow(row: Row, event: Event, x: Mapping[str, float], story: Story) -> Arrow:
+    x0, x1 = x[event.sender], x[event.receiver]
+    ending = ending_of(event)
+    writing = fit(write(event, story.many), abs(x1 - x0))
+    share = {Ending.LOST: LOST_AT, Ending.HELD: HELD_AT}.get(ending, 1.0)
+    return Arrow(
+        event=event,
+        x0=x0,
+        y0=row.y,
+        x1=round(x0 + (x1 - x0) * share, 1),
+        y1=row.arrival_y,
+        connection=writing.connection,
+        label=writing.label,
+        detail=writing.detail,
+        effects=writing.effects or ("held" if ending is Ending.HELD else ""),
+        ending=ending,
+        last=event is story.last,
+    )
+
+
+def ending_of(event: Event) -> Ending:
+    """What became of something that travelled."""
+    if event.kind is Kind.OPEN:
+        return Ending.REFUSED if event.note else Ending.ARRIVED
+    if event.kind not in CARRIES_BYTES or event.arrive_s is not None:
+        return Ending.ARRIVED
+    return Ending.LOST if Effect.LOST in event.effects else Ending.HELD
+
+
+def _is_sign(event: Event) -> bool:
+    return event.kind in (Kind.NODE, Kind.MARK)
+
+
+def _sign(row: Row, event: Event, columns: Sequence[Column]) -> Sign:
+    here = next(index for index, column in enumerate(columns) if column.name == event.link)
+    following = columns[here + 1].x if here + 1 < len(columns) else columns[here].x + MARGIN_PX
+    room = int((following - columns[here].x - 2 * SIGN_INSET_PX) / SIGN_CHARACTER_PX)
+    text = ", ".join(part for part in (event.label, event.note) if part)
+    return Sign(event, columns[here].x, row.y, cut(printable(text), room))
+
+
+def _notice(row: Row, event: Event, x: Mapping[str, float]) -> Notice:
+    x0, x1 = sorted((x.get(event.sender, GUTTER_PX), x.get(event.receiver, GUTTER_PX)))
+    text = "healed" if event.label == HEAL else event.label
+    if event.note == "off":
+        text = f"{event.label} ends"
+    if event.direction:
+        text += f" ({event.sender} to {event.receiver})"
+    return Notice(event, x0, x1, row.y, cut(printable(text), int((x1 - x0) / SIGN_CHARACTER_PX) - 4))
+
+
+def _bands(story: Story, x: Mapping[str, float], timeline: Timeline, bottom: float) -> tuple[Band, ...]:
+    bands = []
+    for span in faults(story.events):
+        source, _, target = span.link.partition("->")
+        if source in x and target in x:
+            x0, x1 = sorted((x[source], x[target]))
+            end = bottom - BOTTOM_PX / 2 if span.end_s > story.events[-1].t_s else timeline.y_at(span.end_s)
+            top = timeline.y_at(span.start_s)
+            bands.append(
+                Band(x0 + BAND_INSET_PX, x1 - BAND_INSET_PX, top, max(top, end), span.label, span.blocks)
+            )
+    return tuple(bands)
+
+
+def _lifelines(
+    story: Story, columns: Sequence[Column], timeline: Timeline, bottom: float
+) -> tuple[LifeLine, ...]:
+    x = {column.name: column.x for column in columns}
+    end_s = story.events[-1].t_s if story.events else 0.0
+
+    def y_at(t_s: float) -> float:
+        return 0.0 if t_s < story.start_s - 1e6 else bottom if t_s > end_s else timeline.y_at(t_s)
+
+    spans = lives(story.events, x)
+    return tuple(LifeLine(x[span.service], y_at(span.start_s), y_at(span.end_s), span.life) for span in spans)
+
+
+def _fold_row(row: Row, folded: Fold, x: Mapping[str, float]) -> FoldRow:
+    ends = list(chain.from_iterable((event.sender, event.receiver) for event in folded.events))
+    places = [x[name] for name in ends if name in x]
+    return FoldRow(folded, min(places), max(places), row.y, folded.text)
+
+
+def _waits(story: Story, timeline: Timeline, rows: Iterable[Row]) -> tuple[Wait, ...]:
+    failure = [row.y for row in rows if isinstance(row.item, Event) and is_check(row.item, FAILED)]
+    others = [row.y for row in rows if not failure or row.y != failure[0]]
+    waits = []
+    for pause in timeline.breaks:
+        end = pause.y + pause.height
+        fatal = bool(failure) and pause.y < failure[0] and not any(end <= y < failure[0] for y in others)
+        text = f"{duration(pause.seconds)} later"
+        if fatal and (unanswered := story.unanswered):
+            text += f", {_which(unanswered)}"
+        waits.append(Wait(pause.y, end, text, fatal))
+    return tuple(waits)
+
+
+def _which(connections: Sequence[int]) -> str:
+    """``still no answer``, or where there are several connections: ``no answer on #1, #2, 47 more``."""
+    if list(connections) == [0]:
+        return "still no answer"
+    named = [f"#{connection}" for connection in connections[:2]]
+    more = [f"{len(connections) - 2} more"] if len(connections) > 2 else []
+    return f"no answer on {', '.join(named + more)}"
+
+
+def _unit(story: Story) -> str:
+    """Milliseconds, unless the story takes a second or more."""
+    return "ms" if not story.events or story.events[-1].t_s - story.start_s < 1 else "s"
+
+
+def _ticks(rows: Iterable[Row], story: Story) -> Iterator[Tick]:
+    last_y = -TICK_PX
+    unit = _unit(story)
+    for row in rows:
+        elapsed_s = row.item.t_s - story.start_s
+        if row.y - last_y >= TICK_PX and elapsed_s >= 0:
+            last_y = row.y
+            yield Tick(row.y, clock(elapsed_s, unit))
+
+
+def clock(elapsed_s: float, unit: str) -> str:
+    """A time as the gutter shows it, in that unit."""
+    return f"{elapsed_s * 1e3:.1f}" if unit == "ms" else f"{elapsed_s:.3f}"
+
+
+def _rules(singles: Iterable[tuple[Row, Event]]) -> Iterator[Rule]:
+    for row, event in singles:
+        if is_check(event, FAILED):
+            yield Rule(row.y, "the check fails here", failure=True)
+        elif is_check(event, BEGIN):
+            yield Rule(row.y, "the check begins", failure=False)
+        elif event.kind is Kind.CHECK:
+            yield Rule(row.y, ": ".join(part for part in (event.label, event.note) if part), failure=False)
