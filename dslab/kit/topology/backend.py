@@ -32,6 +32,7 @@ from typing import Literal, Protocol
 
 from dslab.kit.address import Address
 from dslab.kit.links.control import LinksClient
+from dslab.kit.topology import pump
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.spec import CommandLine, Port, ServiceSpec
 
@@ -39,10 +40,10 @@ BackendName = Literal["local", "docker"]
 Stream = Literal["out", "err"]
 
 # A line of stderr that starts so becomes a MARK event, labelled with the rest of the line.
-MARK_PREFIX = "dslab:mark "
+MARK_PREFIX = pump.MARK_PREFIX.decode()
 # What is kept of each of a node's two output streams. The rest is read and thrown away: a service that prints
 # for ever must neither fill the disk nor be stopped by it.
-MAX_OUTPUT_BYTES = 8 * 1024 * 1024
+MAX_OUTPUT_BYTES = pump.MAX_FILE_BYTES
 
 
 @dataclass(frozen=True, slots=True)

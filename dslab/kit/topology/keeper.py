@@ -1,0 +1,271 @@
+"""The keeper: one small process per run, the parent of all of its services. Nothing outlives a run.
+
+However the grader ends, be it by kill -9, the keeper reads the end of its control channel, ends every service
+with whatever it started, and goes. It lives in a session of its own, out of reach of Ctrl-C.
+
+======================================  ==================================================================
+what happens                            what is done about it
+======================================  ==================================================================
+the grader is gone, in whatever way     the control channel is at its end: everything is ended
+a service leaves its session, or its    the keeper is its *subreaper* (Linux): orphans become children of the
+parent                                  keeper; elsewhere the mark in their environment tells
+a service forks while it is killed      all are stopped first, then killed (`processes.end`)
+a service ends, its children do not     they are ended with it, as they would be in a container
+the keeper is killed                    the kernel kills the services (Linux, PDEATHSIG); the grader ends
+                                        whoever is left, by the mark
+a service prints for ever               output is pumped through the keeper, which throws away what is beyond
+                                        a limit: the disk does not fill, and the service is not stopped by it
+======================================  ==================================================================
+
+The control channel is a pair of sockets. A message is one line of JSON. Nodes are named by their *mark*,
+``<run>/<number of the topology>/<node>``, which stands in their environment too.
+
+==========  ===========================  =================================================================
+``do``      other fields                 the answer (with the ``id`` of the request) means
+==========  ===========================  =================================================================
+``spawn``   ``mark argv env cwd out      it runs; ``pid``. A program that cannot be run ends with status 127
+            err``
+``term``    ``mark``                     SIGTERM is sent
+``kill``    ``mark``                     it is gone, with all that it started
+``pause``   ``mark``                     it is stopped, with all that it started
+``resume``  ``mark``                     it goes on
+``flush``   ``mark``                     what it wrote so far is in its files
+``end``     ``prefix``                   the nodes of that topology are gone; ``left`` would not go
+==========  ===========================  =================================================================
+
+Unasked it tells ``{"exited": mark, "status": n, "at": t}``, after the last output is in its file, and
+``{"noted": mark, "text": "...", "at": t}`` for a line on stderr that begins with ``dslab:mark``.
+
+Source: prctl(2), PR_SET_CHILD_SUBREAPER and PR_SET_PDEATHSIG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from dslab.kit.topology import processes
+from dslab.kit.topology.pump import Pump
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+CHECK_PARENT_S = 1.0
+CANNOT_RUN = 127  # the shell's status for a program that cannot be run
+IGNORED = (signal.SIGINT, signal.SIGHUP)
+# What Python or the keeper ignores would be ignored by services too: exec keeps that.
+RESTORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGCHLD, *IGNORED)
+
+Request = dict[str, Any]
+
+
+def _prctl() -> Callable[[int, int], object]:
+    """Linux's prctl; elsewhere nothing that does anything."""
+    if sys.platform != "linux":
+        return lambda _option, _value: None
+    import ctypes
+
+    library = ctypes.CDLL(None)
+    return lambda option, value: library.prctl(option, value, 0, 0, 0)
+
+
+class Node:
+    """One running node: its process, and the pumps of its output."""
+
+    def __init__(self, mark: str, pid: int, pumps: list[Pump]) -> None:
+        self.mark = mark
+        self.pid = pid
+        self.pumps = pumps
+        self.ended = False
+
+
+class Keeper:
+    """The keeper's loop. Single-threaded: PDEATHSIG counts from the death of the thread that forked.
+
+    Args:
+        control: This end of the control channel.
+        run_id: With what the marks of this run begin.
+    """
+
+    def __init__(self, control: socket.socket, run_id: str) -> None:
+        self._control = control
+        self._run_id = run_id
+        self._received = bytearray()
+        self._nodes: dict[str, Node] = {}
+        self._selector = selectors.DefaultSelector()
+        self._prctl = _prctl()
+        self._prctl(PR_SET_CHILD_SUBREAPER, 1)
+        self._pid, self._parent = os.getpid(), os.getppid()
+        self._orphanage = self._pid if processes.LINUX else 1  # whose children orphans become
+        self._running = True
+
+    def run(self) -> None:
+        """Serve until the control channel ends; then end everything."""
+        self._watch_children()
+        self._selector.register(self._control, selectors.EVENT_READ, self._receive)
+        try:
+            while self._running and os.getppid() == self._parent:
+                for key, _ in self._selector.select(CHECK_PARENT_S):
+                    key.data()
+        finally:
+            processes.end(lambda: self._ours(f"{self._run_id}/"))
+
+    # What the grader wants.
+
+    def _receive(self) -> None:
+        part = b""
+        with suppress(OSError):  # a reset is an end too
+            part = self._control.recv(65_536)
+        self._running = bool(part)
+        self._received += part
+        *lines, rest = self._received.split(b"\n")
+        self._received = rest
+        for line in lines:
+            request = json.loads(line)
+            self._send({"id": request["id"], **self._answer(request)})
+
+    def _answer(self, request: Request) -> dict[str, Any]:
+        if request["do"] == "spawn":
+            return {"pid": self._spawn(request)}
+        if request["do"] == "end":
+            return {"left": sorted(self._end(request["prefix"]))}
+        node = self._nodes.get(request["mark"])
+        if node is not None:  # else it has ended meanwhile, and there is nothing to do
+            self._act(request["do"], node)
+        return {}
+
+    def _act(self, what: str, node: Node) -> None:
+        match what:
+            case "term":
+                os.kill(node.pid, signal.SIGTERM)
+            case "kill":
+                processes.end(lambda: self._members(node))
+                self._reap()
+            case "pause":
+                processes.freeze(lambda: self._members(node))
+            case "resume":
+                processes.send(signal.SIGCONT, self._members(node))
+            case "flush":
+                for pump in node.pumps:
+                    pump.drain()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            self._running = False
+
+    # Starting.
+
+    def _spawn(self, request: Request) -> int:
+        mark = request["mark"]
+        pumps = [
+            Pump(request["out"], self._selector),
+            Pump(request["err"], self._selector, lambda text, at: self._note(mark, text, at)),
+        ]
+        pid = os.fork()
+        if pid == 0:
+            self._become(request, *pumps)
+        for pump in pumps:
+            pump.start()
+        self._nodes[mark] = Node(mark, pid, pumps)
+        return pid
+
+    def _become(self, request: Request, out: Pump, err: Pump) -> NoReturn:
+        """In the child: turn into the service. Every descriptor but these three closes by itself on exec."""
+        try:
+            os.setsid()
+            self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._pid:
+                os._exit(CANNOT_RUN)  # the keeper died before the line above
+            for number in RESTORED:
+                signal.signal(number, signal.SIG_DFL)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.dup2(out.write_end, 1)
+            os.dup2(err.write_end, 2)
+            os.chdir(request["cwd"])
+            os.execvpe(request["argv"][0], request["argv"], request["env"])
+        except OSError as error:
+            os.write(2, f"dslab: cannot run {request['argv'][0]!r}: {error.strerror}\n".encode())
+        finally:
+            os._exit(CANNOT_RUN)
+
+    def _note(self, mark: str, text: str, at: float) -> None:
+        self._send({"noted": mark, "text": text, "at": at})
+
+    # Ending.
+
+    def _watch_children(self) -> None:
+        receiver, sender = socket.socketpair()
+        for end in (receiver, sender):
+            end.setblocking(False)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        for number in IGNORED:
+            signal.signal(number, signal.SIG_IGN)
+        self._wake_up = (receiver, sender)  # kept open
+        self._selector.register(receiver, selectors.EVENT_READ, self._child_changed)
+
+    def _child_changed(self) -> None:
+        self._wake_up[0].recv(4096)
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take note of every child that has ended: a node, or an orphan that we inherited."""
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                node = next((node for node in self._nodes.values() if node.pid == pid), None)
+                if node is not None:
+                    self._node_ended(node, status)
+
+    def _node_ended(self, node: Node, status: int) -> None:
+        at, node.ended = time.time(), True
+        processes.end(lambda: self._members(node))
+        for pump in node.pumps:
+            pump.close()
+        del self._nodes[node.mark]
+        exit_status = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        self._send({"exited": node.mark, "status": exit_status, "at": at})
+
+    def _end(self, prefix: str) -> set[int]:
+        """End the nodes of one topology, and every orphan that belongs to nobody any more."""
+        others = [node for mark, node in self._nodes.items() if not mark.startswith(prefix)]
+        left = processes.end(
+            lambda: self._ours(prefix).difference(*(self._members(node) for node in others)),
+        )
+        self._reap()
+        return left
+
+    def _members(self, node: Node) -> set[int]:
+        """Who belongs to a node: its process, its session, its orphans, and all of their descendants."""
+        table = processes.process_table()
+        # The number of a process that has ended may be another's by now; that of its session is not, while it
+        # has members.
+        itself = set() if node.ended else {node.pid}
+        session = {pid for pid, row in table.items() if row.session == node.pid}
+        return processes.family(itself | session | self._orphans(table, node.mark), table)
+
+    def _orphans(self, table: processes.Table, prefix: str) -> set[int]:
+        known = {node.pid for node in self._nodes.values()}
+        lost = [pid for pid, row in table.items() if row.parent == self._orphanage and pid not in known]
+        return {pid for pid in lost if processes.mark_of(pid).startswith(prefix)}
+
+    def _ours(self, prefix: str) -> set[int]:
+        """All of our descendants; where orphans go elsewhere, those too whose mark begins so."""
+        table = processes.process_table()
+        return processes.family({self._pid} | self._orphans(table, prefix), table) - {self._pid}
+
+
+def main() -> None:
+    """``keeper DESCRIPTOR RUN``: serve the control channel that was inherited under that number."""
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        Keeper(control, run_id=sys.argv[2]).run()

@@ -1,0 +1,127 @@
+"""The grader's end of the keeper: starts it, asks it, and hears what became of the nodes."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from dslab.kit.errors import KitError
+from dslab.kit.topology import processes
+
+ANSWER_S = 30.0
+CLOSE_S = 10.0
+GONE = "The keeper of this run is gone: something killed it."
+# Without `site` and without the environment's say the interpreter starts in half the time. The two folders are
+# where dslab and psutil are.
+START = "import sys; sys.path += sys.argv[3:]; from dslab.kit.topology.keeper import main; main()"
+IMPORTED_FROM = (str(Path(__file__).parents[3]), str(Path(psutil.__file__).parents[1]))
+
+Hear = Callable[[Mapping[str, Any]], None]
+
+
+class Keeper:
+    """A running keeper.
+
+    Args:
+        run_id: The run's id: with what its marks begin.
+        log: Where the keeper's own stderr goes.
+    """
+
+    def __init__(self, run_id: str, log: Path) -> None:
+        self._run_id = run_id
+        self._ours, theirs = socket.socketpair()
+        self._sending = threading.Lock()
+        self._answers: dict[int, Future[dict[str, Any]]] = {}
+        self._listeners: dict[str, Hear] = {}
+        self._requests = 0
+        self._gone = False
+        with theirs, log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-ISc", START, str(theirs.fileno()), run_id, *IMPORTED_FROM],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                cwd="/",
+                env={},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._reader = threading.Thread(target=self._read, name="keeper", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The keeper's process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still serves."""
+        return not self._gone
+
+    def listen(self, mark: str, hear: Hear) -> None:
+        """Have `hear` called, in the keeper's thread, with what it tells about the node of that mark."""
+        self._listeners[mark] = hear
+
+    def ask(self, do: str, **fields: Any) -> dict[str, Any]:
+        """One request, and its answer.
+
+        Raises:
+            KitError: The keeper is gone, or does not answer.
+        """
+        answer: Future[dict[str, Any]] = Future()
+        with self._sending:
+            if self._gone:
+                raise KitError(GONE)
+            self._requests += 1
+            self._answers[self._requests] = answer
+            request = json.dumps({"id": self._requests, "do": do, **fields})
+            with suppress(OSError):  # then the reader finds the end, and fails the answer
+                self._ours.sendall(request.encode() + b"\n")
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError as error:
+            raise KitError(f"The keeper did not answer {do!r} within {ANSWER_S:g} s.") from error
+
+    def close(self) -> None:
+        """End every node of the run, and the keeper."""
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        with self._ours, self._ours.makefile("rb") as lines:
+            with suppress(OSError):
+                for line in lines:
+                    self._take(json.loads(line))
+        with self._sending:
+            self._gone = True
+        # If the keeper did not go by itself, whoever it kept may still be there.
+        processes.end(lambda: processes.marked(f"{self._run_id}/"))
+        for answer in self._answers.values():
+            answer.set_exception(KitError(GONE))
+        for mark, hear in list(self._listeners.items()):
+            hear({"lost": mark})
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "id" in message:
+            self._answers.pop(message["id"]).set_result(message)
+            return
+        hear = self._listeners.get(message.get("exited") or message["noted"])
+        if hear:
+            hear(message)

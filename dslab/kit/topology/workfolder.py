@@ -1,0 +1,70 @@
+"""The files that services run on: a copy of the student's and the lab's, made anew for every check.
+
+A copy, so that a service which overwrites its own program, or litters, does so for its own check only, and so
+that what the lab provides is really what the lab provides.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from dslab.kit.errors import UsageError
+
+# Not needed by any service, or not for a service to read: the checks. Solutions have wrong/ and alternative/
+# beside them, each a submission of its own.
+LEFT_OUT = ("test_*.py", "conftest.py", "lab.toml", "PROOF.md", "wrong", "alternative", "__pycache__", ".*", "venv")
+MAX_FILES = 2_000
+MAX_BYTES = 100 * 1024 * 1024
+
+
+def fill_work_folder(
+    work: Path, *, submission: Path, provided: Path, edited: Collection[str], left_out: Collection[str] = LEFT_OUT
+) -> None:
+    """Copy the student's files, then the lab's over them.
+
+    Links and special files are not copied: a link could point anywhere, and reading a pipe would wait for ever.
+
+    Args:
+        work: Where to; made here.
+        submission: The folder with the student's files.
+        provided: The lab's folder.
+        edited: The names of the files that the student writes; the lab's version of them is not taken.
+        left_out: Patterns of names that are not copied.
+
+    Raises:
+        UsageError: A folder does not exist, or holds more than a lab's files can be.
+    """
+    work.mkdir()
+    same = submission.resolve() == provided.resolve()
+    _copy(submission, work, left_out, ())
+    if not same:
+        _copy(provided, work, left_out, edited)
+
+
+def _copy(source: Path, target: Path, left_out: Collection[str], edited: Collection[str]) -> None:
+    if not source.is_dir():
+        raise UsageError(f"There is no folder {source}.")
+    total_bytes = 0
+    for number, file in enumerate(_files(source, left_out)):
+        name = file.relative_to(source)
+        if str(name) in edited:
+            continue
+        total_bytes += file.stat().st_size
+        if number >= MAX_FILES or total_bytes > MAX_BYTES:
+            limit = f"more than {MAX_FILES:,} files or {MAX_BYTES // 2**20} MiB"
+            raise UsageError(f"{source} holds {limit}.", remedy="Is it the right folder?")
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target / name)
+        (target / name).chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+
+
+def _files(folder: Path, left_out: Collection[str]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or any(path.match(pattern) for pattern in left_out):
+            continue
+        if path.is_dir():
+            yield from _files(path, left_out)
+        elif path.is_file():
+            yield path
