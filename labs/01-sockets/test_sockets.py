@@ -249,9 +249,11 @@ def test_client_that_never_reads(topology: Topology, rng: Random) -> None:
 def test_lost_datagrams(topology: Topology, rng: Random) -> None:
     """Every request is answered, although requests and replies get lost."""
     link = topology.link("udp-client", "udp-reference")
+    link.lose(1.0, direction="forward", count=1)
+    link.lose(1.0, direction="backward", count=1)
     link.lose(0.3)
-    requests = [text(rng, 12).decode() for _ in range(8)]
-    assert run_udp_client(topology, requests, timeout_s=0.05, tries=40) == [each + "*" for each in requests]
+    requests = [text(rng, 12).decode() for _ in range(5)]
+    assert run_udp_client(topology, requests, timeout_s=0.1, tries=40) == [each + "*" for each in requests]
     assert link.injected > 0
 
 
@@ -304,8 +306,13 @@ def test_reply_and_refusal(topology: Topology, rng: Random) -> None:
 def test_silence(topology: Topology, rng: Random) -> None:
     """Silence means unknown: whether the server got the request or not looks the same from here."""
     link = topology.link("outcome-client", "reference")
-    link.stall()
+    link.stall(direction="forward")
     assert outcome(topology, rng, timeout_s=0.3) == "timeout: unknown"
+    assert link.stats().backward_bytes == 0
+    link.heal()
+    link.stall(direction="backward")
+    assert outcome(topology, rng, timeout_s=0.3) == "timeout: unknown"
+    assert link.stats().backward_bytes > 0
     assert link.injected > 0
 
 
@@ -322,7 +329,7 @@ def test_closed_before_the_reply(topology: Topology, rng: Random) -> None:
 def test_one_byte_now_and_then(topology: Topology, rng: Random) -> None:
     """The time is for the whole reply: a server that sends a byte now and then is given up as well."""
     link = topology.link("outcome-client", "reference")
-    link.throttle(bytes_per_s=20)
+    link.throttle(bytes_per_s=20, direction="backward")
     assert outcome(topology, rng, timeout_s=0.5) == "timeout: unknown"
     assert link.injected > 0
 
