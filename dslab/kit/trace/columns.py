@@ -1,6 +1,7 @@
 """Where the columns stand, and what is written on an arrow between two of them. Pure.
 
-Text on an arrow is set in a monospaced face, so that its width is known here and nothing overlaps in a browser.
+Text on an arrow is set in a monospaced face, so that its width is known here and nothing overlaps in a
+browser.
 """
 
 from __future__ import annotations

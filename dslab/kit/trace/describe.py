@@ -1,8 +1,8 @@
 """Bytes to a label: what to write on an arrow.
 
-A lab's compose file may name a describer for its protocol (``describe: "dslab.rpc.wire:describe"``), a function from
-the bytes to a short text. Where there is none, or where it fails, the bytes are shown as they are: text as text,
-the rest in hex.
+A lab's compose file may name a describer for its protocol (``describe: "dslab.rpc.wire:describe"``), a
+function from the bytes to a short text. Where there is none, or where it fails, the bytes are shown as they
+are: text as text, the rest in hex.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _safe(describe: Describer) -> Describer:
 
 
 def _as_text(data: bytes) -> str:
-    """The bytes in quotes if they are UTF-8 that prints (a character cut off at the end is forgiven), else nothing."""
+    """The bytes in quotes if they are printable UTF-8, but for a last character cut in two; else nothing."""
     for end in range(len(data), max(len(data) - 4, 0), -1):
         try:
             text = data[:end].decode("utf-8")

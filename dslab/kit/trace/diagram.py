@@ -1,7 +1,7 @@
-"""A picture as one HTML page that needs nothing else: no network, no other file, and no JavaScript to be read.
+"""A picture as one HTML page that needs nothing else: no network, no other file, no script to be read.
 
 The template writes every text escaped: what a student's program sends is shown, never obeyed. The page's own
-script and style are named by their hashes in its content security policy, so a browser runs nothing else on it.
+script and style are named by their hashes in its content security policy, so a browser runs nothing else.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dslab.kit.trace.columns import characters, cut, write
-from dslab.kit.trace.describe import printable
-from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
-from dslab.kit.trace.layout import clock, ending_of, lay_out
-from dslab.kit.trace.picture import Arrow, Ending, Picture
-from dslab.kit.trace.quantity import count, duration, shorten, size
-from dslab.kit.trace.spans import Life
+from dslab.kit.trace.account import Clock, details, legend, summary
+from dslab.kit.trace.columns import characters, cut
+from dslab.kit.trace.event import Event
+from dslab.kit.trace.layout import lay_out
+from dslab.kit.trace.quantity import shorten
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
 _HEX_BYTE = re.compile(r"(?<!\S)[0-9a-f]{2}(?!\S)")
 TEMPLATES = Path(__file__).parent / "templates"
 BOLD_CHARACTER_PX = 7.4  # on the average in the widest of the fonts, at 12 px
-MAX_SHOWN_BYTES = 400_000  # of messages that have an arrow, all together
-MAX_BYTES_OF_ONE = 2_048
-MAX_BYTES_OF_A_FOLDED_ONE = 64
-MAX_FOLDED = 1_500  # messages listed behind folds
 MAX_CAPTION_CHARS = 4_000
 
 
@@ -64,7 +58,7 @@ class Caption:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_html(
+def write_html(  # noqa: PLR0917  what it draws, what it is called, where it goes
     events: Sequence[Event],
     columns: Sequence[str],
     title: str,
@@ -107,10 +101,10 @@ def render(
             caption=caption,
             title=title,
             difference=_difference(caption),
-            legend=_legend(picture),
-            details=_details(picture),
-            summary=_summary(picture),
-            tooltip=_Clock(picture.start_s, picture.unit).tooltip,
+            legend=legend(picture),
+            details=details(picture),
+            summary=summary(picture),
+            tooltip=Clock(picture.start_s, picture.unit).tooltip,
             style=style,
             script=script,
             policy=_policy(style, script),
@@ -156,7 +150,7 @@ def _embed(value: Any) -> str:
     from markupsafe import Markup
 
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def _difference(caption: Caption) -> tuple[str, str, str] | None:
@@ -168,103 +162,3 @@ def _difference(caption: Caption) -> tuple[str, str, str] | None:
     if _HEX_BYTE.match(caption.expected, common - 1) and _HEX_BYTE.match(caption.actual, common - 1):
         common -= 1  # not into the middle of a byte
     return caption.expected[:common], caption.expected[common:], caption.actual[common:]
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """Says when something was, as the gutter says it."""
-
-    start_s: float
-    unit: str
-
-    def __call__(self, event: Event) -> str:
-        return f"{clock(event.t_s - self.start_s, self.unit)} {self.unit}"
-
-    def tooltip(self, arrow: Arrow) -> str:
-        """What is said about an arrow where there is no script, and to a screen reader."""
-        event = arrow.event
-        words = [f"{event.sender} to {event.receiver}", f"at {self(event)}"]
-        words += [f"connection {event.connection}"] if arrow.connection else []
-        words += [f"{write(event, frozenset()).label}"]
-        words += [size(event.size)] if event.kind in CARRIES_BYTES else []
-        return ", ".join([*words, *_fate(event, arrow.ending)])
-
-
-def _fate(event: Event, ending: Ending) -> list[str]:
-    words = [printable(event.note)] if event.note else []
-    if ending is Ending.HELD:
-        return [*words, "never delivered"]
-    if event.arrive_s is not None and event.arrive_s - event.t_s >= 0.001:
-        return [*words, f"delivered {duration(event.arrive_s - event.t_s)} later"]
-    return words
-
-
-def _details(picture: Picture) -> dict[str, Any]:
-    """What the script shows when the reader points at something."""
-    share = MAX_SHOWN_BYTES // max(1, len(picture.arrows))
-    kept = max(MAX_BYTES_OF_A_FOLDED_ONE, min(MAX_BYTES_OF_ONE, share))
-    listed = MAX_FOLDED // max(1, len(picture.folds))
-    when = _Clock(picture.start_s, picture.unit)
-    return {
-        "arrows": [_detail(arrow.event, when, kept) for arrow in picture.arrows],
-        "folds": [
-            {
-                "text": row.text,
-                "whole": len(row.fold.events),
-                "events": [
-                    _detail(event, when, MAX_BYTES_OF_A_FOLDED_ONE) for event in row.fold.events[:listed]
-                ],
-            }
-            for row in picture.folds
-        ],
-    }
-
-
-def _detail(event: Event, when: _Clock, kept: int) -> dict[str, Any]:
-    return {
-        "from": event.sender,
-        "to": event.receiver,
-        "kind": "piece of a byte stream" if event.kind is Kind.CHUNK else event.kind.value,
-        "label": shorten(write(event, frozenset()).label, 200),
-        "at": when(event),
-        "fate": ", ".join(_fate(event, ending_of(event))),
-        "connection": event.connection,
-        "size": event.size,
-        "bytes": base64.b64encode(event.data[:kept]).decode("ascii"),
-    }
-
-
-def _summary(picture: Picture) -> str:
-    """The picture in one sentence, for who cannot see it."""
-    hidden = sum(len(row.fold.events) for row in picture.folds)
-    messages = sum(arrow.event.kind in CARRIES_BYTES for arrow in picture.arrows)
-    parts = [f"{', '.join(column.name for column in picture.columns)}: {count(messages, 'message')} drawn"]
-    parts += [f"{hidden:,} more events folded"] if hidden else []
-    parts += ["the check fails"] if picture.failure_y is not None else []
-    return ", ".join(parts) + "."
-
-
-def _legend(picture: Picture) -> list[tuple[str, str]]:
-    """The signs that occur in this picture, with their meaning."""
-    endings = {arrow.ending for arrow in picture.arrows}
-    effects = {effect.value for arrow in picture.arrows for effect in arrow.event.effects}
-    kinds = {arrow.event.kind for arrow in picture.arrows}
-    lives = {line.life for line in picture.lifelines}
-    notes = {sign.event.kind for sign in picture.signs}
-    entries = [
-        ("message", "a message, from sent to delivered", kinds & CARRIES_BYTES),
-        ("open", "a connection opens or closes", kinds & {Kind.OPEN, Kind.CLOSE}),
-        ("reset", "a connection is reset", Kind.RESET in kinds),
-        ("lost", "lost", Ending.LOST in endings),
-        ("held", "held back, never delivered", Ending.HELD in endings),
-        ("refused", "refused", Ending.REFUSED in endings),
-        ("duplicate", "delivered again", "duplicate" in effects),
-        ("corrupted", "changed on the way", "corrupted" in effects),
-        ("blocked", "nothing gets through", any(band.blocks for band in picture.bands)),
-        ("shaped", "a fault is at work", any(not band.blocks for band in picture.bands)),
-        ("down", "not running", Life.DOWN in lives),
-        ("paused", "paused", Life.PAUSED in lives),
-        ("mark", "said by the program itself", Kind.MARK in notes),
-        ("last", "the last message before the failure", any(arrow.last for arrow in picture.arrows)),
-    ]
-    return [(name, meaning) for name, meaning, occurs in entries if occurs]

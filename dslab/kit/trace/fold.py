@@ -1,8 +1,8 @@
 """Which events a picture shows one by one, and which it folds into one row. Pure.
 
-Two thousand requests and replies tell no more than the first few and the last few. What is kept of each phase (the
-time between two things that tell the story: a fault, a death, a mark, the failure) is the beginning and the end of
-every sort of message in it; the rest becomes a `Fold`, which knows what it hides.
+Two thousand requests and replies tell no more than the first few and the last few. What is kept of each phase
+(the time between two things that tell the story: a fault, a death, the failure) is the beginning and the end
+of every sort of message in it; the rest becomes a `Fold`, which knows what it hides.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind
 from dslab.kit.trace.quantity import count, duration, size
@@ -91,7 +91,7 @@ def _sorts(events: Iterable[Event]) -> _SortOf:
 
 
 class _SortOf:
-    """Tells the sort of an event: where it goes, what was done to it, and, where labels repeat, its label's verb."""
+    """The sort of an event: where it goes, what was done to it and, where labels repeat, its label's verb."""
 
     def __init__(self, lines_with_verbs: set[Hashable]) -> None:
         self._lines_with_verbs = lines_with_verbs
@@ -111,7 +111,7 @@ def _first_word(event: Event) -> str:
 
 
 def _bounded(items: list[Item], failed_at_s: float | None) -> list[Item]:
-    """No more items than a person can look through: the middle folded, and the clearing up after a failure cut."""
+    """No more items than a person can look through: middle and clearing up after the failure folded."""
     before = [item for item in items if failed_at_s is None or item.t_s <= failed_at_s]
     after = items[len(before) :]
     if len(after) > MAX_ITEMS_AFTER_FAILURE:
@@ -124,9 +124,8 @@ def _bounded(items: list[Item], failed_at_s: float | None) -> list[Item]:
 
 def merge(items: Iterable[Item]) -> Fold:
     """One fold of everything in those items."""
-    return Fold(
-        tuple(event for item in items for event in (item.events if isinstance(item, Fold) else (item,)))
-    )
+    each = (item.events if isinstance(item, Fold) else (item,) for item in items)
+    return Fold(tuple(chain.from_iterable(each)))
 
 
 def _bytes(messages: Iterable[Event]) -> int:

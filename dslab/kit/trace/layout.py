@@ -1,19 +1,18 @@
 """Events to coordinates: the whole picture as plain numbers and texts, before anything is drawn. Pure.
 
-Three stages: `tell` chooses the rows, `schedule` gives each its height, and one function per shape makes shapes of
-them.
+Three stages: `tell` chooses the rows, `schedule` gives each its height, and one function per shape makes
+shapes of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from dslab.kit.trace.columns import GUTTER_PX, HEAD_PX, MARGIN_PX, cut, fit, order, place, write
 from dslab.kit.trace.describe import printable
 from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind
-from dslab.kit.trace.fold import Fold, Item
+from dslab.kit.trace.fold import Fold
 from dslab.kit.trace.picture import (
     Arrow,
     Band,
@@ -29,36 +28,17 @@ from dslab.kit.trace.picture import (
     Wait,
 )
 from dslab.kit.trace.quantity import duration
+from dslab.kit.trace.schedule import TRAVELS, Lanes, Row, schedule
 from dslab.kit.trace.spans import HEAL, faults, lives
 from dslab.kit.trace.story import BEGIN, FAILED, Story, is_check, tell
-from dslab.kit.trace.timeline import Timeline, scale_for
+from dslab.kit.trace.timeline import Timeline
 
-TOP_PX = 12.0
 BOTTOM_PX = 28.0
 TICK_PX = 15.0
 LOST_AT = 0.62  # of the way to the other column
 HELD_AT = 0.5
-BAND_INSET_PX = 7.0
 SIGN_CHARACTER_PX = 6.6
 SIGN_INSET_PX = 16.0
-
-TRAVELS = CARRIES_BYTES | {Kind.OPEN, Kind.CLOSE, Kind.RESET}
-# The order of moments at the same time.
-ARRIVES, DEPARTS, ARRIVES_AT_ONCE = range(3)
-SLANT_FROM_S = 0.001
-# Room above and below a row's height.
-ROW_PX = (17.0, 6.0)
-FOLD_PX = (24.0, 22.0)
-RULE_PX = (34.0, 16.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An item and its height; for what travels, also the height at which it arrived."""
-
-    item: Item
-    y: float
-    arrival_y: float
 
 
 def lay_out(
@@ -75,7 +55,7 @@ def lay_out(
     names = order(story.events, columns)
     shown = [item for item in story.items if isinstance(item, Event)]
     placed = place(names, shown, story.many)
-    lanes = _Lanes({name: index for index, name in enumerate(names)})
+    lanes = Lanes({name: index for index, name in enumerate(names)})
     rows, timeline = schedule(story, lanes)
     bottom = timeline.bottom + BOTTOM_PX
     x = {column.name: column.x for column in placed}
@@ -85,6 +65,7 @@ def lay_out(
         height=bottom,
         start_s=story.start_s,
         unit=_unit(story),
+        many=story.many,
         columns=placed,
         lifelines=_lifelines(story, placed, timeline, bottom),
         arrows=tuple(_arrow(row, event, x, story) for row, event in singles if event.kind in TRAVELS),
@@ -94,62 +75,8 @@ def lay_out(
         folds=tuple(_fold_row(row, row.item, x) for row in rows if isinstance(row.item, Fold)),
         waits=_waits(story, timeline, rows),
         ticks=tuple(_ticks(rows, story)),
-        rules=tuple(_rules(singles)),
+        rules=tuple(_rules(singles, story)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Lanes:
-    """Which lanes an item stands in. Lane i is to the right of column i."""
-
-    position: Mapping[str, int]
-
-    def of(self, item: Item) -> range:
-        if isinstance(item, Fold):
-            ranges = [self.of(event) for event in item.events]
-            return range(min(lanes.start for lanes in ranges), max(lanes.stop for lanes in ranges))
-        if item.kind is Kind.CHECK or item.sender not in self.position:
-            return range(max(1, len(self.position)))
-        first, last = sorted((self.position[item.sender], self.position[item.receiver]))
-        return range(first, max(last, first + 1))
-
-
-def schedule(story: Story, lanes: _Lanes) -> tuple[list[Row], Timeline]:
-    """Give every row its height, and every arrow its end."""
-    moments = sorted(_moments(story.items))
-    timeline = Timeline(max(1, len(lanes.position)), scale_for([t_s for t_s, _, _ in moments]), TOP_PX)
-    left: dict[int, float] = {}
-    arrived: dict[int, float] = {}
-    for t_s, rank, index in moments:
-        item = story.items[index]
-        if rank != DEPARTS:
-            arrived[index] = timeline.arrival(t_s, left[index])
-            continue
-        left[index] = timeline.row(t_s, lanes.of(item), *_room(item))
-        if isinstance(item, Fold):
-            timeline.skip(item.events[-1].t_s, FOLD_PX[1])
-    return [Row(story.items[index], y, arrived.get(index, y)) for index, y in sorted(left.items())], timeline
-
-
-def _moments(items: Sequence[Item]) -> Iterator[tuple[float, int, int]]:
-    """When each row begins, and when what set off in it arrives.
-
-    Of equal times an arrival comes first, since an answer may leave at that very moment. A delay too short to tell
-    anything is drawn as none: pipelined messages would only cross each other's texts.
-    """
-    for index, item in enumerate(items):
-        yield item.t_s, DEPARTS, index
-        if isinstance(item, Event) and item.kind in TRAVELS:
-            if item.arrive_s is not None and item.arrive_s - item.t_s >= SLANT_FROM_S:
-                yield item.arrive_s, ARRIVES, index
-            else:
-                yield item.t_s, ARRIVES_AT_ONCE, index
-
-
-def _room(item: Item) -> tuple[float, float]:
-    if isinstance(item, Fold):
-        return FOLD_PX
-    return RULE_PX if item.kind is Kind.CHECK else ROW_PX
 
 
 def _arrow(row: Row, event: Event, x: Mapping[str, float], story: Story) -> Arrow:
@@ -163,6 +90,7 @@ def _arrow(row: Row, event: Event, x: Mapping[str, float], story: Story) -> Arro
         y0=row.y,
         x1=round(x0 + (x1 - x0) * share, 1),
         y1=row.arrival_y,
+        goal=x1,
         connection=writing.connection,
         label=writing.label,
         detail=writing.detail,
@@ -208,12 +136,11 @@ def _bands(story: Story, x: Mapping[str, float], timeline: Timeline, bottom: flo
     for span in faults(story.events):
         source, _, target = span.link.partition("->")
         if source in x and target in x:
-            x0, x1 = sorted((x[source], x[target]))
-            end = bottom - BOTTOM_PX / 2 if span.end_s > story.events[-1].t_s else timeline.y_at(span.end_s)
+            left, right = sorted((x[source], x[target]))
+            lasts = span.end_s > story.events[-1].t_s
             top = timeline.y_at(span.start_s)
-            bands.append(
-                Band(x0 + BAND_INSET_PX, x1 - BAND_INSET_PX, top, max(top, end), span.label, span.blocks)
-            )
+            end = bottom - BOTTOM_PX / 2 if lasts else timeline.y_at(span.end_s)
+            bands.append(Band(left, right, top, max(top, end), span.label, span.blocks))
     return tuple(bands)
 
 
@@ -279,11 +206,9 @@ def clock(elapsed_s: float, unit: str) -> str:
     return f"{elapsed_s * 1e3:.1f}" if unit == "ms" else f"{elapsed_s:.3f}"
 
 
-def _rules(singles: Iterable[tuple[Row, Event]]) -> Iterator[Rule]:
+def _rules(singles: Iterable[tuple[Row, Event]], story: Story) -> Iterator[Rule]:
+    texts = {FAILED: "the check fails here", BEGIN: "the check begins"}
     for row, event in singles:
-        if is_check(event, FAILED):
-            yield Rule(row.y, "the check fails here", failure=True)
-        elif is_check(event, BEGIN):
-            yield Rule(row.y, "the check begins", failure=False)
-        elif event.kind is Kind.CHECK:
-            yield Rule(row.y, ": ".join(part for part in (event.label, event.note) if part), failure=False)
+        if event.kind is Kind.CHECK:
+            text = texts.get(event.label) or ": ".join(part for part in (event.label, event.note) if part)
+            yield Rule(row.y, event.t_s - story.start_s, text, failure=event.label == FAILED)

@@ -49,6 +49,7 @@ class Arrow:
     y0: float
     x1: float
     y1: float
+    goal: float  # the column it was sent to, reached or not
     connection: str
     label: str
     detail: str
@@ -82,8 +83,8 @@ class Notice:
 class Band:
     """A fault for as long as it lasted, across the columns of its link."""
 
-    x0: float
-    x1: float
+    left: float
+    right: float
     top: float
     bottom: float
     label: str
@@ -124,6 +125,7 @@ class Rule:
     """A line across the whole picture: the check begins, or fails."""
 
     y: float
+    elapsed_s: float
     text: str
     failure: bool
 
@@ -136,6 +138,7 @@ class Picture:
     height: float
     start_s: float
     unit: str
+    many: frozenset[str]  # the links that had more than one connection
     columns: tuple[Column, ...]
     lifelines: tuple[LifeLine, ...]
     arrows: tuple[Arrow, ...]

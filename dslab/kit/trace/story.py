@@ -46,7 +46,7 @@ class Story:
 
     @property
     def unanswered(self) -> list[int]:
-        """The connections of the grader's last link on which it spoke last, and which were open when it failed."""
+        """Connections of the link where it failed on which the grader spoke last, and which were still open."""
         last = self.last
         if last is None or last.sender != GRADER:
             return []
@@ -54,11 +54,8 @@ class Story:
         for event in self.events:
             if event.link == last.link and event.t_s <= (self.failed_at_s or 0.0):
                 latest[event.connection] = event
-        return [
-            number
-            for number, event in latest.items()
-            if event.kind in CARRIES_BYTES and event.sender == GRADER
-        ]
+        waiting = (number for number, event in latest.items() if _is_request(event))
+        return sorted(waiting)
 
     @property
     def many(self) -> frozenset[str]:
@@ -101,3 +98,7 @@ def _only_gets_ready(event: Event) -> bool:
 
 def _end_s(event: Event) -> float:
     return event.t_s if event.arrive_s is None else event.arrive_s
+
+
+def _is_request(event: Event) -> bool:
+    return event.kind in CARRIES_BYTES and event.sender == GRADER

@@ -1,8 +1,8 @@
 """Time downwards: from the times of the rows to heights, and back for anything that lies between. Pure.
 
-Time is drawn to scale as far as it can be read: two rows whose labels would touch are moved apart, and a wait that
-would make an empty page is shortened to a break that says how long it was. Rows in different lanes (the spaces
-between two columns) do not touch, so they may stand side by side.
+Time is drawn to scale as far as it can be read: two rows whose labels would touch are moved apart, and a wait
+that would make an empty page is shortened to a break that says how long it was. Rows in different lanes (the
+spaces between two columns) do not touch, so they may stand side by side.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median, quantiles
 
 BREAK_PX = 46.0
@@ -36,7 +37,7 @@ def scale_for(times_s: Sequence[float]) -> float:
     Waits and bursts differ by a factor of thousands. Where there are waits, they set the scale and bursts are
     moved apart; in a trace that is one burst, its own gaps do.
     """
-    gaps = sorted(later - earlier for earlier, later in zip(times_s, times_s[1:], strict=False))
+    gaps = sorted(later - earlier for earlier, later in pairwise(times_s))
     waits = [gap for gap in gaps if WAIT_S <= gap < ALWAYS_BREAK_S]
     if waits:
         return WAIT_PX / median(waits)
@@ -86,7 +87,7 @@ class Timeline:
         return self._y
 
     def arrival(self, t_s: float, left_at_y: float) -> float:
-        """Where something that left at that height arrives: always lower, or it would seem to take no time."""
+        """Where something that left at that height arrives: always lower, or time would stand still."""
         self._pass_until(t_s)
         self._y = max(self._y, left_at_y + MIN_SLANT_PX)
         self._remember(t_s)
