@@ -77,8 +77,16 @@ def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
 
 
 def traceback_of(error: BaseException) -> str:
-    """The whole traceback, for whoever has to repair the kit or the check."""
-    return "".join(TracebackException.from_exception(error, compact=True).format())
+    """The traceback from the check on, for whoever has to repair the kit or the check."""
+    told = TracebackException.from_exception(error, compact=True)
+    around = [number for number, frame in enumerate(told.stack) if _runs_checks(Path(frame.filename))]
+    if around and around[-1] + 1 < len(told.stack):
+        del told.stack[: around[-1] + 1]
+    return "".join(told.format())
+
+
+def _runs_checks(file: Path) -> bool:
+    return bool({"_pytest", "pluggy"} & set(file.parts))
 
 
 def _own_words(text: str) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from dslab.kit.grader.render import LINE_WIDTH, counted, head, is_text, printable, render
+from dslab.kit.grader.render import LINE_WIDTH, counted, cut, head, is_text, printable, render
 
 HEX_BYTES = 20  # three columns each
 BEFORE_CARET = 24  # how much of what is equal stays in sight
@@ -54,6 +54,11 @@ class Comparison:
     actual: str
     expected: str
     rows: tuple[str, ...]
+
+    @property
+    def headline(self) -> str:
+        """What pytest puts behind the word ``assert``."""
+        return f"came back {cut(self.actual, LINE_WIDTH)}, expected {cut(self.expected, LINE_WIDTH)}"
 
 
 def compare(operator: str, left: object, right: object) -> Comparison:

@@ -36,7 +36,7 @@ class GradeRequest:
         broker: Which message broker the labs that need one get.
         step: Run this step and what it needs; None runs every step.
         report: Where every format goes; None writes only result.json, into the run's folder.
-        private: Files with the instructor's private checks.
+        checks: Where the instructor's private checks are: a file, or a folder of them.
         keep: Keep the working and scratch folders of checks that passed.
         hints_used: How often a hint was asked for, by step.
     """
@@ -49,7 +49,7 @@ class GradeRequest:
     broker: Broker = "embedded"
     step: str | None = None
     report: Path | None = None
-    private: tuple[Path, ...] = ()
+    checks: Path | None = None
     keep: bool = False
     hints_used: Mapping[str, int] = field(default_factory=dict)
 
@@ -58,6 +58,17 @@ class GradeRequest:
         """The steps that are asked for, with those that they need."""
         rubric = self.lab.rubric
         return rubric.with_needs(self.step) if self.step else rubric.steps
+
+    @property
+    def private(self) -> tuple[Path, ...]:
+        """The files with private checks."""
+        if self.checks is None or self.checks.is_file():
+            return (self.checks,) if self.checks else ()
+        return tuple(sorted(self.checks.glob("test_*.py")))
+
+    def with_hints(self, told: Mapping[str, int]) -> GradeRequest:
+        """The same run, for a student who was told so many hints of each step."""
+        return replace(self, hints_used=dict(told))
 
     def again(self, number: int) -> GradeRequest:
         """The same run with another seed, which follows from this one's; number 0 is this run itself."""
@@ -76,7 +87,6 @@ def make_request(
     report: Path | None = None,
     checks: Path | None = None,
     keep: bool = False,
-    hints_used: Mapping[str, int] | None = None,
 ) -> GradeRequest:
     """Complete what was asked for, and validate it.
 
@@ -91,7 +101,6 @@ def make_request(
         report: See `GradeRequest`.
         checks: A file or a folder with private checks (``test_*.py``).
         keep: See `GradeRequest`.
-        hints_used: See `GradeRequest`.
 
     Raises:
         UsageError: No such lab, step or folder, or a file of the submission is missing.
@@ -108,13 +117,16 @@ def make_request(
         broker=one_of(broker or "embedded", BROKERS, "broker"),
         step=step,
         report=report.absolute() if report else None,
-        private=_private(checks) if checks else (),
+        checks=checks.expanduser().absolute() if checks else None,
         keep=keep,
-        hints_used=dict(hints_used or {}),
     )
     if step is not None and step not in {known.id for known in found.rubric.steps}:
         known_ids = ", ".join(known.id for known in found.rubric.steps)
         raise UsageError(f"Lab {found.name} has no step {step!r}.", remedy=f"Its steps are {known_ids}.")
+    if checks and not request.private:
+        raise UsageError(
+            f"There are no checks in {checks}.", remedy="Name a test_*.py file or a folder of them."
+        )
     return request
 
 
@@ -149,13 +161,3 @@ def _submission(lab: Lab, folder: Path | None) -> Path:
             remedy=f"Lab {lab.name} grades {', '.join(lab.rubric.files)}.",
         )
     return folder
-
-
-def _private(path: Path) -> tuple[Path, ...]:
-    path = path.expanduser().absolute()
-    found = (path,) if path.is_file() else tuple(sorted(path.glob("test_*.py")))
-    if not found:
-        raise UsageError(
-            f"There are no checks in {path}.", remedy="Name a folder with test_*.py files, or one such file."
-        )
-    return found

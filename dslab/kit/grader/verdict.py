@@ -138,6 +138,7 @@ class RunResult:
         submission: The folder that was graded.
         steps: The steps that were asked for, in the rubric's order.
         started: When the run began, UTC, as in ISO 8601.
+        notes: What a reader should know before all else, as that a file has a syntax error.
         duration_s: Until now.
         complete: False as long as checks are outstanding; it stays false in a run that was killed.
     """
@@ -149,6 +150,7 @@ class RunResult:
     submission: str
     steps: tuple[StepResult, ...]
     started: str = ""
+    notes: tuple[str, ...] = ()
     duration_s: float = 0.0
     complete: bool = True
 
@@ -194,6 +196,7 @@ class RunResult:
             "score": number(self.score),
             "max_score": number(self.max_score),
             "undecided": number(self.undecided),
+            "notes": list(self.notes),
             "steps": [step.to_json() for step in self.steps],
         }
 

@@ -1,0 +1,117 @@
+"""What a check leaves behind for its reader: the last bytes sent, the programs' last words, a picture.
+
+All of it is read from the check's folder after its topology has been torn down, when the traces are whole.
+None of it decides a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dslab.kit.grader.lastwords import LastException, last_exception, tail
+from dslab.kit.grader.render import counted, render
+from dslab.kit.topology.interpolation import Template, Variable
+from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
+from dslab.kit.trace.event import CARRIES_BYTES, Event
+
+PICTURE = "picture.html"
+MAX_STDERR_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known beside the exception.
+
+    Attributes:
+        sent: The last bytes that the grader sent, rendered.
+        stderr: The last lines of each of the student's programs, under its name.
+        causes: The last exception of each of them.
+        picture: The picture's path, relative to the run's folder.
+    """
+
+    sent: str = ""
+    stderr: str = ""
+    causes: Mapping[str, LastException] = field(default_factory=dict)
+    picture: str = ""
+
+
+def last_sent(events: Iterable[Event]) -> str:
+    """What the grader sent last: everything since something last came back on that connection."""
+    sent: list[Event] = []
+    answered = False
+    for event in events:
+        if event.kind not in CARRIES_BYTES or not event.link.startswith(f"{GRADER}->"):
+            continue
+        same = bool(sent) and (event.link, event.connection) == (sent[-1].link, sent[-1].connection)
+        if event.direction == "forward":
+            if answered or not same:
+                sent = []
+            sent.append(event)
+            answered = False
+        elif same:
+            answered = True
+    return _render_pieces(sent)
+
+
+def _render_pieces(pieces: Sequence[Event]) -> str:
+    kept = b"".join(piece.data for piece in pieces)
+    size = sum(max(piece.size, len(piece.data)) for piece in pieces)
+    if not size:
+        return ""
+    shown = render(kept)
+    if size == len(kept):
+        return shown
+    return f"{render(kept, 40)} and more; {counted(size, 'byte')} in all"
+
+
+def programs(spec: TopologySpec, own_files: Collection[str]) -> tuple[str, ...]:
+    """The nodes that run one of the student's files."""
+    return tuple(
+        node
+        for service in spec.services.values()
+        if any(name in words for name in own_files for words in _words(service))
+        for node in service.nodes
+    )
+
+
+def _words(service: ServiceSpec) -> Iterable[str]:
+    lines = (line for line in (service.command, service.local) if line)
+    return [text for line in lines for word in line.words for text in _texts(word)]
+
+
+def _texts(template: Template) -> Iterable[str]:
+    for part in template.parts:
+        if isinstance(part, Variable):
+            yield from _texts(part.argument or Template(()))
+        else:
+            yield part
+
+
+def read_stderr(folder: Path, nodes: Iterable[str]) -> dict[str, str]:
+    """What those programs wrote to stderr; those that wrote nothing are left out."""
+    written = {node: _end_of(folder / f"{node}.err") for node in nodes}
+    return {node: text for node, text in written.items() if text.strip()}
+
+
+def _end_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MAX_STDERR_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""  # it was never started
+
+
+def last_words(stderr: Mapping[str, str]) -> str:
+    """The last lines of each program; its name stands above where there are several."""
+    if len(stderr) == 1:
+        return tail(next(iter(stderr.values())))
+    return "\n".join(f"{node}:\n{tail(text)}" for node, text in stderr.items())
+
+
+def causes(stderr: Mapping[str, str], own_files: Collection[str]) -> dict[str, LastException]:
+    """The last exception that each program told of."""
+    found = {node: last_exception(text, own_files) for node, text in stderr.items()}
+    return {node: exception for node, exception in found.items() if exception}

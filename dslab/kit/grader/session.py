@@ -1,0 +1,259 @@
+"""One graded run inside one pytest session: which checks run, in which order, what becomes of them.
+
+`plugin` makes a `GradingSession` when a lab is asked for on pytest's command line, `run` does when
+`dslab test` grades. Both then go the same way::
+
+    pytest_configure                the compose file is read, the run's folder made
+    pytest_collection_modifyitems   the checks are planned, sorted by step, deselected
+    pytest_runtest_protocol         a check; its result is entered and all reports are written
+    pytest_sessionfinish            the last reports, and the exit status
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dslab.kit.errors import DslabError
+from dslab.kit.grader.bench import Bench
+from dslab.kit.grader.classify import message_of, verdict_of
+from dslab.kit.grader.collecting import ignored, planned, reorder, step_mark
+from dslab.kit.grader.compare import compare
+from dslab.kit.grader.ledger import Ledger, Planned
+from dslab.kit.grader.loading import CheckFile
+from dslab.kit.grader.marks import StepMark
+from dslab.kit.grader.outcome import Happened, repeat_command, result_of
+from dslab.kit.grader.progress import Watcher
+from dslab.kit.grader.reports import Reports
+from dslab.kit.grader.request import GradeRequest
+from dslab.kit.grader.syntax import syntax_errors
+from dslab.kit.grader.verdict import RunResult, StepResult, Verdict
+
+if TYPE_CHECKING:
+    from dslab.kit.topology.running import Topology
+
+INTERRUPTED = 130  # as a shell has it for a program that Ctrl-C ended
+
+
+class GradingSession:
+    """The plugin that grades. Its public attributes are read when pytest is done.
+
+    Attributes:
+        request: What is graded.
+        result: How it stands.
+        failure: What made grading impossible; None if it was possible.
+        interrupted: Whether Ctrl-C ended it.
+    """
+
+    def __init__(self, request: GradeRequest, watcher: Watcher | None = None) -> None:
+        self.request = request
+        self.watcher = watcher or Watcher()
+        self.failure: BaseException | None = None
+        self.interrupted = False
+        self._begun_s = time.monotonic()
+        self.result = _blank(request)
+        self._bench: Bench | None = None
+        self._ledger: Ledger | None = None
+        self._reports: Reports | None = None
+        self._planned: dict[str, Planned] = {}
+        self._marks: dict[str, StepMark] = {}
+        self._happened = Happened()
+
+    @property
+    def folder(self) -> Path | None:
+        """The run's folder, once it is there."""
+        return self._bench.run.path if self._bench else None
+
+    # Set-up
+
+    def pytest_configure(self) -> None:
+        """Read the compose file, make the run's folder."""
+        with self._stopping():
+            self._bench = Bench(self.request)
+            self._reports = Reports(self._bench.run.path, self.request.report)
+        for line in syntax_errors(self.request.submission, self.request.lab.rubric.files):
+            self._note(line)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave out what lies in the lab's folder and is no check file of the lab."""
+        return ignored(self.request, collection_path)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Take the lab's folder for a folder, even if somebody made a package of it."""
+        if path.is_relative_to(self.request.lab.folder):
+            return pytest.Dir.from_parent(parent, path=path)
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path, parent: pytest.Collector) -> pytest.Module:
+        """Load check files our way."""
+        return CheckFile.from_parent(parent, path=module_path)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Plan the checks, and put them in order."""
+        if self.failure:
+            return  # a check file could not be loaded
+        with self._stopping():
+            plan = {item.nodeid: planned(item, self.request) for item in items}
+            self._ledger = Ledger(self.request.lab.rubric, self.request.steps, plan.values(), self.result)
+        self._planned = plan
+        self._marks = {item.nodeid: mark for item in items if (mark := step_mark(item))}
+        reorder(config, items, [check.key for check in self._ledger.order])
+        for item in items:
+            item.add_marker(pytest.mark.timeout(self._marks[item.nodeid].timeout_s))
+
+    def pytest_collection_finish(self) -> None:
+        """Write the first reports, in which nothing has run yet."""
+        if self._ledger and self._bench:
+            self._write()
+            self.watcher.begun(self.request, self._bench.run.path, self.result)
+
+    # One check
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Run a check, enter its result, write the reports."""
+        check = self._planned[item.nodeid]
+        assert self._bench
+        assert self._ledger
+        self._bench.forget()
+        self._happened = Happened(blocked=self._ledger.blocked(check.step))
+        order = self._ledger.order
+        self.watcher.check_begun(check, order.index(check) + 1, len(order))
+        begun_s = time.monotonic()
+        outcome = yield
+        self._happened.duration_s = time.monotonic() - begun_s
+        self._enter(check, self._bench, self._ledger)
+        return outcome
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Spare a check that cannot pass, before any of its fixtures is made."""
+        if self._happened.blocked:
+            pytest.skip(self._happened.blocked.message)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+        """Note how a phase of the check ended."""
+        if call.excinfo is not None:
+            error = call.excinfo.value
+            self._happened.errors.append(error)
+            self._happened.keep_comparison_of(error)
+            if self._bench and verdict_of(error) is not Verdict.SKIPPED:
+                self._happened.failed_at_s = call.stop - self._bench.run.epoch_s
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str]:
+        """Keep the operands of a comparison that did not hold, and say it in our words."""
+        comparison = compare(op, left, right)
+        self._happened.comparison = comparison
+        return [comparison.headline, *comparison.rows]
+
+    @contextmanager
+    def topology(self, item: pytest.Item) -> Iterator[Topology]:
+        """The topology of a check (see `Fixtures`)."""
+        assert self._bench
+        mark = self._marks[item.nodeid]
+        with self._bench.topology(self._planned[item.nodeid], mark, self._happened) as topology:
+            yield topology
+
+    def _enter(self, check: Planned, bench: Bench, ledger: Ledger) -> None:
+        evidence = bench.gather(check, self._happened)
+        repeat = repeat_command(self.request, check.step, Path.cwd())
+        result = result_of(check, self._happened, evidence, repeat)
+        entered = ledger.enter(check.key, replace(result, trace=self._picture(check, bench, result.message)))
+        self._write()
+        self.watcher.check_ended(check, entered)
+
+    def _picture(self, check: Planned, bench: Bench, message: str) -> str:
+        try:
+            return bench.draw(check, self._happened, message)
+        except Exception as error:  # noqa: BLE001 - a picture that cannot be drawn takes no points from anybody
+            self._note(f"There is no picture of {check.name}: {message_of(error)}.")
+            return ""
+
+    # The end
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember Ctrl-C."""
+        self.interrupted = self.interrupted or isinstance(excinfo.value, KeyboardInterrupt)
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember what broke."""
+        self.failure = self.failure or excinfo.value
+
+    def pytest_exception_interact(
+        self, node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]
+    ) -> None:
+        """Remember that a check file could not be loaded."""
+        if isinstance(node, pytest.Collector) and call.excinfo:
+            self.failure = self.failure or call.excinfo.value
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Close everything, write the last reports, set the exit status."""
+        self.pytest_unconfigure()
+        if self._ledger:
+            self._write()
+            self.watcher.ended(self.result)
+        if self._ledger or self.failure:
+            session.exitstatus = self.exit_status
+
+    def pytest_unconfigure(self) -> None:
+        """Close everything, in a session that never began, too."""
+        if self._bench:
+            self._bench.close()
+
+    @property
+    def exit_status(self) -> int:
+        """As `dslab test` has it."""
+        if self.interrupted:
+            return INTERRUPTED
+        return 3 if self.failure else self.result.exit_status
+
+    def _note(self, line: str) -> None:
+        self.result = replace(self.result, notes=(*self.result.notes, line))
+
+    def _write(self) -> None:
+        assert self._ledger
+        assert self._reports
+        duration_s = time.monotonic() - self._begun_s
+        self.result = replace(self._ledger.result(duration_s=duration_s), notes=self.result.notes)
+        self._reports.write(self.result)
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """End the session where grading is impossible, with our message and status not a traceback."""
+        try:
+            yield
+        except DslabError as error:
+            self.failure = error
+            pytest.exit(str(error), returncode=error.exit_status)
+
+
+def _blank(request: GradeRequest) -> RunResult:
+    steps = tuple(
+        StepResult(step.id, step.title, step.points, (), request.hints_used.get(step.id, 0))
+        for step in request.steps
+    )
+    return RunResult(
+        lab=request.lab.name,
+        title=request.lab.title,
+        seed=request.seed,
+        backend=request.backend,
+        submission=str(request.submission),
+        steps=steps,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=False,
+    )
