@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
     debug = "--debug" in words or os.environ.get("DSLAB_DEBUG", "") not in {"", "0"}
     words = [word for word in words if word != "--debug"]  # allowed anywhere, as in `dslab test 1 --debug`
     try:
-        get_command(app).main(words, prog_name="dslab")
+        get_command(app).main(words, prog_name="dslab", obj={"debug": debug})
     except SystemExit as stop:
         return _status(stop)
     except KeyboardInterrupt:
