@@ -21,8 +21,8 @@ from dslab.kit.topology import processes
 ANSWER_S = 30.0
 CLOSE_S = 10.0
 GONE = "The keeper of this run is gone: something killed it."
-# Without `site` and without the environment's say the interpreter starts in half the time. The two folders are
-# where dslab and psutil are.
+# Without `site`, and whatever the environment says, the interpreter starts in half the time. The two folders
+# are those of dslab and psutil.
 START = "import sys; sys.path += sys.argv[3:]; from dslab.kit.topology.keeper import main; main()"
 IMPORTED_FROM = (str(Path(__file__).parents[3]), str(Path(psutil.__file__).parents[1]))
 
@@ -105,10 +105,9 @@ class Keeper:
         self._reader.join()
 
     def _read(self) -> None:
-        with self._ours, self._ours.makefile("rb") as lines:
-            with suppress(OSError):
-                for line in lines:
-                    self._take(json.loads(line))
+        with self._ours, self._ours.makefile("rb") as lines, suppress(OSError):
+            for line in lines:
+                self._take(json.loads(line))
         with self._sending:
             self._gone = True
         # If the keeper did not go by itself, whoever it kept may still be there.

@@ -1,5 +1,6 @@
-"""Who listens where, read from the process table. Never by connecting: a probe would eat the one ``accept`` of
-an iterative server.
+"""Who listens where, read from the process table.
+
+Never by connecting: a probe would eat the one ``accept`` of an iterative server.
 
 ``python -m dslab.kit.topology.listening 7000 7001/udp`` exits with 0 if all of these are listened on in this
 machine, or this container: a healthcheck for compose files.

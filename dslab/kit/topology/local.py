@@ -1,13 +1,12 @@
 """The local backend: every node is a family of processes with a loopback address of its own.
 
 What a service finds: the work folder as its current folder; as ``python`` the one that runs dslab; a small
-environment (`BASE`, what the compose file says, and the mark), and nothing of the grader's: no seed, no paths.
+environment (`BASE`, what the compose file says, and the mark), and nothing of the grader's: no seed, no path.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -108,7 +107,7 @@ class LocalBackend:
         )
 
     def close(self) -> None:
-        """End every process of this topology, then the links, then the copies of the student's files."""
+        """End every process of this topology, then the links."""
         left = []
         try:
             if self._keeper is not None and self._keeper.alive:
@@ -118,7 +117,6 @@ class LocalBackend:
                 self._client.disconnect()
             if self._thread is not None:
                 self._thread.close()
-            shutil.rmtree(self._place.work, ignore_errors=True)
         if left:
             raise KitError(f"These processes could not be ended: {', '.join(map(str, left))}.")
 

@@ -9,7 +9,6 @@ from typing import Any
 from dslab.kit.topology import processes
 from dslab.kit.topology.backend import Launch, Place
 from dslab.kit.topology.keeper_client import Keeper
-from dslab.kit.topology.spec import Healthcheck
 
 MAX_INTERVAL_S = 0.25  # a container may be asked every 30 s, but here a student waits
 

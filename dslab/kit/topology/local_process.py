@@ -146,4 +146,3 @@ class LocalProcess:
             for port, address in self._listens.items()
             if not any(one.serves(address.host, Port(address.port, port.transport)) for one in heard)
         ]
-

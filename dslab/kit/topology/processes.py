@@ -1,12 +1,12 @@
 """The process table, and how to end a whole family of processes that does not want to end.
 
-A service can fork, leave its session (setsid), leave its parent (double fork), ignore SIGTERM, and go on forking
-while it is being killed. What it cannot do is run while it is stopped. So `end` first stops the whole family,
-again and again until nobody new turns up, and only then kills it.
+A service can fork, leave its session (setsid), leave its parent (double fork), ignore SIGTERM, and go on
+forking while it is being killed. What it cannot do is run while it is stopped. So `end` first stops the whole
+family, again and again until nobody new turns up, and only then kills it.
 
 Who belongs to a family is told by the parent, by the session, and by a mark in the environment that children
-inherit. Linux has it all in /proc; elsewhere psutil knows it. The module imports nothing slow: the keeper, which
-has to start fast, lives on it.
+inherit. Linux has it all in /proc; elsewhere psutil knows it. The module imports nothing slow: the keeper,
+which has to start fast, lives on it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def end(find: Callable[[], set[int]], patience_s: float = PATIENCE_S) -> set[int
 
 
 def send(number: signal.Signals, members: Iterable[int]) -> None:
-    """Send a signal to every member, and to its whole group at once: a group cannot fork its way out of that."""
+    """Send a signal to every member, and to its whole group at once: a group cannot fork its way out."""
     members = set(members)
     groups = set()
     for pid in members:

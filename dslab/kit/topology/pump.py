@@ -1,7 +1,7 @@
 """Carries one output stream of a service from its pipe into a file, up to a limit; finds the marks in it.
 
 A pipe with somebody who always reads at its other end, rather than the file itself: a limit on the file
-(RLIMIT_FSIZE) would kill the service that reaches it, and would hold for the files that it means to write too.
+(RLIMIT_FSIZE) would kill the service that reaches it, and would hold for the files that it means to write.
 """
 
 from __future__ import annotations

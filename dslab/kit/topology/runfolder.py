@@ -19,6 +19,7 @@ which the kernel gives back when the run's process is gone, however it went.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import re
@@ -69,6 +70,7 @@ class RunFolder:
         self._shared: dict[type[Any], Any] = {}
         self._closing = ExitStack()
         self._facts: dict[str, Any] = {}
+        self._serials = itertools.count(1)
 
     @classmethod
     def create(cls, course: Path, *, lab: str, seed: int, backend: str) -> RunFolder:
@@ -106,6 +108,10 @@ class RunFolder:
                 continue
             return path
         raise AssertionError("a million checks of one name")
+
+    def next_serial(self) -> int:
+        """A number for one topology of this run, given once."""
+        return next(self._serials)
 
     def note(self, **facts: Any) -> None:
         """Add facts to run.json."""

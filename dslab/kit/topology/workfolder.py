@@ -14,17 +14,32 @@ from dslab.kit.errors import UsageError
 
 # Not needed by any service, or not for a service to read: the checks. Solutions have wrong/ and alternative/
 # beside them, each a submission of its own.
-LEFT_OUT = ("test_*.py", "conftest.py", "lab.toml", "PROOF.md", "wrong", "alternative", "__pycache__", ".*", "venv")
+LEFT_OUT = (
+    "test_*.py",
+    "conftest.py",
+    "lab.toml",
+    "PROOF.md",
+    "wrong",
+    "alternative",
+    "__pycache__",
+    ".*",
+    "venv",
+)
 MAX_FILES = 2_000
 MAX_BYTES = 100 * 1024 * 1024
 
 
 def fill_work_folder(
-    work: Path, *, submission: Path, provided: Path, edited: Collection[str], left_out: Collection[str] = LEFT_OUT
+    work: Path,
+    *,
+    submission: Path,
+    provided: Path,
+    edited: Collection[str],
+    left_out: Collection[str] = LEFT_OUT,
 ) -> None:
     """Copy the student's files, then the lab's over them.
 
-    Links and special files are not copied: a link could point anywhere, and reading a pipe would wait for ever.
+    Links and special files are not copied: a link could point anywhere, a pipe would be read for ever.
 
     Args:
         work: Where to; made here.
