@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dslab.kit.grader.reports import results
+from dslab.kit.grader.reports.results import write as write_results
 from dslab.kit.grader.verdict import RunResult
 
 
@@ -37,11 +37,19 @@ class Reports:
 
     def write(self, result: RunResult) -> None:
         """Write everything as it stands."""
-        results.write(result, self._run)
+        write_results(result, self._run)
         if self._report:
-            from dslab.kit.grader.reports import comment, gradescope, junit, page, table
+            _write_all(result, self._report, self._run)
 
-            results.write(result, self._report)
-            for form in (junit, table, gradescope, comment):
-                form.write(result, self._report)
-            page.write(result, self._report, self._run)
+
+def _write_all(result: RunResult, folder: Path, run: Path) -> None:
+    # Imported only where it is wanted: the page needs a template engine.
+    from dslab.kit.grader.reports.comment import write as write_comment
+    from dslab.kit.grader.reports.gradescope import write as write_gradescope
+    from dslab.kit.grader.reports.junit import write as write_junit
+    from dslab.kit.grader.reports.page import write as write_page
+    from dslab.kit.grader.reports.table import write as write_table
+
+    for write in (write_results, write_junit, write_table, write_gradescope, write_comment):
+        write(result, folder)
+    write_page(result, folder, run)

@@ -1,7 +1,7 @@
 """A run on the terminal: notes, the first failures at length, the table of steps, the score.
 
-Nothing is printed here, so that `dslab watch` can show the same. Texts of a student's program come in as plain
-`Text`, never as Rich's markup. Paths and commands are not wrapped, however long: somebody copies them.
+Nothing is printed here, so that `dslab watch` can show the same. Texts of a student's program come in as
+plain `Text`, never as Rich's markup. Paths and commands are not wrapped, however long: somebody copies them.
 """
 
 from __future__ import annotations
@@ -134,7 +134,8 @@ def _body(check: CheckResult, telling: Telling) -> Iterator[Text]:
         yield Text("This is not your fault. --debug shows where it broke.")
     if check.stderr:
         yield _labelled("stderr", check.stderr, width)
-    yield _labelled("hint", f"dslab hint {check.hint}")
+    if check.verdict is Verdict.FAIL:
+        yield _labelled("hint", f"dslab hint {check.hint}")
     if check.trace:
         yield _labelled("picture", shortest(telling.folder / check.trace, telling.here))
     yield _labelled("again", check.repeat)
