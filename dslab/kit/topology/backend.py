@@ -35,6 +35,7 @@ from dslab.kit.links.control import LinksClient
 from dslab.kit.topology import pump
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.spec import CommandLine, Port, ServiceSpec
+from dslab.kit.topology.usage import Usage
 
 BackendName = Literal["local", "docker"]
 Stream = Literal["out", "err"]
@@ -140,6 +141,9 @@ class Process(Protocol):
 
         When it returns a status, `output` is complete, and whatever the process started is gone.
         """
+
+    def usage(self) -> Usage:
+        """What it and whatever it started hold at this moment; nothing, once it has ended."""
 
     def output(self, stream: Stream) -> str:
         """All that it has written so far to stdout or stderr, starts of the same node before it included.

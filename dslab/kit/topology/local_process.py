@@ -9,12 +9,13 @@ from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import KitError
-from dslab.kit.topology import processes
+from dslab.kit.topology import processes, usage
 from dslab.kit.topology.backend import Launch, Place, Report, Stream, Tell
 from dslab.kit.topology.keeper_client import GONE, Keeper
 from dslab.kit.topology.listening import Listener, listeners
 from dslab.kit.topology.local_health import LocalHealth
 from dslab.kit.topology.spec import Port
+from dslab.kit.topology.usage import Usage
 
 
 class LocalProcess:
@@ -111,6 +112,10 @@ class LocalProcess:
         """Its exit status, or None after that time."""
         self._ended.wait(timeout_s)
         return self.exit_status
+
+    def usage(self) -> Usage:
+        """What the family holds."""
+        return usage.of_family(self._pid)
 
     def output(self, stream: Stream) -> str:
         """What it has written so far; what is in the pipe between it and the keeper included."""

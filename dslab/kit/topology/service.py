@@ -13,6 +13,7 @@ from dslab.kit.topology.forms import nearest
 from dslab.kit.topology.journal import Journal
 from dslab.kit.topology.roles import variables as variables_of
 from dslab.kit.topology.spec import GRADER, ServiceSpec
+from dslab.kit.topology.usage import Usage
 from dslab.kit.topology.wiring import Wiring
 from dslab.kit.trace.event import NodeState
 
@@ -173,6 +174,10 @@ class Service:
     def exit_status(self) -> int | None:
         """How it ended; None if it runs, or never started."""
         return self._process.exit_status if self._process is not None else None
+
+    def usage(self) -> Usage:
+        """What it and whatever it started hold at this moment: memory, descriptors, threads, processes."""
+        return self._started().usage()
 
     @property
     def scratch(self) -> Path:

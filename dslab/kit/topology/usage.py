@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-import psutil
+from dslab.kit.topology.processes import family, process_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +34,16 @@ class Usage:
         )
 
 
-def of_tree(pid: int) -> Usage:
+def of_family(pid: int) -> Usage:
     """What that process and its descendants hold; nothing, if it has ended."""
-    try:
-        root = psutil.Process(pid)
-        return _total([root, *root.children(recursive=True)])
-    except psutil.NoSuchProcess:
-        return Usage()
+    return _total(family([pid], process_table()))
 
 
 def of_everything_else() -> Usage:
     """What all processes but this one hold: inside a container, what the service does."""
-    return _total(process for process in psutil.process_iter() if process.pid != os.getpid())
+    import psutil
+
+    return _total(pid for pid in psutil.pids() if pid != os.getpid())
 
 
 def to_json(usage: Usage) -> str:
@@ -58,10 +56,13 @@ def from_json(text: str) -> Usage:
     return Usage(**json.loads(text))
 
 
-def _total(processes: Iterable[psutil.Process]) -> Usage:
+def _total(pids: Iterable[int]) -> Usage:
+    import psutil
+
     total = Usage()
-    for process in processes:
+    for pid in pids:
         try:
+            process = psutil.Process(pid)
             with process.oneshot():
                 total += Usage(process.memory_info().rss, process.num_fds(), process.num_threads(), 1)
         except psutil.Error:
