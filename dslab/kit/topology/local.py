@@ -18,6 +18,7 @@ from dslab.kit.topology.addresses import Addresses
 from dslab.kit.topology.backend import Launch, Place, Scratch, Tell
 from dslab.kit.topology.keeper_client import Keeper
 from dslab.kit.topology.local_process import LocalProcess
+from dslab.kit.topology.runfolder import RunFolder, is_alive
 from dslab.kit.topology.spec import CommandLine, Port, ServiceSpec, TopologySpec
 
 BASE = {
@@ -56,7 +57,7 @@ class LocalBackend:
     def open(self) -> None:
         """Start the keeper, if the run has none yet, and the links program."""
         run = self._place.run
-        self._keeper = run.shared(Keeper, lambda: Keeper(run.run_id, run.path / "keeper.log"))
+        self._keeper = run.shared(Keeper, lambda: _start_keeper(run))
         run.note(pids=[os.getpid(), self._keeper.pid])
         self._thread = LinksThread(self._place.seed)
         self._client = self._thread.client()
@@ -124,3 +125,19 @@ class LocalBackend:
         if owner not in self._hosts:
             self._hosts[owner] = self._addresses.fresh_host()
         return self._hosts[owner]
+
+
+def end_leftovers(runs: Path) -> None:
+    """End what is left of earlier runs: of one whose grader and keeper were killed at the same moment."""
+
+    def find() -> set[int]:
+        marks = {pid: processes.mark_of(pid) for pid in processes.process_table()}
+        folders = {pid: runs / mark.partition("/")[0] for pid, mark in marks.items() if mark}
+        return {pid for pid, folder in folders.items() if folder.is_dir() and not is_alive(folder)}
+
+    processes.end(find)
+
+
+def _start_keeper(run: RunFolder) -> Keeper:
+    end_leftovers(run.path.parent)
+    return Keeper(run.run_id, run.path / "keeper.log")

@@ -101,11 +101,13 @@ def end(find: Callable[[], set[int]], patience_s: float = PATIENCE_S) -> set[int
     deadline = time.monotonic() + patience_s
     pause_s = 0.000_5
     while members := find():
-        send(signal.SIGSTOP, members)
-        if not find() - members:
-            send(signal.SIGKILL, members)
         if time.monotonic() > deadline:
+            send(signal.SIGKILL, members)
             return members
+        send(signal.SIGSTOP, members)
+        if find() - members:
+            continue  # somebody forked before it was stopped
+        send(signal.SIGKILL, members)
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.02)
     return set()

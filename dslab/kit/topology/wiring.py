@@ -4,8 +4,8 @@ Every call of every service is a link, open from the start, so that it can be br
 The links of the grader open when it first asks for an address.
 
 A link is called ``source->target``. The source is a node: each replica has a link of its own, which fails by
-itself. The target is a service: connections go round its replicas in turn. Only the grader has links to single
-replicas. Where a service listens on several ports, the links to all but its first carry the port:
+itself. The target is a service: connections go round its replicas in turn. Only the grader has links to
+single replicas. Where a service listens on several ports, the links to all but its first carry the port:
 ``client->server:7001``.
 """
 
