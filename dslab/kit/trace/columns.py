@@ -20,10 +20,14 @@ GRADER = "grader"
 
 GUTTER_PX = 84.0  # left of the first column: the times
 MARGIN_PX = 150.0  # right of the last column: what is said about its service
-HEAD_PX = 64.0  # half a service's name box
+HEAD_PX = 66.0  # from the times to the first column
+HEAD_CHARACTER_PX = 8.7  # in the bold face of the names
+HEAD_INSET_PX = 12.0
+NARROWEST_HEAD_PX = 100.0
+GAP_BETWEEN_HEADS_PX = 14.0
 CHARACTER_PX = 7.4
 INSET_PX = 14.0
-NARROWEST_LANE_PX = 180.0
+NARROWEST_LANE_PX = 186.0
 WIDEST_LANE_PX = 350.0
 NARROWEST_PICTURE_PX = 340.0
 MANY_COLUMNS = 5
@@ -87,9 +91,17 @@ def place(names: Sequence[str], events: Iterable[Event], many: frozenset[str]) -
     x = GUTTER_PX + HEAD_PX
     columns = []
     for name, px in zip(names, [*wanted, 0.0], strict=False):
-        columns.append(Column(name, round(x)))
+        columns.append(_column(name, round(x)))
         x += px
     return tuple(columns)
+
+
+def _column(name: str, x: float) -> Column:
+    """A column under its name, which is cut where it would touch its neighbour's."""
+    widest = NARROWEST_LANE_PX - GAP_BETWEEN_HEADS_PX
+    label = cut(name, int((widest - 2 * HEAD_INSET_PX) / HEAD_CHARACTER_PX))
+    width = max(NARROWEST_HEAD_PX, characters(label) * HEAD_CHARACTER_PX + 2 * HEAD_INSET_PX)
+    return Column(name, x, label, round(width))
 
 
 def write(event: Event, many: frozenset[str]) -> Writing:
@@ -104,7 +116,8 @@ def write(event: Event, many: frozenset[str]) -> Writing:
             return Writing(connection, "reset", printable(event.note), "")
         case _:
             label = printable(event.label) if event.label else default_label(event.data, event.size)
-            detail = size(event.size) if event.size >= SIZE_IS_NEWS_FROM else ""
+            told = event.size < SIZE_IS_NEWS_FROM or "byte" in event.label
+            detail = "" if told else size(event.size)
             return Writing(connection, label or "(empty)", detail, effects(event))
 
 

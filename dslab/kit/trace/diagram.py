@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslab.kit.trace.account import Clock, details, legend, summary
-from dslab.kit.trace.columns import characters, cut
+from dslab.kit.trace.columns import characters
 from dslab.kit.trace.event import Event
 from dslab.kit.trace.layout import lay_out
 from dslab.kit.trace.quantity import shorten
@@ -124,7 +124,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["cut"] = lambda text: shorten(text, MAX_CAPTION_CHARS)
-    environment.filters["fitted"] = cut
     environment.filters["text_px"] = lambda text: characters(text) * BOLD_CHARACTER_PX
     environment.filters["px"] = lambda value: f"{value:.1f}".removesuffix(".0")
     environment.filters["embed"] = _embed

@@ -28,6 +28,8 @@ class Column:
 
     name: str
     x: float
+    label: str
+    width: float  # of the box with its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,11 @@ class Picture:
     waits: tuple[Wait, ...]
     ticks: tuple[Tick, ...]
     rules: tuple[Rule, ...]
+
+    @property
+    def middle(self) -> float:
+        """Between the first and the last column."""
+        return (self.columns[0].x + self.columns[-1].x) / 2 if self.columns else self.width / 2
 
     @property
     def in_order(self) -> list[Arrow | FoldRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import takewhile
 
 from dslab.kit.trace.columns import GRADER
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind, NodeState
@@ -23,7 +23,7 @@ class Story:
     Attributes:
         events: All that matters, in the order of time; the failure is one of them.
         items: The same as rows, like ones folded.
-        start_s: From when time counts.
+        start_s: From when time counts: from when everything was up.
         failed_at_s: When the check failed; None if it did not.
     """
 
@@ -46,7 +46,7 @@ class Story:
 
     @property
     def unanswered(self) -> list[int]:
-        """Connections of the link where it failed on which the grader spoke last, and which were still open."""
+        """The open connections, of the link where it failed, on which the grader spoke last."""
         last = self.last
         if last is None or last.sender != GRADER:
             return []
@@ -64,21 +64,20 @@ class Story:
 
 
 def tell(events: Sequence[Event], failed_at_s: float | None = None) -> Story:
-    """Leave out what does not matter, add the failure if the trace lacks it, and fold.
+    """Leave out the start of what was up before anything happened, put the failure in its place, and fold.
 
     Args:
         events: In the order of time.
         failed_at_s: When the check failed; without it, when the trace says so, if it does.
     """
-    start_s = next((event.t_s for event in events if is_check(event, BEGIN)), None)
     if failed_at_s is None:
         failed_at_s = next((event.t_s for event in events if is_check(event, FAILED)), None)
-    chosen = [event for event in _without_start(events) if not is_check(event, FAILED, END)]
+    start = list(takewhile(_only_gets_ready, events))
+    chosen = [event for event in events[len(start) :] if not is_check(event, FAILED, END)]
     if failed_at_s is not None:
         chosen.append(Event(t_s=failed_at_s, link="", kind=Kind.CHECK, label=FAILED))
         chosen.sort(key=lambda event: event.t_s)
-    if start_s is None:
-        start_s = chosen[0].t_s if chosen else 0.0
+    start_s = start[-1].t_s if start else chosen[0].t_s if chosen else 0.0
     return Story(tuple(chosen), tuple(fold(chosen, failed_at_s)), start_s, failed_at_s)
 
 
@@ -87,12 +86,8 @@ def is_check(event: Event, *labels: str) -> bool:
     return event.kind is Kind.CHECK and event.label in labels
 
 
-def _without_start(events: Sequence[Event]) -> list[Event]:
-    """Without the start of what was up before anything happened: it would push the story off the screen."""
-    return list(dropwhile(_only_gets_ready, events))
-
-
 def _only_gets_ready(event: Event) -> bool:
+    """Whether it is about the start of a service: before anything else happens, that is no news."""
     return is_check(event, BEGIN) or (event.kind is Kind.NODE and event.label in GETTING_READY)
 
 

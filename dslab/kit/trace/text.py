@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from rich.text import Text
 
@@ -100,7 +101,7 @@ class _Drawing:
                     self._between(line, shape.x0, shape.x1, f"… {shape.text}", MUTED)
                 case Wait():
                     style = FAILURE if shape.fatal else MUTED
-                    self._between(line, *self._ends(), shape.text, style)
+                    self._across(line, shape.text, style)
                 case Notice():
                     self._notice(line, shape)
                 case Sign():
@@ -110,18 +111,21 @@ class _Drawing:
             yield line
 
     def _line(self) -> _Line:
-        last = max(self.at.values(), default=GUTTER)
+        last = max(self.at.values(), default=GUTTER + MARGIN)
         return _Line(max(last + 2, min(last + MARGIN, self.width)))
 
-    def _ends(self) -> tuple[float, float]:
-        xs = list(self.at)
-        return (xs[0], xs[-1]) if xs else (0.0, 0.0)
+    def _across(self, line: _Line, text: str, style: str) -> None:
+        """Write in the middle between the first and the last column."""
+        places = sorted(self.at.values()) or [line.width // 2]
+        self._centre(line, (places[0] + places[-1]) // 2, text, style)
 
     def _heads(self) -> _Line:
         line = self._line()
         line.put(GUTTER - 2 - len(self.picture.unit), self.picture.unit, MUTED)
+        places = sorted(self.at.values())
+        room = min((later - earlier for earlier, later in pairwise(places)), default=line.width) - 2
         for column in self.picture.columns:
-            name = cut(column.name, NARROWEST_LANE - 2)
+            name = cut(column.name, room)
             line.put(max(0, self.at[column.x] - characters(name) // 2), name, "bold")
         return line
 
@@ -172,7 +176,9 @@ class _Drawing:
         return cut(" ".join(words), max(0, room - 3))
 
     def _between(self, line: _Line, x0: float, x1: float, text: str, style: str) -> None:
-        middle = (self.at[x0] + self.at[x1]) // 2
+        self._centre(line, (self.at[x0] + self.at[x1]) // 2, text, style)
+
+    def _centre(self, line: _Line, middle: int, text: str, style: str) -> None:
         line.put(max(0, middle - characters(text) // 2 - 1), f" {text} ", style)
 
     def _notice(self, line: _Line, notice: Notice) -> None:
@@ -193,7 +199,7 @@ class _Drawing:
         line = self._line()
         style = FAILURE if rule.failure else MUTED
         line.put(GUTTER, ("━" if rule.failure else "─") * (line.width - GUTTER), style)
-        self._between(line, *self._ends(), f"{'✕ ' if rule.failure else ''}{rule.text}", style)
+        self._across(line, f"{'✕ ' if rule.failure else ''}{rule.text}", style)
         if rule.elapsed_s >= 0:
             line.put(0, clock(rule.elapsed_s, self.picture.unit).rjust(GUTTER - 2), style)
         return line
