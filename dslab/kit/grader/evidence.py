@@ -91,7 +91,9 @@ def _texts(template: Template) -> Iterable[str]:
 
 def read_stderr(folder: Path, nodes: Iterable[str]) -> dict[str, str]:
     """What those programs wrote to stderr; those that wrote nothing are left out."""
-    written = {node: _end_of(folder / f"{node}.err") for node in nodes}
+    # A student knows echo_server.py, not the copy of it that ran.
+    prefix = f"{folder / 'work'}/"
+    written = {node: _end_of(folder / f"{node}.err").replace(prefix, "") for node in nodes}
     return {node: text for node, text in written.items() if text.strip()}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from dslab.kit.grader.classify import leaves, message_of, traceback_of, verdict_of
 from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.evidence import Evidence
+from dslab.kit.grader.lastwords import LastException
 from dslab.kit.grader.ledger import Blocked, Planned
 from dslab.kit.grader.request import GradeRequest
 from dslab.kit.grader.verdict import CheckResult, Verdict
@@ -96,9 +97,16 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
     if comparison and (not message or message.startswith("assert ")):
         message = comparison.summary[:1].upper() + comparison.summary[1:] + "."
     if happened.verdict is Verdict.FAIL:
-        told = [f"{node} raised {cause}." for node, cause in evidence.causes.items()]
-        return " ".join([message, *told])
+        for node, cause in evidence.causes.items():
+            message = _with_cause(message, node, cause)
     return message
+
+
+def _with_cause(message: str, node: str, cause: LastException) -> str:
+    """Add what a program raised; only where, if the message has the rest already."""
+    if cause.text in message:
+        return message.replace(cause.text, str(cause), 1)
+    return f"{message} {node} raised {cause}."
 
 
 def _detail(happened: Happened, comparison: Comparison | None) -> str:

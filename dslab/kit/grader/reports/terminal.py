@@ -69,7 +69,7 @@ def told(result: RunResult, telling: Telling) -> Iterator[RenderableType]:
 def failures(result: RunResult, telling: Telling) -> Iterator[Text]:
     """The first failures at length, the others in a line each."""
     failed = [check for check in result.checks if check.verdict in {Verdict.FAIL, Verdict.ERROR}]
-    at_length = [check for check in failed if not _explained_by(result.notes, check)]
+    at_length = _different([check for check in failed if not _explained_by(result.notes, check)])
     at_length = at_length[: AT_LENGTH_ONE_STEP if telling.one_step else AT_LENGTH]
     for check in at_length:
         yield Text()
@@ -132,7 +132,7 @@ def _body(check: CheckResult, telling: Telling) -> Iterator[Text]:
         yield from map(Text, check.detail.splitlines())
     else:
         yield Text("This is not your fault. --debug shows where it broke.")
-    if check.stderr:
+    if check.stderr and not _not_written(check):
         yield _labelled("stderr", check.stderr, width)
     if check.verdict is Verdict.FAIL:
         yield _labelled("hint", f"dslab hint {check.hint}")
@@ -174,6 +174,19 @@ def _checks(step: StepResult) -> str:
     if skipped == len(step.checks):
         return "skipped"
     return f"{passed}, {broken} error" if broken else passed
+
+
+def _different(failed: list[CheckResult]) -> list[CheckResult]:
+    """One check for each end that a program came to: the same last line on stderr is the same story."""
+    told: dict[str, CheckResult] = {}
+    for check in failed:
+        told.setdefault(check.stderr.rpartition("\n")[2] or check.name, check)
+    return list(told.values())
+
+
+def _not_written(check: CheckResult) -> bool:
+    """Whether the student has yet to write it; then the traceback tells nothing new."""
+    return "NotImplementedError" in check.message
 
 
 def _explained_by(notes: Sequence[str], check: CheckResult) -> bool:
