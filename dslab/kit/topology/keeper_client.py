@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -29,48 +29,30 @@ IMPORTED_FROM = (str(Path(__file__).parents[3]), str(Path(psutil.__file__).paren
 Hear = Callable[[Mapping[str, Any]], None]
 
 
-class Keeper:
-    """A running keeper.
+class Channel:
+    """A control channel to a keeper, wherever that runs.
 
     Args:
-        run_id: The run's id: with what its marks begin.
-        log: Where the keeper's own stderr goes.
+        connection: What requests are sent on.
     """
 
-    def __init__(self, run_id: str, log: Path) -> None:
-        self._run_id = run_id
-        self._ours, theirs = socket.socketpair()
+    def __init__(self, connection: socket.socket) -> None:
+        self._ours = connection
         self._sending = threading.Lock()
         self._answers: dict[int, Future[dict[str, Any]]] = {}
         self._listeners: dict[str, Hear] = {}
         self._requests = 0
         self._gone = False
-        with theirs, log.open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-ISc", START, str(theirs.fileno()), run_id, *IMPORTED_FROM],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                cwd="/",
-                env={},
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
         self._reader = threading.Thread(target=self._read, name="keeper", daemon=True)
         self._reader.start()
 
     @property
-    def pid(self) -> int:
-        """The keeper's process."""
-        return self._process.pid
-
-    @property
     def alive(self) -> bool:
-        """Whether it still serves."""
+        """Whether the keeper still serves."""
         return not self._gone
 
     def listen(self, mark: str, hear: Hear) -> None:
-        """Have `hear` called, in the keeper's thread, with what it tells about the node of that mark."""
+        """Have `hear` called, in the reading thread, with what is told about the node of that mark."""
         self._listeners[mark] = hear
 
     def ask(self, do: str, **fields: Any) -> dict[str, Any]:
@@ -94,24 +76,26 @@ class Keeper:
             raise KitError(f"The keeper did not answer {do!r} within {ANSWER_S:g} s.") from error
 
     def close(self) -> None:
-        """End every node of the run, and the keeper."""
+        """Let the keeper go, with every node that it keeps."""
         with suppress(OSError):
             self._ours.shutdown(socket.SHUT_RDWR)
-        try:
-            self._process.wait(CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
         self._reader.join()
 
+    def _lines(self) -> Iterator[bytes]:
+        """What the keeper sends, up to the end of the channel."""
+        with self._ours.makefile("rb") as lines:
+            yield from lines
+
+    def _mop_up(self) -> None:
+        """End whoever is left, now that the keeper is gone."""
+
     def _read(self) -> None:
-        with self._ours, self._ours.makefile("rb") as lines, suppress(OSError):
-            for line in lines:
+        with self._ours, suppress(OSError):
+            for line in self._lines():
                 self._take(json.loads(line))
         with self._sending:
             self._gone = True
-        # If the keeper did not go by itself, whoever it kept may still be there.
-        processes.end(lambda: processes.marked(f"{self._run_id}/"))
+        self._mop_up()
         for answer in self._answers.values():
             answer.set_exception(KitError(GONE))
         for mark, hear in list(self._listeners.items()):
@@ -124,3 +108,48 @@ class Keeper:
         hear = self._listeners.get(message.get("exited") or message["noted"])
         if hear:
             hear(message)
+
+
+class Keeper(Channel):
+    """A running keeper on this machine.
+
+    Args:
+        run_id: The run's id: with what its marks begin.
+        log: Where the keeper's own stderr goes.
+    """
+
+    def __init__(self, run_id: str, log: Path) -> None:
+        self._run_id = run_id
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-ISc", START, str(theirs.fileno()), run_id, *IMPORTED_FROM],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                cwd="/",
+                env={},
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        super().__init__(ours)
+
+    @property
+    def pid(self) -> int:
+        """The keeper's process."""
+        return self._process.pid
+
+    def close(self) -> None:
+        """End every node of the run, and the keeper."""
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(CLOSE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join()
+
+    def _mop_up(self) -> None:
+        """If the keeper did not go by itself, whoever it kept may still be there."""
+        processes.end(lambda: processes.marked(f"{self._run_id}/"))

@@ -8,7 +8,7 @@ from typing import Any
 
 from dslab.kit.topology import processes
 from dslab.kit.topology.backend import Launch, Place
-from dslab.kit.topology.keeper_client import Keeper
+from dslab.kit.topology.keeper_client import Channel
 
 MAX_INTERVAL_S = 0.25  # a container may be asked every 30 s, but here a student waits
 
@@ -17,7 +17,7 @@ class LocalHealth:
     """The health command of one start of one node. It has the node's environment and current folder.
 
     Args:
-        keeper: The run's keeper.
+        keeper: The control channel of the node's keeper.
         mark: The node's mark.
         launch: The start.
         environment: The node's environment.
@@ -25,7 +25,7 @@ class LocalHealth:
     """
 
     def __init__(
-        self, keeper: Keeper, mark: str, launch: Launch, environment: Mapping[str, str], place: Place
+        self, keeper: Channel, mark: str, launch: Launch, environment: Mapping[str, str], place: Place
     ) -> None:
         self._keeper = keeper
         self._mark = f"{mark}.health"

@@ -11,7 +11,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import KitError
 from dslab.kit.topology import processes, usage
 from dslab.kit.topology.backend import Launch, Place, Report, Stream, Tell
-from dslab.kit.topology.keeper_client import GONE, Keeper
+from dslab.kit.topology.keeper_client import GONE, Channel
 from dslab.kit.topology.listening import Listener, listeners
 from dslab.kit.topology.local_health import LocalHealth
 from dslab.kit.topology.spec import Port
@@ -22,7 +22,7 @@ class LocalProcess:
     """A `dslab.kit.topology.backend.Process` that the keeper runs.
 
     Args:
-        keeper: The run's keeper.
+        keeper: The control channel of the node's keeper.
         mark: The node's mark.
         launch: What to start.
         environment: All of its environment.
@@ -33,7 +33,7 @@ class LocalProcess:
 
     def __init__(
         self,
-        keeper: Keeper,
+        keeper: Channel,
         mark: str,
         launch: Launch,
         *,
