@@ -26,7 +26,7 @@ FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 def nearest(word: str, known: Collection[str]) -> str:
     """What to tell someone who wrote a word that is none of the known ones."""
     near = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"There is {', '.join(sorted(known))}."
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ def texts(value: Any, entry: Entry) -> tuple[str, ...]:
 
 def template(value: Any, entry: Entry) -> Template:
     """A string with variables."""
+    written = text(value, entry)
     try:
-        return Template.parse(text(value, entry))
+        return Template.parse(written)
     except ConfigError as error:
         raise entry.error(error.message.rstrip("."), error.remedy) from error
 
@@ -157,7 +158,7 @@ def depends_on(value: Any, entry: Entry) -> dict[str, Condition]:
 def _condition(value: Any, entry: Entry) -> Condition:
     written = table(value, entry, {"condition"}).get("condition", Condition.STARTED.value)
     if written not in set(Condition):
-        raise entry.error(f"there is no condition {written!r}", nearest(str(written), list(Condition)))
+        raise entry.error(f"there is no condition {written!r}", nearest(str(written), [one.value for one in Condition]))
     return Condition(written)
 
 

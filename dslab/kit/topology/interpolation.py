@@ -120,5 +120,5 @@ def _parse_variable(text: str, at: int) -> tuple[Variable, int]:
         parts, end = _parse(text, operator.end(), closing="}")
         argument = Template(parts)
     if not text.startswith("}", end):
-        raise ConfigError(f"{text!r}: the brace after '${name.group()}' is not closed.".replace("$", "${", 1))
+        raise ConfigError(f"{text!r}: the brace after '${{{name.group()}' is not closed.")
     return Variable(name.group(), operator.group() if operator else "", argument), end + 1
