@@ -10,6 +10,7 @@ from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError, KitError, MachineError, UsageError
+from dslab.kit.links import faults
 from dslab.kit.links.control import MAX_LINE_BYTES, decode_request, encode, encode_error
 from dslab.kit.links.link import Link
 from dslab.kit.links.spec import LinkSpec, spec_from_json
@@ -36,6 +37,7 @@ class Program:
         self._ports = ports
         self._proxies: dict[str, TcpProxy | UdpProxy] = {}
         self._buffer = ReadBuffer()
+        self._changing = asyncio.Lock()
 
     async def open(self, spec: LinkSpec) -> Address:
         """Open a link and say where it listens."""
@@ -47,7 +49,7 @@ class Program:
         try:
             return await self._listen(proxy, spec)
         except BaseException:
-            del self._proxies[spec.name]
+            await self.close(spec.name)
             raise
 
     async def _listen(self, proxy: TcpProxy | UdpProxy, spec: LinkSpec) -> Address:
@@ -61,11 +63,26 @@ class Program:
                 reason = error
         raise MachineError(f"{spec.name} cannot listen on {host}: {reason}.")
 
-    async def close(self, name: str) -> None:
+    async def close(self, name: Any) -> None:
         """Close a link and its connections."""
         proxy = self._proxy(name)
         del self._proxies[name]
         await proxy.close()
+
+    async def apply(self, name: Any, fault: Any) -> None:
+        """Let a link misbehave."""
+        proxy, told = self._proxy(name), faults.from_json(fault)
+        async with self._changing:
+            proxy.link.apply(told)
+            await proxy.strike(told)
+
+    async def heal(self, name: Any) -> None:
+        """End the faults of one link, or of all."""
+        proxies = list(self._proxies.values()) if name is None else [self._proxy(name)]
+        async with self._changing:
+            for proxy in proxies:
+                proxy.link.heal()
+                await proxy.refresh()
 
     async def close_all(self) -> None:
         """Close every link, then the trace."""
@@ -74,7 +91,7 @@ class Program:
         self.tap.end()
 
     def _proxy(self, name: Any) -> TcpProxy | UdpProxy:
-        if name not in self._proxies:
+        if not isinstance(name, str) or name not in self._proxies:
             known = ", ".join(self._proxies) or "none"
             raise UsageError(f"There is no link {name!r}; open are: {known}.")
         return self._proxies[name]
@@ -85,21 +102,28 @@ class Program:
         Returns:
             The result, as it is written on the control channel.
         """
+        name = request.get("name")
+        result: Any = None
         match request["do"]:
             case "open":
-                return str(await self.open(spec_from_json(request.get("spec"))))
+                result = str(await self.open(spec_from_json(request.get("spec"))))
             case "close":
-                return await self.close(request.get("name", ""))
+                await self.close(name)
+            case "apply":
+                await self.apply(name, request.get("fault"))
+            case "heal":
+                await self.heal(name)
             case "stats":
-                return asdict(self._proxy(request.get("name")).link.stats())
+                result = asdict(self._proxy(name).link.stats())
             case "links":
-                return {name: asdict(proxy.link.stats()) for name, proxy in self._proxies.items()}
+                result = {known: asdict(proxy.link.stats()) for known, proxy in self._proxies.items()}
             case "begin":
-                return self._begin(request)
+                self._begin(request)
             case "end":
-                return self.tap.end()
+                self.tap.end()
             case unknown:
                 raise UsageError(f"The links program cannot {unknown!r}.")
+        return result
 
     def _begin(self, request: dict[str, Any]) -> None:
         path, epoch_s, seed = request.get("path"), request.get("epoch_s"), request.get("seed")

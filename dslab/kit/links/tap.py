@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from dslab.kit.errors import MachineError
 from dslab.kit.trace.event import Event
 from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT, Recorder
 
@@ -17,6 +18,7 @@ class Tap:
     def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self._epoch_s = 0.0
+        self._failure: OSError | None = None
 
     @property
     def on(self) -> bool:
@@ -34,12 +36,26 @@ class Tap:
         self._recorder, self._epoch_s = recorder, epoch_s
 
     def end(self) -> None:
-        """Complete the file."""
+        """Complete the file.
+
+        Raises:
+            MachineError: It could not be written.
+        """
         recorder, self._recorder = self._recorder, None
-        if recorder is not None:
-            recorder.close()
+        failure, self._failure = self._failure, None
+        try:
+            if recorder is not None:
+                recorder.close()
+        except OSError as error:
+            failure = failure or error
+        if failure is not None:
+            raise MachineError(f"The trace could not be written: {failure}.") from failure
 
     def record(self, event: Event) -> None:
         """Put it on record, if anything is."""
-        if self._recorder is not None:
+        if self._recorder is None:
+            return
+        try:
             self._recorder.record(event)
+        except OSError as error:  # a full disk must not break the connection; `end` tells it
+            self._recorder, self._failure = None, error

@@ -2,7 +2,8 @@
 
 A connection is passed on as it is: a half-close (FIN) as a half-close, a reset as a reset. One thing cannot
 be: the kernel has accepted a connection before the link knows whether the target will. So a target that
-refuses shows to the client as a connection that is accepted and then reset.
+refuses shows to the client as a connection that is accepted and then reset. (A link that is itself told to
+`Refuse` does not listen, and its clients see what they would see without it.)
 
 A receiver that does not read makes the link stop reading from the sender, so that the sender's kernel stops
 it in turn (back-pressure); nothing piles up here.
@@ -14,18 +15,16 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Literal
 
 from dslab.kit.address import Address
+from dslab.kit.links.faults import Cut, Fault, Heading, Partition, Refuse, Reset
+from dslab.kit.links.lane import Lane
 from dslab.kit.links.link import Link
-from dslab.kit.links.tap import KEPT_BYTES
 from dslab.kit.trace.event import Kind
 
 READ_BYTES = 256 * 1024
 BACKLOG = 512
 LINGER_0 = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
-
-Heading = Literal["forward", "backward"]
 
 
 class ReadBuffer:
@@ -45,20 +44,22 @@ class ReadBuffer:
 
 
 class End(asyncio.BufferedProtocol):
-    """One socket of a connection: the client's, or the one to the target. Passes on what it reads."""
+    """One of the two sockets of a connection: reads for one lane, is written to by the other."""
 
-    def __init__(self, connection: Connection, heading: Heading) -> None:
-        self.connection = connection
-        self.heading: Heading = heading
+    def __init__(self, connection: Connection, reads: Lane, writes: Lane) -> None:
         self.transport: asyncio.Transport | None = None
-        self.other: End | None = None
+        self.reads = reads
+        self.writes = writes
+        self._connection = connection
         self._buffer = connection.buffer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected."""
         assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.connection.made(self)
+        # Anything that the kernel does not take at once counts as full: what waits, waits at the sender.
+        transport.set_write_buffer_limits(high=0)
+        self.transport = self.reads.source = self.writes.sink = transport
+        self._connection.made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
@@ -66,124 +67,112 @@ class End(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """That many bytes have come in."""
-        view = self._buffer.view[:nbytes]
-        assert self.other is not None
-        assert self.other.transport is not None
-        transport = self.other.transport
-        link = self.connection.link
-        link.bytes[self.heading] += nbytes
-        link.pieces[self.heading] += 1
-        if not link.tap.on:
-            transport.write(view)
-        else:
-            t_s = link.tap.now()
-            kept = bytes(view[:KEPT_BYTES])
-            transport.write(view)
-            link.record(
-                Kind.CHUNK,
-                self.heading,
-                self.connection.index,
-                kept,
-                size=nbytes,
-                t_s=t_s,
-                arrive_s=link.tap.now(),
-            )
-        if transport.get_write_buffer_size():
+        self.reads.carry(self._buffer.view[:nbytes])
+        if self.reads.sink_full:
             self._buffer.give_away()
 
     def eof_received(self) -> bool:
-        """The peer will send no more; it may still receive."""
-        self.connection.ended(self)
+        """The peer will send no more; it may still receive, so the socket stays open."""
+        self.reads.finish()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed: by us, or by a reset."""
-        self.connection.lost(self, exc)
+        self.transport = self.reads.source = self.writes.sink = None
+        self.writes.discard()
+        self._connection.lost(self, exc)
 
     def pause_writing(self) -> None:
-        """The peer does not read: let the other one not send."""
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.pause_reading()
+        """The peer does not read."""
+        self.writes.sink_full = True
+        self.writes.regulate()
 
     def resume_writing(self) -> None:
         """The peer reads again."""
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.resume_reading()
+        self.writes.sink_full = False
+        self.writes.pump()
 
-    def reset(self) -> None:
-        """Send RST and forget what was not sent."""
-        if self.transport is not None:
-            with contextlib.suppress(OSError):
-                self.transport.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0
-                )
-            self.transport.abort()
+    def abort(self, *, reset: bool) -> None:
+        """Close the socket now, and forget what was not sent."""
+        if self.transport is None:
+            return
+        if reset:
+            with contextlib.suppress(OSError):  # it may have been reset from the other side
+                own = self.transport.get_extra_info("socket")
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
+        self.transport.abort()
 
 
 class Connection:
     """A client's connection and the one to the target that it is passed on to."""
 
     def __init__(self, proxy: TcpProxy, index: int) -> None:
-        self.proxy = proxy
-        self.link = proxy.link
-        self.buffer = proxy.buffer
         self.index = index
-        self.client = End(self, "forward")
-        self.target = End(self, "backward")
-        self._half_closed: set[str] = set()
+        self.buffer = proxy.buffer
+        self._proxy = proxy
+        self._link = proxy.link
+        self._forward, self._backward = self._lane("forward"), self._lane("backward")
+        self.client = End(self, reads=self._forward, writes=self._backward)
+        self._target = End(self, reads=self._backward, writes=self._forward)
         self._connecting: asyncio.Task[None] | None = None
+
+    def _lane(self, heading: Heading) -> Lane:
+        return Lane(self._link, heading, self.index, on_end=self._ended, on_reset=self.reset)
+
+    @property
+    def lanes(self) -> tuple[Lane, Lane]:
+        """Its two directions."""
+        return self._forward, self._backward
 
     def made(self, end: End) -> None:
         """One of the two sockets is connected."""
-        assert end.transport is not None
         if end is self.client:
-            end.transport.pause_reading()
-            self.proxy.opened(self)
+            self._proxy.opened(self)
+        else:
+            for lane in self.lanes:
+                lane.refresh()
+
+    def connect(self) -> None:
+        """Connect to the target."""
+        if self._connecting is None:
             self._connecting = asyncio.get_running_loop().create_task(self._connect())
-            return
-        self.client.other, self.target.other = self.target, self.client
-        if self.client.transport is not None:
-            self.client.transport.resume_reading()
 
     async def _connect(self) -> None:
-        upstreams = self.link.spec.upstreams
+        upstreams = self._link.spec.upstreams
         upstream = upstreams[self.index % len(upstreams)]
         try:
-            await asyncio.get_running_loop().create_connection(lambda: self.target, *upstream.pair)
+            await asyncio.get_running_loop().create_connection(lambda: self._target, *upstream.pair)
         except OSError as error:
-            self.link.note(Kind.RESET, "backward", self.index, f"{self.link.spec.target}: {error.strerror}")
-            self.client.reset()
+            reason = error.strerror or str(error)
+            self._link.note(Kind.RESET, "backward", self.index, f"{self._link.spec.target}: {reason}")
+            self.reset()
 
-    def ended(self, end: End) -> None:
-        """Pass on a half-close; the second one is the end of the connection."""
-        assert end.other is not None
-        assert end.other.transport is not None
-        self._half_closed.add(end.heading)
-        self.link.note(Kind.CLOSE, end.heading, self.index)
-        with contextlib.suppress(OSError):
-            end.other.transport.write_eof()
-        if len(self._half_closed) == 2:
-            for one in (self.client, self.target):
-                if one.transport is not None:
-                    one.transport.close()
+    def _ended(self) -> None:
+        if self._forward.over and self._backward.over:
+            for end in (self.client, self._target):
+                if end.transport is not None:
+                    end.transport.close()
 
     def lost(self, end: End, exc: Exception | None) -> None:
-        """One socket is closed; unless in good order, so is the other."""
-        end.transport = None
-        other = self.target if end is self.client else self.client
+        """One socket is closed; by whatever was not in good order, the other one is reset."""
         if exc is not None:
-            self.link.note(Kind.RESET, end.heading, self.index)
-            other.reset()
-        if self.client.transport is None and self.target.transport is None:
-            self.proxy.closed(self)
+            end.reads.break_off()
+        if self.client.transport is None:
+            if self._connecting is not None:
+                self._connecting.cancel()
+            if self._target.transport is None:
+                self._proxy.closed(self)
 
-    def abort(self) -> None:
-        """Close both sockets now."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-        for end in (self.client, self.target):
-            if end.transport is not None:
-                end.transport.abort()
+    def reset(self) -> None:
+        """Send RST to both sides."""
+        self.client.abort(reset=True)
+        self._target.abort(reset=True)
+
+    def cut(self, note: str) -> None:
+        """Close both sides."""
+        self._link.note(Kind.CLOSE, "", self.index, note)
+        self.client.abort(reset=False)
+        self._target.abort(reset=False)
 
 
 class TcpProxy:
@@ -192,8 +181,11 @@ class TcpProxy:
     def __init__(self, link: Link, buffer: ReadBuffer) -> None:
         self.link = link
         self.buffer = buffer
+        self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
+        self._connections: dict[int, Connection] = {}
+        self._all_closed = asyncio.Event()
 
     async def open(self, listen: Address) -> Address:
         """Listen.
@@ -201,18 +193,55 @@ class TcpProxy:
         Returns:
             Where, with the real port.
         """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, *listen.pair, backlog=BACKLOG)
-        return Address(*self._server.sockets[0].getsockname()[:2])
+        found = await self._loop.getaddrinfo(*listen.pair, type=socket.SOCK_STREAM)
+        self._socket = _bound_socket(found[0][0], found[0][4])
+        await self._listen()
+        return Address(*self._socket.getsockname()[:2])
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
         if self._server is not None:
             self._server.close()
-        for connection in list(self._connections):
-            connection.abort()
+        if self._socket is not None:
+            self._socket.close()
+        for connection in list(self._connections.values()):
+            connection.cut("link closed")
         while self._connections:
-            await asyncio.sleep(0)
+            self._all_closed.clear()
+            await self._all_closed.wait()
+
+    async def strike(self, fault: Fault) -> None:
+        """A fault was applied to the link: do at once what is to be done at once."""
+        match fault:
+            case Reset(after_bytes=None):
+                self._reset_all(fault)
+            case Cut():
+                self._cut_all()
+            case Refuse():
+                self.link.injected[fault.kind] += 1
+        for connection in list(self._connections.values()):
+            for lane in connection.lanes:
+                lane.count_from_here(fault.kind)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Other faults stand than before."""
+        await self._listen()
+        for connection in list(self._connections.values()):
+            self._connect(connection)
+            for lane in connection.lanes:
+                lane.refresh()
+
+    async def _listen(self) -> None:
+        """Listen, or refuse: then the port stays ours, bound by a socket on which nobody listens."""
+        refuse = self.link.standing_of(Refuse) is not None
+        assert self._socket is not None
+        if refuse and self._server is not None:
+            family, address = self._socket.family, self._socket.getsockname()
+            self._server.close()
+            self._server, self._socket = None, _bound_socket(family, address)
+        elif not refuse and self._server is None:
+            self._server = await self._loop.create_server(self._accept, sock=self._socket, backlog=BACKLOG)
 
     def _accept(self) -> End:
         self.link.connections += 1
@@ -220,11 +249,50 @@ class TcpProxy:
 
     def opened(self, connection: Connection) -> None:
         """A client has connected."""
-        self._connections.add(connection)
+        self._connections[connection.index] = connection
         self.link.open_connections = len(self._connections)
         self.link.note(Kind.OPEN, "forward", connection.index)
+        self.link.injected.update(set(self.link.conditions["forward"].silenced_by))
+        cut = self.link.standing_of(Cut)
+        if cut is not None and cut.meet():
+            self.link.injected[cut.fault.kind] += 1
+            connection.cut("cut")
+        else:
+            self._connect(connection)
+
+    def _connect(self, connection: Connection) -> None:
+        if self.link.standing_of(Partition) is None:
+            connection.connect()
 
     def closed(self, connection: Connection) -> None:
         """Both sockets of a connection are closed."""
-        self._connections.discard(connection)
+        self._connections.pop(connection.index, None)
         self.link.open_connections = len(self._connections)
+        if not self._connections:
+            self._all_closed.set()
+
+    def _reset_all(self, fault: Reset) -> None:
+        for connection in list(self._connections.values())[: fault.count]:
+            self.link.injected[fault.kind] += 1
+            self.link.note(Kind.RESET, fault.direction or "", connection.index, "injected")
+            connection.reset()
+
+    def _cut_all(self) -> None:
+        for connection in list(self._connections.values()):
+            cut = self.link.standing_of(Cut)
+            if cut is None or not cut.meet():
+                return
+            self.link.injected[cut.fault.kind] += 1
+            connection.cut("cut")
+
+
+def _bound_socket(family: int, address: tuple[object, ...]) -> socket.socket:
+    own = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        own.setblocking(False)
+        own.bind(address)
+    except BaseException:
+        own.close()
+        raise
+    return own

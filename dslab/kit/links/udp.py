@@ -2,8 +2,7 @@
 
 A client is known by its address. Each has a flow: a socket of its own towards the target, as a home router's
 NAT has it, so that a reply's port says whose it is. Flows are few and end when they are idle: the oldest
-makes room for a new one. What the kernel's buffers cannot take is lost, as in a network; nothing piles up
-here.
+makes room for a new one. What the kernel's buffers or the link's own cannot take is lost, as in a network.
 
 Source: RFC 4787, Network Address Translation Behavioral Requirements for Unicast UDP.
 """
@@ -13,19 +12,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
 from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
+from dslab.kit.links.fate import Fate
+from dslab.kit.links.faults import Cut, Fault, Heading
 from dslab.kit.links.link import Link
-from dslab.kit.trace.event import Kind
+from dslab.kit.trace.event import Effect, Kind
 
 MAX_DATAGRAM_BYTES = 65_535
 MAX_FLOWS = 256
 IDLE_S = 60.0
+# Datagrams that a delay or a throttle keeps back; what comes on top is lost, as in a full router.
+MAX_WAITING_BYTES = 4 * 1024 * 1024
 # How many datagrams one socket may bring in per turn, so that a flood on one leaves room for the others.
 PER_TURN = 64
+# How long the address of a named target holds: a container that restarts may get another one.
+RESOLVED_S = 1.0
 
 SocketAddress = tuple[Any, ...]
 
@@ -33,13 +39,62 @@ SocketAddress = tuple[Any, ...]
 class Flow:
     """One client: its address, and the socket through which the target knows it."""
 
-    def __init__(self, index: int, client: SocketAddress, upstream: SocketAddress, family: int) -> None:
+    def __init__(self, index: int, client: SocketAddress, upstream: Upstream) -> None:
         self.index = index
         self.client = client
         self.upstream = upstream
         self.used_s = 0.0
-        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.pieces: Counter[Heading] = Counter()
+        self.held: dict[Heading, Datagram] = {}
+        self.socket = socket.socket(upstream.family, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
+
+
+@dataclass(slots=True)
+class Datagram:
+    """One datagram on its way."""
+
+    flow: Flow
+    heading: Heading
+    data: bytes
+    t_s: float
+    release_s: float = 0.0
+    copies: int = 1
+    notes: list[str] = field(default_factory=list)
+
+
+class Upstream:
+    """Where one replica of the target listens."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.family = socket.AF_INET
+        self.resolved: SocketAddress = ()
+        self._resolved_s = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+
+    async def resolve(self) -> None:
+        """Look its address up."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(*self.address.pair, type=socket.SOCK_DGRAM)
+        self.family, self.resolved = found[0][0], found[0][4]
+        self._resolved_s = loop.time()
+
+    def refresh(self, now_s: float) -> None:
+        """Look it up again in the background, if it is a name and time has passed."""
+        named = self.resolved[0] != self.address.host
+        if named and self._resolved_s < now_s - RESOLVED_S and (self._task is None or self._task.done()):
+            self._resolved_s = now_s
+            self._task = asyncio.get_running_loop().create_task(self._resolve_again())
+
+    async def _resolve_again(self) -> None:
+        with contextlib.suppress(OSError):  # its container is down: the old address will do
+            await self.resolve()
+
+    def close(self) -> None:
+        """Look it up no more."""
+        if self._task is not None:
+            self._task.cancel()
 
 
 class UdpProxy:
@@ -49,8 +104,12 @@ class UdpProxy:
         self.link = link
         self._loop = asyncio.get_running_loop()
         self._flows: OrderedDict[SocketAddress, Flow] = OrderedDict()
-        self._upstreams: list[tuple[int, SocketAddress]] = []
+        self._upstreams = [Upstream(address) for address in link.spec.upstreams]
         self._socket: socket.socket | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._waiting_bytes = 0
+
+    # ---- the sockets
 
     async def open(self, listen: Address) -> Address:
         """Listen.
@@ -58,14 +117,22 @@ class UdpProxy:
         Returns:
             Where, with the real port.
         """
-        for upstream in self.link.spec.upstreams:
-            self._upstreams.append(await self._resolve(upstream))
-        family, address = await self._resolve(listen)
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.bind(address)
-        self._loop.add_reader(self._socket, self._receive_from_clients)
-        return Address(*self._socket.getsockname()[:2])
+        for upstream in self._upstreams:
+            try:
+                await upstream.resolve()
+            except socket.gaierror as error:
+                raise MachineError(f"{upstream.address} cannot be resolved: {error.strerror}.") from error
+        found = await self._loop.getaddrinfo(*listen.pair, type=socket.SOCK_DGRAM)
+        own = socket.socket(found[0][0], socket.SOCK_DGRAM)
+        try:
+            own.setblocking(False)
+            own.bind(found[0][4])
+        except OSError:
+            own.close()
+            raise
+        self._socket = own
+        self._loop.add_reader(own, self._receive_from_clients, own)
+        return Address(*own.getsockname()[:2])
 
     async def close(self) -> None:
         """Stop listening and end every flow."""
@@ -73,51 +140,37 @@ class UdpProxy:
             self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        for upstream in self._upstreams:
+            upstream.close()
         while self._flows:
             self._end_oldest()
 
-    async def _resolve(self, address: Address) -> tuple[int, SocketAddress]:
-        try:
-            found = await self._loop.getaddrinfo(*address.pair, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise MachineError(f"{address} cannot be resolved: {error}.") from error
-        return found[0][0], found[0][4]
-
-    def _receive_from_clients(self) -> None:
-        assert self._socket is not None
+    def _receive_from_clients(self, own: socket.socket) -> None:
         with contextlib.suppress(OSError):  # no more datagrams, or news of an earlier one that was refused
             for _ in range(PER_TURN):
-                data, client = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
-                self._forward(data, self._flow(client))
+                data, client = own.recvfrom(MAX_DATAGRAM_BYTES)
+                self._enter(self._flow(client), "forward", data)
 
     def _receive_from_target(self, flow: Flow) -> None:
         with contextlib.suppress(OSError):
             for _ in range(PER_TURN):
-                data, _ = flow.socket.recvfrom(MAX_DATAGRAM_BYTES)
-                self._backward(data, flow)
+                data, sender = flow.socket.recvfrom(MAX_DATAGRAM_BYTES)
+                if sender[1] == flow.upstream.resolved[1]:
+                    self._enter(flow, "backward", data)
+                else:  # a client that is connected to the target's port would not get it either
+                    stray = Datagram(flow, "backward", data, self.link.tap.now())
+                    self._lose(stray, f"from port {sender[1]}")
 
-    def _forward(self, data: bytes, flow: Flow) -> None:
-        self._count(data, flow, "forward")
-        with contextlib.suppress(OSError):
-            flow.socket.sendto(data, flow.upstream)
-
-    def _backward(self, data: bytes, flow: Flow) -> None:
-        self._count(data, flow, "backward")
-        assert self._socket is not None
-        with contextlib.suppress(OSError):
-            self._socket.sendto(data, flow.client)
-
-    def _count(self, data: bytes, flow: Flow, heading: Any) -> None:
-        self.link.bytes[heading] += len(data)
-        self.link.pieces[heading] += 1
-        if self.link.tap.on:
-            t_s = self.link.tap.now()
-            self.link.record(Kind.DATAGRAM, heading, flow.index, data, size=len(data), t_s=t_s, arrive_s=t_s)
+    # ---- the flows
 
     def _flow(self, client: SocketAddress) -> Flow:
         now_s = self._loop.time()
         flow = self._flows.get(client) or self._new_flow(client)
         flow.used_s = now_s
+        flow.upstream.refresh(now_s)
         self._flows.move_to_end(client)
         while next(iter(self._flows.values())).used_s < now_s - IDLE_S or len(self._flows) > MAX_FLOWS:
             self._end_oldest()
@@ -125,8 +178,7 @@ class UdpProxy:
 
     def _new_flow(self, client: SocketAddress) -> Flow:
         index = self.link.connections
-        family, upstream = self._upstreams[index % len(self._upstreams)]
-        flow = self._flows[client] = Flow(index, client, upstream, family)
+        flow = self._flows[client] = Flow(index, client, self._upstreams[index % len(self._upstreams)])
         self._loop.add_reader(flow.socket, self._receive_from_target, flow)
         self.link.connections += 1
         self.link.open_connections = len(self._flows)
@@ -137,3 +189,110 @@ class UdpProxy:
         self._loop.remove_reader(flow.socket)
         flow.socket.close()
         self.link.open_connections = len(self._flows)
+
+    # ---- what becomes of a datagram
+
+    def _enter(self, flow: Flow, heading: Heading, data: bytes) -> None:
+        link, index = self.link, flow.pieces[heading]
+        flow.pieces[heading] += 1
+        link.bytes[heading] += len(data)
+        link.pieces[heading] += 1
+        datagram = Datagram(flow, heading, data, link.tap.now())
+        if link.conditions[heading].calm and heading not in flow.held:
+            self._send(datagram)
+        elif silenced_by := self._silenced_by(heading):
+            link.injected.update(silenced_by)
+            self._lose(datagram)
+        else:
+            self._meet(datagram, link.decide(heading, flow.index, index, data))
+
+    def _silenced_by(self, heading: Heading) -> tuple[str, ...]:
+        silenced_by = self.link.conditions[heading].silenced_by
+        cut = self.link.standing_of(Cut)
+        return (*silenced_by, Cut.kind) if cut is not None and cut.meet() else silenced_by
+
+    def _meet(self, datagram: Datagram, fate: Fate) -> None:
+        if not fate.copies:
+            self._lose(datagram)
+            return
+        datagram.data, datagram.copies, datagram.notes = fate.data, fate.copies, fate.notes
+        if fate.delay_s:
+            datagram.notes.append(f"{Effect.DELAYED} {fate.delay_s:.3g} s")
+        datagram.release_s = self._loop.time() + fate.delay_s
+        held = datagram.flow.held
+        if fate.hold_s and datagram.heading not in held:
+            held[datagram.heading] = datagram
+            self._later(fate.hold_s, datagram, self._nobody_came)
+            return
+        self._release(datagram)
+        if (overtaken := held.pop(datagram.heading, None)) is not None:
+            overtaken.notes.append(Effect.REORDERED)
+            overtaken.release_s = max(overtaken.release_s, datagram.release_s)
+            self.link.injected["reorder"] += 1
+            self._release(overtaken)
+
+    def _nobody_came(self, datagram: Datagram) -> None:
+        if datagram.flow.held.get(datagram.heading) is datagram:
+            del datagram.flow.held[datagram.heading]
+            self._release(datagram)
+
+    def _release(self, datagram: Datagram) -> None:
+        """Let it leave when its time has come and the wire is through with it."""
+        now_s = self._loop.time()
+        if (pacer := self.link.conditions[datagram.heading].pacer) is not None:
+            self.link.injected["throttle"] += 1
+            arrival_s = pacer.reserve(now_s, len(datagram.data) * datagram.copies)
+            datagram.release_s = max(datagram.release_s, arrival_s)
+        if datagram.release_s <= now_s:
+            self._send(datagram)
+        elif self._waiting_bytes + len(datagram.data) > MAX_WAITING_BYTES:
+            self._lose(datagram, "queue full")
+        else:
+            self._later(datagram.release_s - now_s, datagram, self._send)
+
+    def _later(self, wait_s: float, datagram: Datagram, do: Any) -> None:
+        self._waiting_bytes += len(datagram.data)
+
+        def due() -> None:
+            self._waiting_bytes -= len(datagram.data)
+            self._timers.discard(timer)
+            do(datagram)
+
+        timer = self._loop.call_later(wait_s, due)
+        self._timers.add(timer)
+
+    def _send(self, datagram: Datagram) -> None:
+        flow = datagram.flow
+        try:
+            for copy in range(datagram.copies):
+                if datagram.heading == "forward":
+                    flow.socket.sendto(datagram.data, flow.upstream.resolved)
+                elif self._socket is not None:
+                    self._socket.sendto(datagram.data, flow.client)
+                self._record(datagram, [Effect.DUPLICATE] if copy else [], self.link.tap.now())
+        except OSError as error:  # the buffer is full, or the flow has ended meanwhile
+            self._lose(datagram, str(error.strerror))
+
+    def _lose(self, datagram: Datagram, reason: str = "") -> None:
+        datagram.notes = [note for note in datagram.notes if note != Effect.LOST]
+        self._record(datagram, [f"{Effect.LOST} {reason}".strip()], None)
+
+    def _record(self, datagram: Datagram, more: list[str], arrive_s: float | None) -> None:
+        self.link.record(
+            Kind.DATAGRAM,
+            datagram.heading,
+            datagram.flow.index,
+            datagram.data,
+            size=len(datagram.data),
+            t_s=datagram.t_s,
+            arrive_s=arrive_s,
+            note=", ".join([*datagram.notes, *more]),
+        )
+
+    # ---- faults
+
+    async def strike(self, fault: Fault) -> None:
+        """A fault was applied to the link: datagrams will meet it one by one."""
+
+    async def refresh(self) -> None:
+        """Other faults stand than before: the next datagram will see."""

@@ -1,0 +1,402 @@
+"""One direction of one TCP connection: from the socket that is read to the socket that is written.
+
+While no fault stands, bytes are written as they were read (`Lane._pass_on`). Otherwise they become parcels:
+each meets its fate, waits in line for its time, and leaves in one or more steps. The line is bounded: past
+`MAX_QUEUED_BYTES` nothing more is read, and the sender's own kernel makes the sender wait.
+
+Where the framing is known a parcel is a message, so that faults meet messages, however TCP cut the stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+
+from dslab.kit.links.fate import Fate
+from dslab.kit.links.faults import HalfClose, Heading, Reset
+from dslab.kit.links.line import Line, Parcel
+from dslab.kit.links.link import Conditions, Link, Standing
+from dslab.kit.links.tap import KEPT_BYTES
+from dslab.kit.trace.event import Effect, Kind
+
+MAX_QUEUED_BYTES = 1024 * 1024
+RESUME_BYTES = 256 * 1024
+# So many parts of a piece leave with a gap before them; 64 gaps of 1 ms are all that a long piece costs.
+SPACED_PARTS = 64
+
+
+class Lane:
+    """One direction of one connection.
+
+    Args:
+        link: The link it belongs to.
+        heading: Which direction.
+        connection: The connection's number.
+        on_end: Called when the receiver has been told the end of the stream.
+        on_reset: Called when both sides are to be reset.
+
+    Attributes:
+        source: The socket that is read; None when it is gone.
+        sink: The socket that is written; None while it is not there yet, and when it is gone.
+        sink_full: The receiver does not read.
+        over: Nothing leaves any more.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        heading: Heading,
+        connection: int,
+        *,
+        on_end: Callable[[], None],
+        on_reset: Callable[[], None],
+    ) -> None:
+        self.link = link
+        self.heading: Heading = heading
+        self.connection = connection
+        self.source: asyncio.Transport | None = None
+        self.sink: asyncio.Transport | None = None
+        self.sink_full = False
+        self.over = False
+        self._on_end, self._on_reset = on_end, on_reset
+        self._loop = asyncio.get_running_loop()
+        self._splitter = link.splitter()
+        self._ahead = 0  # how much of the message that the splitter waits for has left already
+        self._index = 0
+        self._line = Line()
+        self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
+        self._next_step_s = 0.0
+        self._slot: tuple[float, int] | None = None  # when the throttled wire is through with how many bytes
+        self._crossed = 0
+        self._origins: dict[str, int] = {}
+        self._source_ended = False
+        self._paused = False
+
+    @property
+    def _conditions(self) -> Conditions:
+        return self.link.conditions[self.heading]
+
+    # ---- what comes in
+
+    def carry(self, view: memoryview) -> None:
+        """Take in what was read. The view is valid only until the next read."""
+        self.link.bytes[self.heading] += len(view)
+        if self.over:
+            self._lose(Parcel(Kind.CHUNK, self.link.tap.now(), 0.0, bytes(view)))
+        elif self._conditions.calm and self.sink is not None and self._line.empty:
+            self._pass_on(self.sink, view)
+        else:
+            self._admit(bytes(view))
+            self.pump()
+
+    def finish(self) -> None:
+        """The sender has half-closed: after what is in line, so will we."""
+        self._line.let_go()
+        self._settle_incomplete()
+        self._end_with(Kind.CLOSE)
+
+    def break_off(self) -> None:
+        """The sender has reset: after what is in line, so will we; at once, if nothing keeps the line up."""
+        self.link.note(Kind.RESET, self.heading, self.connection)
+        if self.over or self._conditions.calm or self.sink_full:
+            self._on_reset()
+        else:
+            self._line.let_go()
+            self._end_with(Kind.RESET)
+
+    def _end_with(self, kind: Kind) -> None:
+        self._source_ended = True
+        if not self.over:
+            release_s = self._loop.time() + self._conditions.lag_s
+            self._line.push(Parcel(kind, self.link.tap.now(), release_s))
+            self.pump()
+
+    def _pass_on(self, sink: asyncio.Transport, view: memoryview) -> None:
+        t_s = self.link.tap.now()
+        self._crossed += len(view)
+        sink.write(view)
+        if self._splitter is not None:
+            self._follow(view, t_s)
+        else:
+            self._passed(Kind.CHUNK, view, t_s)
+
+    def _follow(self, view: memoryview, t_s: float) -> None:
+        """Keep account of the messages in what has just passed."""
+        assert self._splitter is not None
+        for message in self._splitter.feed(view):
+            self._passed(Kind.MESSAGE, message, t_s)
+        self._ahead = len(self._splitter)
+        if self._splitter.failure:
+            rest, failure = self._give_up_framing()
+            self._passed(Kind.CHUNK, rest, t_s, failure)
+
+    def _passed(self, kind: Kind, data: bytes | memoryview, t_s: float, note: str = "") -> None:
+        self._index += 1
+        self.link.pieces[self.heading] += 1
+        if self.link.tap.on:
+            whole = data if isinstance(data, bytes) else bytes(data[:KEPT_BYTES])
+            self.link.record(
+                kind,
+                self.heading,
+                self.connection,
+                whole,
+                size=len(data),
+                t_s=t_s,
+                arrive_s=self.link.tap.now(),
+                note=note,
+            )
+
+    def _admit(self, data: bytes) -> None:
+        """Give each piece in the data its fate and its place in line."""
+        if self._splitter is None:
+            self._enter(Kind.CHUNK, data)
+            return
+        for message in self._splitter.feed(data):
+            ahead, self._ahead = self._ahead, 0
+            self._enter(Kind.MESSAGE, message, ahead)
+        if self._splitter.failure:
+            ahead = self._ahead
+            rest, failure = self._give_up_framing()
+            self._enter(Kind.CHUNK, rest, ahead, failure)
+
+    def _give_up_framing(self) -> tuple[bytes, str]:
+        assert self._splitter is not None
+        splitter, self._splitter, self._ahead = self._splitter, None, 0
+        return splitter.take(), splitter.failure
+
+    def _enter(self, kind: Kind, data: bytes, ahead: int = 0, note: str = "") -> None:
+        """One piece, of which the first ``ahead`` bytes have left before there was a fault."""
+        self.link.pieces[self.heading] += 1
+        self.link.injected.update(self._conditions.silenced_by)
+        if ahead:
+            fate = Fate(data[ahead:])
+        else:
+            fate = self.link.decide(self.heading, self.connection, self._index, data)
+        self._index += 1
+        fate.notes += [note] if note else []
+        parcel = self._parcel(kind, fate)
+        if not fate.copies:
+            self._lose(parcel)
+        elif fate.hold_s and self._line.held is None:
+            self._line.held = parcel
+            self._wake(fate.hold_s, self._nobody_came)
+        elif self._line.let_pass(parcel):
+            self.link.injected["reorder"] += 1
+
+    def _parcel(self, kind: Kind, fate: Fate) -> Parcel:
+        if fate.delay_s:
+            fate.notes.append(f"{Effect.DELAYED} {fate.delay_s:.3g} s")
+        release_s = self._loop.time() + fate.delay_s
+        return Parcel(kind, self.link.tap.now(), release_s, fate.data, fate.fragment, fate.notes, fate.copies)
+
+    def _nobody_came(self) -> None:
+        self._line.let_go()
+        self.pump()
+
+    def _settle_incomplete(self) -> None:
+        """What the stream ended in the middle of: on record, and on its way if it has not left yet."""
+        if self._splitter is None or not (rest := self._splitter.take()):
+            return
+        ahead, self._ahead = self._ahead, 0
+        note = "incomplete message"
+        if ahead == len(rest):
+            self._passed(Kind.CHUNK, rest, self.link.tap.now(), note)
+        elif self.over:
+            self._lose(self._parcel(Kind.CHUNK, Fate(rest, notes=[note])))
+        else:
+            self.link.pieces[self.heading] += 1
+            self._line.push(self._parcel(Kind.CHUNK, Fate(rest[ahead:], notes=[note])))
+
+    # ---- what leaves
+
+    def pump(self) -> None:
+        """Let everything leave whose time has come, and set the timer for the rest."""
+        self._check_limits()
+        while self._line and self._clear():
+            wait_s = self._step(self._line.head)
+            if wait_s is not None:
+                self._wake(wait_s, self.pump)
+                break
+        self._release_beginning()
+        self.regulate()
+
+    def _wake(self, wait_s: float, callback: Callable[[], None]) -> None:
+        if callback in self._timers:
+            self._timers[callback].cancel()
+        self._timers[callback] = self._loop.call_later(wait_s, callback)
+
+    def _clear(self) -> bool:
+        return not (self.over or self.sink is None or self.sink_full or self._conditions.silenced_by)
+
+    def _step(self, head: Parcel) -> float | None:
+        """Send the next part of the first in line.
+
+        Returns:
+            How long to wait before the next step; None to go on at once.
+        """
+        now_s = self._loop.time()
+        due_s = max(head.release_s, self._next_step_s)
+        if due_s > now_s:
+            return due_s - now_s
+        if head.is_end:
+            self._tell_end(head.kind)
+            return None
+        return self._gather(now_s) or self._wait_for_wire(head, now_s) or self._send(self._line.head, now_s)
+
+    def _gather(self, now_s: float) -> float:
+        coalesce = self._conditions.coalesce
+        if coalesce is None:
+            return 0.0
+        if not (wait_s := self._line.gather(coalesce, now_s)):
+            self.link.injected["coalesce"] += self._line.join(coalesce.max_bytes, now_s)
+        return wait_s
+
+    def _wait_for_wire(self, head: Parcel, now_s: float) -> float:
+        """Take the throttled wire for the next part, and say how long until it is through."""
+        pacer = self._conditions.pacer
+        if pacer is None:
+            return 0.0
+        if self._slot is None:
+            size = self._part_bytes(head)
+            self._slot = (pacer.reserve(now_s, size), size)
+            self.link.injected["throttle"] += not head.sent
+        return max(0.0, self._slot[0] - now_s)
+
+    def _part_bytes(self, head: Parcel) -> int:
+        sizes = [head.left_bytes]
+        if head.fragment is not None:
+            sizes.append(head.fragment.max_bytes)
+        if (pacer := self._conditions.pacer) is not None:
+            sizes.append(pacer.slice_bytes)
+        sizes += [left for one in self._conditions.limits if (left := self._left(one)) > 0]
+        return min(sizes)
+
+    def _send(self, head: Parcel, now_s: float) -> float | None:
+        assert self.sink is not None
+        size = self._slot[1] if self._slot is not None else self._part_bytes(head)
+        self._slot = None
+        part = self._line.advance(size)
+        self._crossed += size
+        self.sink.write(part)
+        wait_s = None
+        if not head.left_bytes:
+            self._delivered(head)
+        elif head.fragment is not None:
+            self.link.injected["fragment"] += 1
+            wait_s = head.fragment.gap_s if head.parts <= SPACED_PARTS else 0.0
+            self._next_step_s = now_s + wait_s
+        self._check_limits()
+        return wait_s
+
+    def _release_beginning(self) -> None:
+        """After a heal, the beginning of a message need not wait for its end."""
+        if self._splitter is None or not self._line.empty or not self._conditions.calm or not self._clear():
+            return
+        assert self.sink is not None
+        if beginning := self._splitter.peek(self._ahead):
+            self._ahead += len(beginning)
+            self._crossed += len(beginning)
+            self.sink.write(beginning)
+
+    def _tell_end(self, kind: Kind) -> None:
+        if kind is Kind.RESET:
+            self.discard()
+            self._on_reset()
+        else:
+            self._close_sink("")
+
+    def _close_sink(self, note: str) -> None:
+        self.link.note(Kind.CLOSE, self.heading, self.connection, note)
+        if self.sink is not None:
+            with suppress(OSError):  # it has just been reset, which its own protocol is told next
+                self.sink.write_eof()
+        self.discard()
+        self._on_end()
+
+    # ---- what changes
+
+    def refresh(self) -> None:
+        """Other faults stand than before, or the receiver is connected now."""
+        self._slot = None
+        self.pump()
+
+    def count_from_here(self, kind: str) -> None:
+        """A limit of that kind counts the bytes from now on."""
+        self._origins[kind] = self._crossed
+
+    def discard(self) -> None:
+        """Nothing more will leave: the receiver has been told the end, or is gone."""
+        self.over = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        for parcel in self._line.clear():
+            self._lose_rest(parcel)
+        self._settle_incomplete()
+        self.regulate()
+
+    def regulate(self) -> None:
+        """Read from the sender, or do not."""
+        full = self._line.queued_bytes >= (RESUME_BYTES if self._paused else MAX_QUEUED_BYTES)
+        pause = (full or self.sink_full) and not self.over
+        if self.source is None or self._source_ended or pause == self._paused:
+            return
+        self._paused = pause
+        if pause:
+            self.source.pause_reading()
+        else:
+            self.source.resume_reading()
+
+    def _check_limits(self) -> None:
+        """Has a reset or a half-close its number of bytes? Not before these have really left."""
+        if self.over or self.sink is None or self.sink_full:
+            return
+        for standing in self._conditions.limits:
+            if self._left(standing) <= 0 and standing.meet():
+                self.link.injected[standing.fault.kind] += 1
+                if isinstance(standing.fault, Reset):
+                    self.link.note(Kind.RESET, self.heading, self.connection, "injected")
+                    self.discard()
+                    self._on_reset()
+                else:
+                    self._close_sink("injected")
+                return
+
+    def _left(self, standing: Standing) -> int:
+        """How many bytes may still leave before that limit; at most 0 when it is reached."""
+        fault = standing.fault
+        assert isinstance(fault, Reset | HalfClose)
+        return self._origins.get(fault.kind, 0) + (fault.after_bytes or 0) - self._crossed
+
+    # ---- the trace
+
+    def _delivered(self, parcel: Parcel) -> None:
+        arrive_s = self.link.tap.now()
+        for one, note in parcel.delivered():
+            self._record(one, arrive_s, note)
+
+    def _lose_rest(self, parcel: Parcel) -> None:
+        """What has left of it has arrived, the rest has not."""
+        if parcel.sent:
+            arrived, lost = parcel.data[: parcel.sent], parcel.data[parcel.sent :]
+            self._record(replace(parcel, kind=Kind.CHUNK, data=arrived), self.link.tap.now(), "beginning")
+            parcel = replace(parcel, kind=Kind.CHUNK, data=lost)
+        self._lose(parcel)
+
+    def _lose(self, parcel: Parcel) -> None:
+        notes = [note for note in parcel.notes if note != Effect.LOST]
+        self._record(parcel, None, ", ".join([*notes, Effect.LOST]))
+
+    def _record(self, parcel: Parcel, arrive_s: float | None, note: str) -> None:
+        self.link.record(
+            parcel.kind,
+            self.heading,
+            self.connection,
+            parcel.data,
+            size=len(parcel.data),
+            t_s=parcel.t_s,
+            arrive_s=arrive_s,
+            note=note,
+        )
