@@ -76,7 +76,7 @@ def add_server(command: argparse.ArgumentParser) -> None:
         "--max-message", metavar="BYTES", type=int, default=DEFAULT_MAX_MESSAGE_BYTES, help="longest message"
     )
     option("--max-connections", metavar="N", type=int, default=256, help="clients at once; more wait")
-    option("--idle-timeout", metavar="S", type=float, help="drop a client that is idle for S seconds")
+    option("--idle-timeout", metavar="S", type=seconds, help="drop a client that is idle for S seconds")
     option(
         "--reply-cache", metavar="N", type=int, default=0, help="udp: remember N replies for retransmissions"
     )
@@ -89,9 +89,16 @@ def add_client(command: argparse.ArgumentParser) -> None:
     option("--server", metavar="A", required=True, help="host:port")
     option("--udp", action="store_true", help="datagrams, sent again while no reply comes")
     option("--framing", choices=get_args(Framing), default="length", help="as the server's")
-    option("--timeout", metavar="S", type=float, default=5.0, help="how long to wait for each reply")
+    option("--timeout", metavar="S", type=seconds, default=5.0, help="how long to wait for each reply")
     option("messages", metavar="MESSAGE", nargs="+")
     command.set_defaults(run=run_client)
+
+
+def seconds(text: str) -> float:
+    """Read a duration."""
+    if (duration_s := float(text)) > 0:
+        return duration_s
+    raise argparse.ArgumentTypeError(f"{text} is not longer than no time at all")
 
 
 def run_server(options: argparse.Namespace) -> None:
@@ -106,7 +113,7 @@ def run_server(options: argparse.Namespace) -> None:
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:
-    """End the server by an exception in its main thread. A second signal does not disturb it on its way out."""
+    """End the server by an exception in its main thread. A second one does not disturb it on its way out."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -144,6 +151,8 @@ def model(name: str) -> Callable[[socket.socket, Options], None]:
 def affordable_connections(wanted: int) -> int:
     """Lower the limit where this process may not open so many descriptors: ``accept`` must never lack one."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return max(1, wanted)
     return max(1, min(wanted, (allowed - DESCRIPTORS_ASIDE) // DESCRIPTORS_PER_CLIENT))
 
 

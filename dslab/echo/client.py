@@ -19,6 +19,7 @@ import select
 import socket
 import struct
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -112,8 +113,8 @@ class Connection:
     def request(self, message: bytes) -> bytes:
         """Send a message and give the reply.
 
-        With the framing ``raw`` the reply has no border. What comes is taken for the whole of it when it is
-        one byte longer than the message, when the stream ends, or when nothing more comes for 0.3 s.
+        With the framing ``raw`` the reply has no border. What has come is taken for the whole once it is a
+        byte longer than the message, when the stream ends, or when nothing more comes for 0.3 s.
         """
         if self._framing == "length":
             self.send_message(message)
@@ -195,20 +196,14 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
-    def _receive_raw_reply(self, count: int) -> bytes:
-        reply = self.receive_some()
-        if not reply:
+    def _receive_raw_reply(self, expected_bytes: int) -> bytes:
+        if not self._receive_until(1, time.monotonic() + self.timeout_s, "a reply"):
             raise self._closed("a reply")
         quiet_s = min(QUIET_S, self.timeout_s)
-        while len(reply) < count:
-            try:
-                more = self._receive_until(1, time.monotonic() + quiet_s, "the rest")
-            except PeerSilent:
-                break
-            if not more:
-                break
-            reply += self._take(count - len(reply))
-        return reply
+        with suppress(PeerSilent):
+            while not self._ended and (come := len(self._received)) < expected_bytes:
+                self._receive_until(come + 1, time.monotonic() + quiet_s, "the rest")
+        return self._take(len(self._received))
 
     def _take(self, most: int) -> bytes:
         taken = bytes(self._received[:most])
@@ -251,6 +246,7 @@ class Connection:
         except BlockingIOError:
             return 0
         except OSError as error:
+            self.was_reset = isinstance(error, ConnectionResetError)
             raise self._closed(f"{len(unsent)} more bytes to be taken") from error
 
     def _silent(self, waited_for: str) -> PeerSilent:

@@ -82,9 +82,9 @@ def measure(model: str, clients: int = CLIENTS, held_s: float = HELD_S) -> Outco
 
 
 @contextmanager
-def running_server(model: str) -> Iterator[tuple[str, psutil.Process]]:
+def running_server(model: str, *options: str) -> Iterator[tuple[str, psutil.Process]]:
     """Run a server: gives its address and its process."""
-    command = [sys.executable, "-m", "dslab.echo", "server", "--model", model]
+    command = [sys.executable, "-m", "dslab.echo", "server", "--model", model, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
             assert server.stdout is not None

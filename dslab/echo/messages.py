@@ -139,10 +139,11 @@ def decode_datagram(data: bytes) -> Datagram:
 
 
 def describe_message(data: bytes) -> str:
-    """Label a framed message for a picture: ``11 bytes 'Hello World'``."""
-    if frames(data) != len(data):
+    """Label a framed message for a picture: ``11 bytes 'Hello World'``. Anything else shows as it is."""
+    message = data[LENGTH.size :]
+    if data[: LENGTH.size] != LENGTH.pack(len(message)):
         return _excerpt(data)
-    return f"{len(data) - LENGTH.size} bytes {_excerpt(data[LENGTH.size :])}"
+    return f"{len(message)} bytes {_excerpt(message)}"
 
 
 def describe_datagram(data: bytes) -> str:

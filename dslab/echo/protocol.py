@@ -49,9 +49,7 @@ class Framer:
     def __init__(self, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self.max_message_bytes = max_message_bytes
         self._buffer = bytearray()
-        self._end = (
-            LENGTH.size
-        )  # where the part that is being received ends: the prefix, then the whole message
+        self._end = LENGTH.size  # of the part that is being received: the prefix, then the whole message
 
     @property
     def missing_bytes(self) -> int:
@@ -69,8 +67,7 @@ class Framer:
         Iterate to the end before the next call.
 
         Raises:
-            MessageTooLong: While iterating, after the good messages before it. The stream has no next message
-        then.
+            MessageTooLong: While iterating, after the good messages before it. There is no next message then.
         """
         self._buffer += data
         return self._messages() if len(self._buffer) >= self._end else iter(())
@@ -102,9 +99,8 @@ class Framer:
     def _announced_bytes(self) -> int:
         (length,) = LENGTH.unpack_from(self._buffer)
         if length > self.max_message_bytes:
-            raise MessageTooLong(
-                f"A message of {length} bytes is announced; at most {self.max_message_bytes} are taken."
-            )
+            most = self.max_message_bytes
+            raise MessageTooLong(f"A message of {length} bytes is announced; at most {most} are taken.")
         return int(length)
 
 
@@ -172,16 +168,11 @@ class Requester:
             datagram = decode_datagram(data)
         except MalformedDatagram:
             datagram = None
-        match datagram:
-            case Reply(request_id, payload) if (
-                self._waiting_for and request_id == self._waiting_for.request_id
-            ):
-                self._waiting_for = None
-                self.deadline_s = float("inf")
-                return payload
-            case _:
-                self.discarded += 1
-                return None
+        if isinstance(datagram, Reply) and datagram.request_id == self._open_request_id():
+            self._close_request()
+            return datagram.payload
+        self.discarded += 1
+        return None
 
     def receive_timeout(self, now_s: float) -> bytes | None:
         """Take the passing of time: gives the datagram to send again, or None while there is time left.
@@ -193,20 +184,26 @@ class Requester:
         if self._waiting_for is None or now_s < self.deadline_s:
             return None
         if self._transmissions > self.retries:
-            self._waiting_for = None
-            self.deadline_s = float("inf")
+            self._close_request()
             raise PeerSilent(f"No reply to {self._transmissions} transmissions, {self.timeout_s:g} s apart.")
         self._transmissions += 1
         self.deadline_s = now_s + self.timeout_s
         return encode_datagram(self._waiting_for)
+
+    def _open_request_id(self) -> int | None:
+        return self._waiting_for.request_id if self._waiting_for else None
+
+    def _close_request(self) -> None:
+        self._waiting_for = None
+        self.deadline_s = float("inf")
 
 
 class Responder:
     """The server's side of request-reply over datagrams.
 
     Without a cache a retransmitted request is executed again: at-least-once. With one, the old reply is sent
-    again: at- most-once, for as long as the reply is remembered. Echo is idempotent and needs no cache; a
-    withdrawal from an account does.
+    again, for as long as it is remembered: at-most-once. Echo is idempotent and needs no cache; a withdrawal
+    from an account does.
 
     Args:
         execute: The service.
@@ -240,9 +237,8 @@ class Responder:
         try:
             return encode_datagram(Reply(request.request_id, self._execute(request.payload)))
         except UsageError as error:
-            raise PeerViolation(
-                f"The answer to a request of {len(request.payload)} bytes fits no datagram."
-            ) from error
+            size = len(request.payload)
+            raise PeerViolation(f"The answer to a request of {size} bytes fits no datagram.") from error
 
     def _remember(self, key: tuple[Hashable, int], reply: bytes) -> None:
         self._cache[key] = reply

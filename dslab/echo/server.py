@@ -9,8 +9,7 @@ What no client may do to a server, whatever its model:
 - Make it grow: a message has a longest length, and a peer that does not read its replies is not read from.
 - Take its descriptors: beyond ``max_connections`` clients it accepts no more. Those wait in the listen
   backlog, where the kernel has already completed their connections, until a place is free.
-- End it: a reset, a broken length or the end of the stream inside a message ends that client's connection
-alone.
+- End it: a reset, a broken length or the end of the stream inside a message ends that connection alone.
 
 A client that half-closes still gets every reply: the end of its stream is read after all that came before it.
 
@@ -33,6 +32,12 @@ from dslab.kit.errors import MachineError, PeerError
 PIECE_BYTES = 64 * 1024
 """The most that is read at once."""
 
+GLANCE_S = 0.5
+"""How often a waiting server looks up. Python acts on a signal between two calls; one that comes in the
+instant before a call blocks would otherwise wait with it for the next client."""
+
+IDLE = "idle for too long"
+
 BACKLOG = 1024
 """How many clients may wait for ``accept``; the kernel may lower it."""
 
@@ -44,8 +49,8 @@ class Options:
     Attributes:
         framing: ``length`` answers each message, ``raw`` each piece.
         max_message_bytes: The longest message that is taken.
-        idle_timeout_s: A client that sends nothing, or does not take a reply, for so long is dropped. None:
-        never.
+        idle_timeout_s: A client that sends nothing, or does not take a reply, for so long is dropped. None
+            for never.
         max_connections: How many clients are served at once; more wait.
     """
 
@@ -63,15 +68,18 @@ def listen(address: Address) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server(address.pair, family=family, backlog=BACKLOG)
+        listener = socket.create_server(address.pair, family=family, backlog=BACKLOG)
     except OSError as error:
         raise cannot_listen(address, error) from error
+    listener.settimeout(GLANCE_S)
+    return listener
 
 
 def cannot_listen(address: Address, error: OSError) -> MachineError:
     """Say why a socket could not be bound."""
     remedy = "Take another port, or port 0 for any free one."
-    return MachineError(f"Cannot listen on {address}: {error.strerror}.", remedy=remedy)
+    reason, _, _ = str(error.strerror).partition(" (")  # create_server adds the address in its own words
+    return MachineError(f"Cannot listen on {address}: {reason}.", remedy=remedy)
 
 
 def accept(listener: socket.socket) -> socket.socket:
@@ -79,7 +87,7 @@ def accept(listener: socket.socket) -> socket.socket:
     while True:
         try:
             connection, _ = listener.accept()
-        except ConnectionAbortedError:  # it left before its turn came (BSD and macOS say so)
+        except (TimeoutError, ConnectionAbortedError):  # nobody; or one who left before his turn (BSD, macOS)
             continue
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a reply waits for no companions
         return connection
@@ -107,7 +115,7 @@ def outliving(connection: socket.socket) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        complain(peer, "idle for too long")
+        complain(peer, IDLE)
     except (PeerError, OSError) as error:
         complain(peer, error)
 

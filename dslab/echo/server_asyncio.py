@@ -46,11 +46,16 @@ async def accept_clients(listener: socket.socket, options: Options) -> None:
 
 
 def cancel_on_signal(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the calling task on SIGTERM and Ctrl-C: an exception from a handler would hit the loop itself."""
+    """Cancel the calling task on SIGTERM and Ctrl-C. An exception from a handler would hit the loop."""
     task = asyncio.current_task()
     assert task is not None
+
+    def cancel() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a second one does not disturb us on our way out
+        task.cancel()
+
     for stop in STOPS:
-        loop.add_signal_handler(stop, task.cancel)
+        loop.add_signal_handler(stop, cancel)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 

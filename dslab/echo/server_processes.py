@@ -15,10 +15,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 
-from dslab.echo.server import Options, accept, complain, converse, name_of_peer
+from dslab.echo.server import GLANCE_S, Options, accept, complain, converse, name_of_peer
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(listener: socket.socket, options: Options) -> None:
@@ -27,7 +31,7 @@ def serve(listener: socket.socket, options: Options) -> None:
     try:
         while True:
             place_is_free = len(children) < options.max_connections
-            for ready in wait([*children, *([listener] if place_is_free else [])]):
+            for ready in wait([*children, *([listener] if place_is_free else [])], GLANCE_S):
                 if isinstance(ready, int):
                     reap(children.pop(ready))
                 else:
@@ -46,7 +50,7 @@ def reap(child: ForkProcess) -> None:
 
 def start_child(children: dict[int, ForkProcess], listener: socket.socket, options: Options) -> None:
     """Accept a client and fork a child for it. Without room for a child the client is hung up on."""
-    with accept(listener) as connection:  # closes the parent's copy, or the client would never see the end
+    with accept(listener) as connection, stops_held():  # leaving closes the parent's copy of the connection
         fork = multiprocessing.get_context("fork")
         child = fork.Process(target=converse_in_child, args=(listener, connection, options), daemon=True)
         try:
@@ -57,9 +61,20 @@ def start_child(children: dict[int, ForkProcess], listener: socket.socket, optio
             children[child.sentinel] = child
 
 
+@contextmanager
+def stops_held() -> Iterator[None]:
+    """Hold signals back: one between the fork and the note of it would leave a child that nobody knows of."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+
 def converse_in_child(listener: socket.socket, connection: socket.socket, options: Options) -> None:
     """Serve one client: the child's whole life."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the parent's way to end is not the child's
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_DFL)  # the parent's way to end is not the child's
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     listener.close()
     converse(connection, options)

@@ -27,7 +27,7 @@ from enum import Enum
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 
 from dslab.echo.protocol import EchoConversation
-from dslab.echo.server import PIECE_BYTES, Options, accept, outliving
+from dslab.echo.server import GLANCE_S, IDLE, PIECE_BYTES, Options, accept, complain, name_of_peer, outliving
 
 
 class State(Enum):
@@ -138,16 +138,17 @@ class SelectorServer:
         self._deadlines_s.pop(conversation, None)
         self._deadlines_s[conversation] = time.monotonic() + (self._options.idle_timeout_s or 0.0)
 
-    def _patience_s(self) -> float | None:
+    def _patience_s(self) -> float:
         if self._options.idle_timeout_s is None or not self._deadlines_s:
-            return None
-        return max(0.0, next(iter(self._deadlines_s.values())) - time.monotonic())
+            return GLANCE_S
+        return min(GLANCE_S, max(0.0, next(iter(self._deadlines_s.values())) - time.monotonic()))
 
     def _drop_idle(self, now_s: float) -> None:
         while self._options.idle_timeout_s is not None and self._deadlines_s:
             conversation, deadline_s = next(iter(self._deadlines_s.items()))
             if deadline_s > now_s:
                 return
+            complain(name_of_peer(conversation.connection), IDLE)
             self._dismiss(conversation)
 
 

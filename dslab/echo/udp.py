@@ -11,6 +11,7 @@ Source: ch. 4, Sockets (connectionless); ch. 8, Reliable client-server communica
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Callable, Hashable
@@ -20,9 +21,11 @@ from typing import Self
 
 from dslab.echo.messages import MAX_DATAGRAM_BYTES
 from dslab.echo.protocol import Requester
-from dslab.echo.server import cannot_listen, complain
+from dslab.echo.server import GLANCE_S, cannot_listen, complain
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerError, PeerRefused, PeerSilent
+
+NOBODY_THERE = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH}
 
 
 def bind(address: Address) -> socket.socket:
@@ -33,6 +36,7 @@ def bind(address: Address) -> socket.socket:
     except OSError as error:
         bound.close()
         raise cannot_listen(address, error) from error
+    bound.settimeout(GLANCE_S)
     return bound
 
 
@@ -44,7 +48,10 @@ def serve(bound: socket.socket, answer: Callable[[bytes, Hashable], bytes]) -> N
         answer: `Responder.receive_datagram`, or another function of a datagram and its sender.
     """
     while True:
-        data, sender = bound.recvfrom(MAX_DATAGRAM_BYTES + 1)
+        try:
+            data, sender = bound.recvfrom(MAX_DATAGRAM_BYTES + 1)
+        except TimeoutError:
+            continue
         try:
             bound.sendto(answer(data, sender), sender)
         except (PeerError, OSError) as error:
@@ -72,7 +79,7 @@ class UdpClient:
         first_id = (rng or Random()).getrandbits(64)
         self._requester = Requester(first_id, timeout_s=timeout_s, retries=retries)
         self._socket = _connected(self.address)
-        self._refusals = 0
+        self._refused: set[int] = set()  # which transmissions, of `sent`, met nobody
 
     def __enter__(self) -> Self:
         return self
@@ -96,28 +103,29 @@ class UdpClient:
 
         Raises:
             PeerSilent: No transmission was answered. Whether one was executed is unknown.
-            PeerRefused: Nobody is bound to that address.
+            PeerRefused: Each transmission met nobody.
         """
-        sent_before, self._refusals = self.sent, 0
+        first = self.sent + 1
         self._send(self._requester.request(payload, time.monotonic()))
         try:
             while (reply := self._receive()) is None:
                 if again := self._requester.receive_timeout(time.monotonic()):
                     self._send(again)
         except PeerSilent as error:
-            never_arrived = self._refusals >= self.sent - sent_before
-            raise (PeerRefused if never_arrived else PeerSilent)(
-                f"{self.address}: {error.message}"
-            ) from error
+            none_arrived = self._refused.issuperset(range(first, self.sent + 1))
+            kind = PeerRefused if none_arrived else PeerSilent
+            raise kind(f"{self.address}: {error.message}") from error
         return reply
 
     def _send(self, datagram: bytes) -> None:
+        for _ in range(2):  # the first attempt may only tell what became of an earlier datagram
+            try:
+                self._socket.send(datagram)
+            except OSError as error:
+                self._note_refusal(error)
+            else:
+                break
         self.sent += 1
-        try:
-            self._socket.send(datagram)
-        except ConnectionRefusedError:  # told so about an earlier datagram; this one was not sent
-            self._refusals += 1
-            self._socket.send(datagram)
 
     def _receive(self) -> bytes | None:
         """Wait for one datagram: None when it is not the reply, or none came in time."""
@@ -126,10 +134,16 @@ class UdpClient:
             data = self._socket.recv(MAX_DATAGRAM_BYTES + 1)
         except TimeoutError:
             return None
-        except ConnectionRefusedError:  # go on: the server may be about to come back
-            self._refusals += 1
+        except OSError as error:
+            self._note_refusal(error)
             return None
         return self._requester.receive_datagram(data)
+
+    def _note_refusal(self, error: OSError) -> None:
+        """Take an ICMP message, and go on: the server may be about to come back."""
+        if error.errno not in NOBODY_THERE:
+            raise error
+        self._refused.add(self.sent)
 
 
 def _connected(address: Address) -> socket.socket:
