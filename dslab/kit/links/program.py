@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,24 @@ class ControlServer:
             return encode_error(error)
         except Exception as error:  # noqa: BLE001 - a bug in one request must not end the links of a run
             return encode_error(KitError(f"The links program failed: {error!r}."))
+
+
+async def serve(
+    program: Program, token: str, listen: Address, stop: asyncio.Event, on_ready: Callable[[Address], None]
+) -> None:
+    """Run a program and its control channel until `stop` is set; then close every link.
+
+    Args:
+        program: The program.
+        token: What every request must carry.
+        listen: Where the control channel listens.
+        stop: Ends it.
+        on_ready: Told where the control channel really listens.
+    """
+    control = ControlServer(program, token)
+    on_ready(await control.open(listen))
+    try:
+        await stop.wait()
+    finally:
+        await control.close()
+        await program.close_all()

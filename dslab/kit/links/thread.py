@@ -10,7 +10,7 @@ from types import TracebackType
 from dslab.kit.address import Address
 from dslab.kit.errors import KitError
 from dslab.kit.links.control import LinksClient
-from dslab.kit.links.program import ControlServer, Program
+from dslab.kit.links.program import Program, serve
 
 START_S = 10.0
 
@@ -73,12 +73,8 @@ class LinksThread:
 
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        program = Program(self._seed)
-        control = ControlServer(program, self.token)
-        self.address = await control.open(self.address)
+        await serve(Program(self._seed), self.token, self.address, self._stop, self._is_ready)
+
+    def _is_ready(self, address: Address) -> None:
+        self.address = address
         self._ready.set()
-        try:
-            await self._stop.wait()
-        finally:
-            await control.close()
-            await program.close_all()
