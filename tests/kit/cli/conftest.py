@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,39 +56,87 @@ services:
 CHECKS = '''\
 """Checks of the greeting lab."""
 
+import socket
+
 from dslab.kit.grader import step
+
+
+def ask(topology, words):
+    with socket.create_connection(topology["server"].address().pair, 5) as connection:
+        connection.sendall(words)
+        connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(100), b""))
 
 
 @step("1.1", starts=("server",))
 def test_hello(topology):
     """The server says hello."""
+    assert ask(topology, b"hello Ann") == b"hello to Ann"
 
 
 @step("1.2", starts=("server",))
 def test_goodbye(topology):
     """The server says goodbye."""
+    assert ask(topology, b"goodbye Ann") == b"goodbye to Ann"
 '''
 
 SOLUTION = '''\
 """A server that greets."""
 
+import socket
+import sys
+
 
 def greet(name: str) -> str:
     """Say hello."""
     # BEGIN SOLUTION step-1.1 "say hello to the name"
-    return f"hello {name}"
+    return f"hello to {name}"
     # END SOLUTION
+
+
+def part(name: str) -> str:
+    """Say goodbye."""
+    # BEGIN SOLUTION step-1.2 "say goodbye to the name"
+    return f"goodbye to {name}"
+    # END SOLUTION
+
+
+def main() -> None:
+    """Answer one client after the other."""
+    host, _, port = sys.argv[1].rpartition(":")
+    with socket.create_server((host, int(port))) as listener:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                word, _, name = connection.recv(100).decode().partition(" ")
+                connection.sendall((greet if word == "hello" else part)(name).encode())
+
+
+if __name__ == "__main__":
+    main()
 '''
 
-SKELETON = '''\
-"""A server that greets."""
-
-
-def greet(name: str) -> str:
-    """Say hello."""
+SKELETON = SOLUTION.replace(
+    """\
+    # BEGIN SOLUTION step-1.1 "say hello to the name"
+    return f"hello to {name}"
+    # END SOLUTION
+""",
+    """\
     # TODO step 1.1: say hello to the name
     raise NotImplementedError("lab 1, step 1.1")
-'''
+""",
+).replace(
+    """\
+    # BEGIN SOLUTION step-1.2 "say goodbye to the name"
+    return f"goodbye to {name}"
+    # END SOLUTION
+""",
+    """\
+    # TODO step 1.2: say goodbye to the name
+    raise NotImplementedError("lab 1, step 1.2")
+""",
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +161,82 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
         return Ran(status, out.getvalue(), err.getvalue())
 
     return run_command
+
+
+class Terminal:
+    """A dslab command at a terminal of its own: what it shows, and keys for it.
+
+    Args:
+        words: The command line after ``dslab``.
+        folder: Its current folder.
+    """
+
+    def __init__(self, words: Sequence[str], folder: Path) -> None:
+        self.screen = ""
+        self._own, theirs = pty.openpty()
+        self.before = termios.tcgetattr(theirs)
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "LINES": "40", "TERM": "xterm"}
+        self._theirs = theirs
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "dslab", *words],
+            cwd=folder,
+            env=environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+
+    def until(self, words: str, timeout_s: float = 20) -> str:
+        """Wait for words on the screen; what was shown up to them. They are not found twice."""
+        deadline_s = time.monotonic() + timeout_s
+        while words not in self.screen:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not select.select([self._own], [], [], left_s)[0]:
+                raise AssertionError(f"no {words!r} within {timeout_s} s on the screen:\n{self.screen}")
+            self.screen += os.read(self._own, 65_536).decode(errors="replace").replace("\r\n", "\n")
+        shown, _, self.screen = self.screen.partition(words)
+        return shown
+
+    def press(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._own, keys.encode())
+
+    def end(self, timeout_s: float = 15) -> int:
+        """Wait for the end of the command, and take what it shows until then; its exit status."""
+        deadline_s = time.monotonic() + timeout_s
+        while self.process.poll() is None and time.monotonic() < deadline_s:
+            if select.select([self._own], [], [], 0.02)[0]:
+                self.screen += os.read(self._own, 65_536).decode(errors="replace")
+        status: int = self.process.wait(0.1)
+        return status
+
+    @property
+    def modes(self) -> list[Any]:
+        """The terminal's modes now."""
+        return termios.tcgetattr(self._theirs)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._own)
+        os.close(self._theirs)
+
+
+@pytest.fixture
+def terminal(course: Path) -> Iterator[Callable[..., Terminal]]:
+    """Run dslab commands at terminals of their own."""
+    opened: list[Terminal] = []
+
+    def open_terminal(*words: str) -> Terminal:
+        opened.append(Terminal(words, course))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture

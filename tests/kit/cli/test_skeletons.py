@@ -41,7 +41,7 @@ def test_check_prints_a_diff_and_writes_nothing(student_file: Path, run: Run) ->
     assert ran.out == (
         "--- labs/01-greeting/greeter.py\n"
         "+++ labs/01-greeting/greeter.py (from the solution)\n"
-        "@@ -2,6 +2,6 @@\n"
+        "@@ -5,7 +5,7 @@\n"
         " \n"
         " \n"
         " def greet(name: str) -> str:\n"
@@ -49,6 +49,7 @@ def test_check_prints_a_diff_and_writes_nothing(student_file: Path, run: Run) ->
         '+    """Say hello."""\n'
         "     # TODO step 1.1: say hello to the name\n"
         '     raise NotImplementedError("lab 1, step 1.1")\n'
+        " \n"
         "01-greeting: 1 of 1 files differ from what the solution gives. `dslab skeletons 1` writes them.\n"
     )
     assert student_file.read_bytes() == before
@@ -106,12 +107,11 @@ def test_force_keeps_a_backup(course: Path, student_file: Path, run: Run) -> Non
     [
         (
             lambda path: path.write_text(path.read_text().replace("# END SOLUTION", "")),
-            "dslab: solutions/01-greeting/greeter.py:6: this region is never closed. "
-            "Write '# END SOLUTION' after it.\n",
+            "dslab: solutions/01-greeting/greeter.py:16: a region begins inside the one of line 9.\n",
         ),
         (
             lambda path: path.write_text(path.read_text().replace("step-1.1", "step-1.7")),
-            "dslab: solutions/01-greeting/greeter.py:6: lab.toml has no step 1.7. Its steps are 1.1, 1.2.\n",
+            "dslab: solutions/01-greeting/greeter.py:9: lab.toml has no step 1.7. Its steps are 1.1, 1.2.\n",
         ),
         (
             lambda path: path.with_name("more.py").touch(),

@@ -1,0 +1,109 @@
+"""`dslab watch` in a terminal: a save is graded at once, keys work, and the terminal is as it was."""
+
+from __future__ import annotations
+
+import signal
+import time
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Open = Callable[..., typing.Any]
+READY = "q quit"
+SAVE_TO_VERDICT_S = 1.5
+
+
+@pytest.fixture
+def file(course: Path) -> Path:
+    return course / "labs" / "01-greeting" / "greeter.py"
+
+
+@pytest.fixture
+def solved(course: Path) -> str:
+    return (course / "solutions" / "01-greeting" / "greeter.py").read_text()
+
+
+def test_a_save_is_graded_within_a_second_and_a_half(terminal: Open, file: Path, solved: str) -> None:
+    watch = terminal("watch", "1")
+    first = watch.until(READY)
+    assert "0 of 100 points" in first
+    took_s = []
+    # Half solved: step 1.1 runs first and passes, then everything.
+    file.write_text(solved.replace("goodbye to", "so long,"))
+    saved_s = time.monotonic()
+    watch.until("60 of 60 points")
+    took_s.append(time.monotonic() - saved_s)
+    watch.until("60 of 100 points")
+    watch.until(READY)
+    file.write_text(solved)
+    saved_s = time.monotonic()
+    watch.until("100 of 100 points")
+    took_s.append(time.monotonic() - saved_s)
+    watch.until(READY)
+    watch.press("q")
+    assert watch.end() == 0
+    assert watch.modes == watch.before
+    assert min(took_s) < SAVE_TO_VERDICT_S
+
+
+def test_keys(terminal: Open, file: Path) -> None:
+    watch = terminal("watch", "1", "--seed", "7")
+    watch.until(READY)
+    watch.press("h")
+    assert "Hint 1 of 3" in watch.until("tells more; 2 left.")
+    watch.press("?")
+    watch.until(READY)
+    watch.press("p")
+    assert file.exists()
+    watch.until("picture.html")
+    watch.press("a")
+    watch.until("seed 7")
+    watch.until(READY)
+    watch.press("n")
+    watch.until("seed 7")
+    watch.until(READY)
+    watch.press("q")
+    assert watch.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)]
+)
+def test_the_terminal_is_put_back(number: int, status: int, terminal: Open) -> None:
+    watch = terminal("watch", "1")
+    watch.until("seed")
+    assert watch.modes != watch.before
+    watch.process.send_signal(number)
+    assert watch.end() == status
+    assert watch.modes == watch.before
+
+
+def test_a_save_during_a_run_begins_anew(terminal: Open, file: Path, solved: str) -> None:
+    hangs = solved.replace("connection.sendall", "import time; time.sleep(60); connection.sendall")
+    file.write_text(hangs)
+    watch = terminal("watch", "1")
+    watch.until("1 of 2")
+    file.write_text(solved)
+    watch.until("100 of 100 points")
+    watch.until(READY)
+    watch.press("q")
+    assert watch.end() == 0
+
+
+def test_mistakes(course: Path, run: Open) -> None:
+    assert course.is_dir()
+    for words, message in [
+        (("watch", "7"), "dslab: There is no lab '7'. The labs are: 01-greeting.\n"),
+        (
+            ("watch", "1", "--step", "2.1"),
+            "dslab: Lab 01-greeting has no step '2.1'. Its steps are 1.1, 1.2.\n",
+        ),
+        (
+            ("watch", "1", "--submission", "/nowhere"),
+            "dslab: There is no folder /nowhere. --submission names the folder of your files.\n",
+        ),
+    ]:
+        ran = run(*words)
+        assert (ran.status, ran.err) == (2, message)
