@@ -1,8 +1,9 @@
 """The five TCP servers side by side: 50 clients each, and one that is slow. Who waits, and who does not?
 
 The slow client comes first, sends half a message and stops. The 50 come all at once, each with one short
-message, and stay connected. As soon as all are answered, or after ``HELD_S``, the server's processes and
-threads are counted. Then the slow client sends its other half, and whoever still waits gets a turn.
+message, and stay connected. As soon as all are answered, or nothing has happened for a while, the server's
+processes and threads are counted. Then the slow client sends its other half, and whoever still waits gets a
+turn.
 
 Source: ch. 3, Threads in distributed systems; Servers (general design issues).
 """
@@ -14,7 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -30,7 +31,7 @@ from dslab.echo.messages import frame
 from dslab.kit.errors import KitError
 
 CLIENTS = 50
-HELD_S = 0.8
+QUIET_S = 0.8
 PATIENCE_S = 10.0
 MODELS = ("iterative", "threads", "processes", "selectors", "asyncio")
 
@@ -65,14 +66,14 @@ def main() -> None:
     console.print(table(outcomes))
 
 
-def measure(model: str, clients: int = CLIENTS, held_s: float = HELD_S) -> Outcome:
+def measure(model: str, clients: int = CLIENTS, quiet_s: float = QUIET_S) -> Outcome:
     """Let the clients meet one server."""
     whole = frame(b"I am not in a hurry")
     waits_s: SimpleQueue[float] = SimpleQueue()
     with running_server(model) as (address, server), connect(address, timeout_s=PATIENCE_S) as slow:
         slow.send(whole[: len(whole) // 2])
         with crowd(address, clients, waits_s) as leaving:
-            meanwhile_s = collect(waits_s, clients, held_s)
+            meanwhile_s = collect(waits_s, clients, quiet_s)
             processes, threads = census(server)
             slow.send(whole[len(whole) // 2 :])
             slow.close()
@@ -120,14 +121,11 @@ def ask(address: str, waits_s: SimpleQueue[float], leaving: Event) -> None:
 
 
 def collect(waits_s: SimpleQueue[float], most: int, patience_s: float) -> list[float]:
-    """Take what comes until there are ``most``, or until patience ends."""
-    deadline_s = time.monotonic() + patience_s
+    """Take what comes until there are ``most``, or until nothing more has come for so long."""
     collected: list[float] = []
-    while len(collected) < most:
-        try:
-            collected.append(waits_s.get(timeout=max(0.0, deadline_s - time.monotonic())))
-        except Empty:
-            break
+    with suppress(Empty):
+        while len(collected) < most:
+            collected.append(waits_s.get(timeout=patience_s))
     return collected
 
 

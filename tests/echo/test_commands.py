@@ -54,7 +54,7 @@ def test_demo_shows_who_waits() -> None:
 
 
 def test_demo_counts_processes_and_threads() -> None:
-    processes = demo.measure("processes", clients=5, held_s=10)
+    processes = demo.measure("processes", clients=5)
     assert (processes.answered, processes.processes, processes.threads) == (5, 7, 7)
-    threads = demo.measure("threads", clients=5, held_s=10)
+    threads = demo.measure("threads", clients=5)
     assert (threads.answered, threads.processes, threads.threads) == (5, 1, 7)

@@ -93,7 +93,7 @@ def test_lost_datagrams_are_sent_again() -> None:
     def answer_every_third(count: int, request: Request) -> list[bytes]:
         return [reply_to(request)] if count % 3 == 2 else []
 
-    with peer(answer_every_third) as address, UdpClient(address, timeout_s=0.2) as client:
+    with peer(answer_every_third) as address, UdpClient(address, timeout_s=0.1) as client:
         assert client.request(b"a") == b"a*"
         assert client.request(b"b") == b"b*"
         assert client.sent >= 6
