@@ -1,0 +1,196 @@
+"""The Docker engine: what dslab asks of it, and how what a run has made is found and removed again.
+
+Everything that a run makes bears the labels ``dslab.run`` (the run's id) and ``dslab.folder`` (its folder),
+so that whoever is left can remove it: the run itself, its sweeper, or the next run.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import IPAMConfig, IPAMPool
+from docker.utils import kwargs_from_env
+from requests.exceptions import RequestException
+
+from dslab.kit.errors import KitError, MachineError
+from dslab.kit.topology.docker_image import HOW_TO_BUILD
+from dslab.kit.topology.runfolder import is_alive
+
+RUN_LABEL = "dslab.run"
+FOLDER_LABEL = "dslab.folder"
+REQUEST_S = 60  # an engine under load takes its time; one that takes longer than this is broken
+CONNECTIONS = 32
+WITHOUT = "Start Docker, or work without it: BACKEND=local (dslab test N --backend local)."
+REFUSED = (DockerException, RequestException)
+
+
+def reason(error: Exception) -> str:
+    """What the engine said."""
+    return str(error.explanation if isinstance(error, APIError) and error.explanation else error)
+
+
+class Engine:
+    """A client of the engine of this machine. Threads may share it.
+
+    Raises:
+        MachineError: None answers.
+    """
+
+    def __init__(self) -> None:
+        try:
+            settings = kwargs_from_env()
+            # The SDK's stubs leave out most of this class.
+            self.api: Any = APIClient(version="auto", timeout=REQUEST_S, num_pools=CONNECTIONS, **settings)
+        except REFUSED as error:
+            if "Permission denied" in str(error):
+                remedy = f"Become a member of the group docker and log in again. {WITHOUT}"
+                raise MachineError("The Docker engine does not let you in.", remedy=remedy) from error
+            raise MachineError("No Docker engine answers.", remedy=WITHOUT) from error
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        self.api.close()
+
+    def image_labels(self, image: str) -> Mapping[str, str]:
+        """The labels of an image.
+
+        Raises:
+            MachineError: The engine does not have it.
+        """
+        try:
+            labels: Mapping[str, str] | None = self.api.inspect_image(image)["Config"].get("Labels")
+        except ImageNotFound as error:
+            raise MachineError(f"There is no image {image} here.", remedy=HOW_TO_BUILD) from error
+        return labels or {}
+
+    def reaches_containers(self) -> bool:
+        """Whether this process can connect to a container's own address.
+
+        So it is where the engine's networks are this machine's: on Linux, with an engine that runs as root.
+        Not so where the engine lives in a virtual machine (macOS, WSL) or in a user's name space.
+        """
+        if sys.platform != "linux" or not self.api.base_url.startswith("http+docker://"):
+            return False
+        about = self.api.info()
+        in_a_machine = "Docker Desktop" in about.get("OperatingSystem", "")
+        return not in_a_machine and not any("rootless" in one for one in about.get("SecurityOptions") or ())
+
+    # Networks.
+
+    def create_network(self, name: str, labels: Mapping[str, str], subnet: str | None = None) -> str:
+        """Make a network without a way out; returns its subnet. The engine chooses one, if not told.
+
+        Raises:
+            APIError: That subnet is taken.
+            MachineError: No subnet is free.
+        """
+        pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
+        try:
+            made = self.api.create_network(name, "bridge", internal=True, labels=dict(labels), ipam=pool)
+        except APIError as error:
+            if subnet is None and "non-overlapping" in reason(error):
+                remedy = "Remove unused ones: docker network prune."
+                raise MachineError("The Docker engine has no free subnet.", remedy=remedy) from error
+            raise
+        return str(self.api.inspect_network(made["Id"])["IPAM"]["Config"][0]["Subnet"])
+
+    def remove_network(self, network: str) -> None:
+        """Remove a network, if it is still there."""
+        with suppress(NotFound):
+            self.api.remove_network(network)
+
+    # Containers.
+
+    def create(
+        self, container: Mapping[str, Any], host: Mapping[str, Any], network: str, address: str
+    ) -> str:
+        """Create a container with that address in a network; returns its id. The mappings are the SDK's words.
+
+        Ports cannot be published from a network without a way out: if there are any, the container is on the
+        engine's default network as well.
+        """
+        endpoint = self.api.create_endpoint_config(ipv4_address=address)
+        ports = host.get("port_bindings")
+        first = "bridge" if ports else network
+        made = self.api.create_container(
+            ports=[tuple(port.split("/")) for port in ports or ()],
+            host_config=self.api.create_host_config(network_mode=first, **host),
+            networking_config=None if ports else self.api.create_networking_config({network: endpoint}),
+            **container,
+        )["Id"]
+        if ports:
+            self.api.connect_container_to_network(made, network, ipv4_address=address)
+        return str(made)
+
+    def start(self, container: str) -> None:
+        """Start a container."""
+        self.api.start(container)
+
+    def attach(self, container: str) -> socket.socket:
+        """A connection to a container's stdin, stdout and stderr."""
+        streams = self.api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+        connection: socket.socket = getattr(streams, "_sock", streams)  # the SDK's wrapper can only be read
+        connection.settimeout(None)
+        return connection
+
+    def inspect(self, container: str) -> Mapping[str, Any]:
+        """All about a container."""
+        found: Mapping[str, Any] = self.api.inspect_container(container)
+        return found
+
+    def logs(self, container: str, *, stdout: bool = True, stderr: bool = True) -> str:
+        """What a container has written."""
+        return str(self.api.logs(container, stdout=stdout, stderr=stderr), "utf-8", "replace")
+
+    def remove_container(self, container: str) -> None:
+        """Kill and remove a container with its anonymous volumes; wait for it, if somebody else does it."""
+        try:
+            self.api.remove_container(container, force=True, v=True)
+        except NotFound:
+            pass
+        except APIError as error:
+            if "already in progress" not in reason(error):
+                raise
+            with suppress(NotFound):
+                self.api.wait(container, condition="removed")
+
+    def containers(self, label: str) -> Sequence[str]:
+        """Every container with that label (``key=value``), running or not."""
+        return [one["Id"] for one in self.api.containers(all=True, filters={"label": label})]
+
+    # Leftovers.
+
+    def sweep(self, label: str) -> int:
+        """Remove every container and network with that label.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            KitError: Something could not be removed.
+        """
+        networks = [one["Id"] for one in self.api.networks(filters={"label": label})]
+        containers = self.containers(label)
+        try:
+            for container in containers:
+                self.remove_container(container)
+            for network in networks:
+                self.remove_network(network)
+        except REFUSED as error:
+            raise KitError(f"Something of {label} could not be removed: {reason(error)}.") from error
+        return len(containers) + len(networks)
+
+    def sweep_dead_runs(self) -> None:
+        """Remove what runs left behind that could not do so themselves: the machine lost power, say."""
+        found = self.api.networks(filters={"label": FOLDER_LABEL})
+        found += self.api.containers(all=True, filters={"label": FOLDER_LABEL})
+        for folder in {one["Labels"][FOLDER_LABEL] for one in found}:
+            if not is_alive(Path(folder)):
+                self.sweep(f"{FOLDER_LABEL}={folder}")

@@ -1,0 +1,167 @@
+"""A node's container, and one start of its service there: `DockerNode`, `ContainerProcess`.
+
+The container's first process is a keeper (`docker_inside`); the engine's ``attach`` carries its control channel.
+The engine sends what the container writes in frames:
+
+========  =====  ==========================================
+offset    bytes  meaning
+========  =====  ==========================================
+0         1      1: stdout, the channel; 2: stderr, the log
+1         3      0
+4         4      length, big-endian
+8         ...    that many bytes
+========  =====  ==========================================
+
+Source: the Docker Engine API, "Attach to a container" (docs.docker.com/reference/api/engine).
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from dslab.kit.address import Address
+from dslab.kit.topology import usage
+from dslab.kit.topology.docker_entry import CONFINED, NO_LOG, Entry, bind, entry_of, lab_volumes, working_dir
+from dslab.kit.topology.docker_image import DSLAB_FOLDER
+from dslab.kit.topology.docker_inside import OUTPUT
+from dslab.kit.topology.docker_run import PACKAGE, DockerRun
+from dslab.kit.topology.keeper_client import Channel
+from dslab.kit.topology.listening import Listener
+from dslab.kit.topology.local_process import LocalProcess
+from dslab.kit.topology.spec import SCRATCH, ServiceSpec
+from dslab.kit.topology.usage import Usage
+
+HEADER_BYTES = 8
+END_S = 5.0
+STDOUT = 1
+KEEPER = ("python", "-P", "-m", "dslab.kit.topology.docker_inside")
+
+
+class Attached(Channel):
+    """The control channel of a keeper in a container.
+
+    Args:
+        connection: The engine's, from ``attach``.
+        log: Where the keeper's stderr goes.
+    """
+
+    def __init__(self, connection: socket.socket, log: Path) -> None:
+        self._log = log
+        super().__init__(connection)
+
+    def _lines(self) -> Iterator[bytes]:
+        with self._ours.makefile("rb") as stream:
+            begun = b""
+            while header := stream.read(HEADER_BYTES):
+                data = stream.read(int.from_bytes(header[4:], "big"))
+                if header[0] != STDOUT:
+                    with self._log.open("ab") as log:
+                        log.write(data)
+                    continue
+                *lines, begun = (begun + data).split(b"\n")
+                yield from lines
+
+
+    def hang_up(self) -> None:
+        """Send the end of the channel, and go on reading."""
+        with suppress(OSError):
+            self._ours.shutdown(socket.SHUT_WR)
+
+    def ended(self, timeout_s: float) -> bool:
+        """Whether the container has ended, after that time at the latest."""
+        self._reader.join(timeout_s)
+        return not self._reader.is_alive()
+
+
+def node_entry(
+    service: ServiceSpec, node: str, *, run_id: str, user: str, work: Path, scratch: Path, output: Path
+) -> Entry:
+    """What the container of a node of the course image is like.
+
+    Args:
+        service: The service that it is a node of.
+        node: Its name.
+        run_id: The run's.
+        user: Whose its processes are.
+        work: The run's copy of the lab's files.
+        scratch: The node's own folder.
+        output: The folder of its output files, made before.
+    """
+    files = [bind(output / name, f"{OUTPUT}/{name}") for name in output_files(node)]
+    base = {
+        **CONFINED,
+        "image": service.docker_only["image"],
+        "command": [*KEEPER, run_id],
+        "hostname": node,
+        "user": user,
+        "working_dir": working_dir(service),
+        "environment": {"HOME": SCRATCH},
+        "stdin_open": True,
+        "volumes": [
+            *lab_volumes(service, work),
+            bind(scratch, SCRATCH),
+            bind(PACKAGE, DSLAB_FOLDER, read_only=True),
+            *files,
+        ],
+    }
+    return entry_of(service, base)
+
+
+def output_files(node: str) -> tuple[str, str, str]:
+    """The files that the output of a node and of its health command goes to."""
+    return (f"{node}.out", f"{node}.err", f"{node}.health")
+
+
+class DockerNode:
+    """A running container with a keeper in it.
+
+    Args:
+        docker: The run's part of the engine.
+        name: What the run calls the container.
+        entry: What it is like.
+        address: Its address in the run's network.
+        labels: Labels beside the run's.
+        log: Where the keeper's stderr goes.
+    """
+
+    def __init__(
+        self, docker: DockerRun, name: str, entry: Entry, *, address: str, labels: dict[str, str], log: Path
+    ) -> None:
+        self._docker = docker
+        host = {"log_config": NO_LOG, "auto_remove": True}
+        self._container = docker.create(name, entry, address=address, labels=labels, host=host)
+        self.keeper = Attached(docker.engine.attach(self._container), log)
+        docker.engine.start(self._container)
+
+    def hang_up(self) -> None:
+        """End the control channel, and so the keeper, and so the container."""
+        self.keeper.hang_up()
+
+    def close(self) -> None:
+        """Wait for the end of every process in it. The engine then removes it by itself."""
+        if not self.keeper.ended(END_S):
+            self._docker.engine.remove_container(self._container)
+
+
+class ContainerProcess(LocalProcess):
+    """A start of a service in its container. Like a local one, but for what only the container can see."""
+
+    def usage(self) -> Usage:
+        """What it and whatever it started hold now."""
+        if self._ended.is_set():
+            return Usage()
+        return usage.from_json(self._keeper.ask("usage")["usage"])
+
+    def _heard(self) -> set[Listener]:
+        found = self._keeper.ask("listening")["listeners"]
+        return {Listener(Address(host, port), transport) for host, port, transport in found}
+
+
+def make_output_files(folder: Path, node: str) -> None:
+    """Make the files that the container writes into, whoever its user is."""
+    for name in output_files(node):
+        (folder / name).touch()
+        (folder / name).chmod(0o666)

@@ -1,0 +1,193 @@
+"""What the Docker backend has once per run: the engine, a network without a way out, the sweeper.
+
+::
+
+    grader ----------+      the run's network (internal: no way out, 172.18.0.0/16, say)
+                     |    +-----------------------------------------------------------------+
+                     +------> links container        server's container   client's container |
+                          |   python -m dslab.kit.links       one per node and check ...     |
+                          +-----------------------------------------------------------------+
+
+Requests to the engine are made in threads of their own: Ctrl-C may end the wait for one, but does not cut it in
+two. What it makes is finished, and found and removed by its label.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from docker.errors import APIError
+
+import dslab
+from dslab.kit.errors import KitError, MachineError
+from dslab.kit.topology import docker_entry
+from dslab.kit.topology.docker_engine import FOLDER_LABEL, REFUSED, RUN_LABEL, Engine, reason
+from dslab.kit.topology.docker_entry import Entry
+from dslab.kit.topology.docker_image import COURSE_IMAGE, check_fresh, is_course_image
+from dslab.kit.topology.docker_sweep import Sweeper
+from dslab.kit.topology.runfolder import RunFolder
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PACKAGE = Path(dslab.__file__).parent
+NOBODY = "65534:65534"
+WORKERS = 8
+NETWORK_ATTEMPTS = 20
+RESERVED_ADDRESSES = 2  # the network's own, and the gateway
+
+
+class DockerRun:
+    """One run's part of the engine. Make it with `RunFolder.shared`.
+
+    Args:
+        run: The run.
+
+    Attributes:
+        engine: The engine.
+        project: With what every name begins that the run gives; Compose's project, too.
+        labels: What everything of the run bears.
+        user: Whose the programs under test are: the caller's, but never root's.
+
+    Raises:
+        MachineError: No engine answers, it has no course image, or not a fresh one, or no subnet.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self.engine = Engine()
+        self.project = f"dslab-{run.run_id}"
+        self.labels = {RUN_LABEL: run.run_id, FOLDER_LABEL: str(run.path)}
+        self.user = f"{os.getuid()}:{os.getgid()}" if os.getuid() else NOBODY
+        self._image_labels: dict[str, Mapping[str, str]] = {}
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker")
+        self._pending: set[Future[Any]] = set()
+        self._sweeper: Sweeper | None = None
+        try:
+            check_fresh(COURSE_IMAGE, self.labels_of(COURSE_IMAGE))
+            self._sweeper = Sweeper(f"{RUN_LABEL}={run.run_id}", run.path / "sweeper.log")
+            run.note(pids=[os.getpid(), self._sweeper.pid], project=self.project)
+            self._subnet = self.do(self._make_network)
+            self._serials = itertools.count(RESERVED_ADDRESSES)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        """Until it is closed. An engine that goes away says so by itself."""
+        return self._sweeper is not None
+
+    def do(self, request: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Make a request to the engine, uninterrupted.
+
+        Raises:
+            MachineError: The engine refuses.
+        """
+        future = self._workers.submit(request, *args, **kwargs)
+        self._pending.add(future)
+        future.add_done_callback(self._pending.discard)
+        try:
+            return future.result()
+        except REFUSED as error:
+            raise MachineError(f"The Docker engine failed: {reason(error)}.") from error
+
+    def settle(self) -> None:
+        """Wait until the engine has done all that it was asked for."""
+        wait(list(self._pending))
+
+    def remove(self, label: str) -> None:
+        """Remove every container with that label, several at a time.
+
+        Raises:
+            KitError: Something could not be removed.
+        """
+        try:
+            list(self._workers.map(self.engine.remove_container, self.engine.containers(label)))
+        except REFUSED as error:
+            raise KitError(f"A container of {label} could not be removed: {reason(error)}.") from error
+
+    def fresh_address(self) -> str:
+        """An address of the run's network that no node has had before (not for some thousand nodes)."""
+        usable = self._subnet.num_addresses - RESERVED_ADDRESSES - 1
+        return str(self._subnet[RESERVED_ADDRESSES + next(self._serials) % usable])
+
+    def is_course_image(self, image: str) -> bool:
+        """Whether that image holds Python and dslab.
+
+        Raises:
+            MachineError: The engine does not have it.
+        """
+        return is_course_image(self.labels_of(image))
+
+    def labels_of(self, image: str) -> Mapping[str, str]:
+        """The labels of an image; asked for once."""
+        if image not in self._image_labels:
+            self._image_labels[image] = self.do(self.engine.image_labels, image)
+        return self._image_labels[image]
+
+    def create(
+        self,
+        name: str,
+        entry: Entry,
+        *,
+        address: str,
+        labels: Mapping[str, str] | None = None,
+        host: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Create a container in the run's network. To be called by `do`.
+
+        Args:
+            name: What the run calls it.
+            entry: What it is like.
+            address: Its address.
+            labels: Labels beside the run's.
+            host: What else the host gives it, in the SDK's words. Ports are published on the default network.
+
+        Returns:
+            Its id.
+        """
+        container, given = docker_entry.for_engine(entry)
+        container["labels"] = {
+            **self.labels,
+            **docker_entry.compose_labels(self.project, name),
+            **(labels or {}),
+        }
+        container["name"] = f"{self.project}-{name}"
+        return self.engine.create(container, {**given, **(host or {})}, self.project, address)
+
+    def close(self) -> None:
+        """Remove everything of the run. Harmless when repeated.
+
+        Raises:
+            KitError: Something could not be removed; the sweeper goes on trying.
+        """
+        sweeper, self._sweeper = self._sweeper, None
+        self._workers.shutdown(cancel_futures=True)
+        if sweeper is not None:
+            self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
+            sweeper.close()
+        self.engine.close()
+
+    def _make_network(self) -> ipaddress.IPv4Network:
+        """The run's network, in a subnet that is free.
+
+        Nodes need addresses that are known before they start, which the engine grants only in a subnet that it
+        was told. So let it choose one, which it knows to be free, and tell it that.
+        """
+        self.engine.sweep_dead_runs()
+        self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
+        for _ in range(NETWORK_ATTEMPTS):
+            subnet = self.engine.create_network(self.project, self.labels)
+            self.engine.remove_network(self.project)
+            try:
+                self.engine.create_network(self.project, self.labels, subnet)
+            except APIError:  # another run was faster
+                continue
+            return ipaddress.IPv4Network(subnet)
+        raise KitError("Others take every subnet that the Docker engine offers.")
