@@ -1,8 +1,8 @@
 """Addresses for the nodes of a run that no other run on this machine uses.
 
 On Linux every address of 127/8 is the machine itself. A run reserves blocks 127.A.B.0/24 and gives each node,
-and each link, an address of its own: five nodes can all listen on port 7000, as five hosts would. None is given
-twice in a run, so nothing that is left of one check (a connection in TIME_WAIT, a late datagram) meets
+and each link, an address of its own: five nodes can all listen on port 7000, as five hosts would. None is
+given twice in a run, so nothing that is left of one check (a connection in TIME_WAIT, a late datagram) meets
 the next. Elsewhere only 127.0.0.1 exists, and each gets a free port.
 
 A block is reserved by holding a socket with the block's name in Linux's abstract namespace: it is the whole

@@ -8,9 +8,8 @@ key of a service    forms                                        meaning with lo
 ==================  ===========================================  ==========================================
 ``command``         string (split as a shell would), list        what to run; ``python`` is dslab's own
 ``environment``     map, list of ``K=V``; no value: passed on    the same
-``depends_on``      list, map with ``condition``                 the same: ``service_started``,
-                                                                 ``service_healthy`` (ready),
-                                                                 ``service_completed_successfully``
+``depends_on``      list, map with ``condition``                 waits until that one is ready, or has ended
+                                                                 (``service_completed_successfully``)
 ``healthcheck``     ``test`` (string, ``CMD``, ``CMD-SHELL``),   run until it exits with 0, but only for a
                     ``interval`` ``timeout`` ``retries``         service without a bind: one with a bind
                     ``start_period`` ``disable``                 is ready when it listens

@@ -157,8 +157,9 @@ def depends_on(value: Any, entry: Entry) -> dict[str, Condition]:
 
 def _condition(value: Any, entry: Entry) -> Condition:
     written = table(value, entry, {"condition"}).get("condition", Condition.STARTED.value)
-    if written not in set(Condition):
-        raise entry.error(f"there is no condition {written!r}", nearest(str(written), [one.value for one in Condition]))
+    known = [condition.value for condition in Condition]
+    if written not in known:
+        raise entry.error(f"there is no condition {written!r}", nearest(str(written), known))
     return Condition(written)
 
 

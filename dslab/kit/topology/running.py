@@ -183,13 +183,17 @@ class Topology:
         raise UsageError(f"There is no service {name!r}.", remedy=nearest(name, self.services))
 
     def _await_dependencies(self, name: str) -> None:
-        """Wait for what that service depends on, all launched by now, as its conditions say."""
+        """Wait for what that service depends on, all launched by now.
+
+        Also where ``service_started`` would have it start at once: whether a client finds its server
+        listening must not be a matter of luck.
+        """
         for dependency, condition in self.spec.services[name].depends_on.items():
             for node in self._nodes(dependency):
-                if condition is Condition.HEALTHY:
-                    node.await_ready()
-                elif condition is Condition.COMPLETED:
+                if condition is Condition.COMPLETED:
                     node.await_completion()
+                else:
+                    node.await_ready()
 
     def _named(self, name: str) -> list[Service]:
         return self._nodes(name) if name in self.spec.services else [self[name]]

@@ -82,13 +82,11 @@ class Wiring:
         sources, targets = self.nodes(source), {target, *self.nodes(target)}
         found = [wire for wire in self._wires.values() if wire.source in sources and wire.target in targets]
         if not found:
-            names = {f"{wire.source}->{wire.target}" for wire in self._wires.values()} | {
-                f"{GRADER}->{target}"
-            }
+            names = {f"{wire.source}->{wire.target}" for wire in self._wires.values()}
             raise UsageError(
                 f"There is no link {source}->{target}.", remedy=nearest(f"{source}->{target}", names)
             )
-        return found
+        return sorted(found, key=lambda wire: wire.name)
 
     def across(self, groups: Iterable[Iterable[str]]) -> Iterator[Wire]:
         """The links whose ends are in different groups of services or nodes.
