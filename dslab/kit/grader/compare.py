@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from dslab.kit.grader.render import LINE_WIDTH, counted, cut, head, is_text, printable, render
+from dslab.kit.grader.render import LINE_WIDTH, as_text, counted, cut, head, is_text, printable, render, tail
 
 HEX_BYTES = 20  # three columns each
 BEFORE_CARET = 24  # how much of what is equal stays in sight
@@ -124,7 +124,7 @@ def _bytes(left: bytes, right: bytes) -> Comparison:
     summary = _summary(len(left), len(right), at, "byte")
     rows = []
     if is_text(left[:1000] or right[:1000]):
-        rows += _caret_rows("".join(map(chr, left)), "".join(map(chr, right)), at, "byte")
+        rows += _caret_rows(as_text(left), as_text(right), at, "byte")
     else:
         rows += [_LABELS[0] + render(left), _LABELS[1] + render(right)]
     if left and right:
@@ -169,10 +169,11 @@ def _summary(left: int, right: int, at: int, noun: str) -> str:
 
 def _caret_rows(left: str, right: str, at: int, noun: str) -> list[str]:
     """Both texts from a little before the difference, and the caret beneath."""
-    start = max(0, at - BEFORE_CARET)
-    lead = '..."' if start else '"'
     # What is equal gives the same rendering on both sides, and its length is the caret's place.
-    equal = lead + printable(left[start:at])
+    before = left[max(0, at - BEFORE_CARET) : at]
+    equal = tail(before, BEFORE_CARET)
+    whole = len(before) == at and printable(before) == equal
+    equal = f'"{equal}' if whole else f'..."{equal}'
     rows = [_LABELS[0] + _row(equal, left, at), _LABELS[1] + _row(equal, right, at)]
     return [*rows, f"{_MARGIN}{' ' * len(equal)}^ {_pointer(len(left), len(right), at, noun)}"]
 

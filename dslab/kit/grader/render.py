@@ -47,30 +47,31 @@ def _visible(character: str) -> str:
         return _ESCAPES[code]
     if character.isprintable():
         return character
-    if code < 0x100:
-        return f"\\x{code:02x}"
+    if code < 0x100 or 0xDC80 <= code < 0xDD00:
+        return f"\\x{code & 0xFF:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _visible_byte(byte: int) -> str:
-    return _visible(chr(byte)) if byte < 0x7F else f"\\x{byte:02x}"
 
 
 def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else _visible(c) for c in text)
 
 
+def as_text(data: bytes) -> str:
+    """One character per byte, for `printable`; a byte that is not ASCII will be shown as an escape."""
+    return data.decode("ascii", errors="surrogateescape")
+
+
 def is_text(data: bytes) -> bool:
-    """Whether at most one byte in ten is neither a readable character nor a common blank."""
+    """Whether at most one byte in five is neither a readable character nor a common blank."""
     strange = sum(byte not in _ESCAPES and not 0x20 <= byte < 0x7F for byte in data)
-    return strange * 10 <= len(data)
+    return strange * 5 <= len(data)
 
 
 def _render_bytes(data: bytes, width: int) -> str:
     if not data:
         return "nothing (0 bytes)"
     if is_text(data[:1000]):
-        return _cut_with_length("".join(map(chr, data)), width, "byte")
+        return _cut_with_length(as_text(data), width, "byte")
     length = f" ({counted(len(data), 'byte')})"
     room = max((width - len(length)) // 3, 4)
     if len(data) <= room:
@@ -86,7 +87,7 @@ def _cut_with_length(text: str, width: int, noun: str) -> str:
     if len(text) <= room and len(shown := printable(text)) <= room:
         return f'"{shown}"{length}'
     half = (room - 5) // 2
-    return f'"{head(text, half)}" ... "{_tail(text, half - 2)}"{length}'
+    return f'"{head(text, half)}" ... "{tail(text, half - 2)}"{length}'
 
 
 def head(text: str, width: int) -> str:
@@ -99,7 +100,8 @@ def head(text: str, width: int) -> str:
     return shown
 
 
-def _tail(text: str, width: int) -> str:
+def tail(text: str, width: int) -> str:
+    """As many characters from the end as fit when they are made visible."""
     shown = ""
     for character in reversed(text):
         if len(shown) + len(_visible(character)) > width:

@@ -156,9 +156,8 @@ class _Reader:
     def _hints(self, entry: Mapping[str, Any], where: str, line: int) -> tuple[str, ...]:
         hints = self._texts(entry, "hints", where, line)
         if not hints:
-            self._fail(
-                f'{where}: hints are missing; write hints = ["vague", "more", "nearly the answer"]', line
-            )
+            example = 'hints = ["vague", "more", "nearly the answer"]'
+            self._fail(f"{where}: hints are missing; write {example}", line, "hints")
         return hints
 
     def _files(self, table: Mapping[str, Any]) -> tuple[str, ...]:
@@ -214,7 +213,7 @@ class _Reader:
 
     def _line(self, key: str, from_line: int) -> int:
         """The line of `key` in the table that begins at `from_line`; where it is absent, that line."""
-        for number, text in enumerate(self.lines[from_line:], from_line + 1):
+        for number, text in enumerate(self.lines[from_line:] if key else (), from_line + 1):
             if text.lstrip().startswith("["):
                 break
             if text.partition("=")[0].strip().strip('"') == key:

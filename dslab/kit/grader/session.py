@@ -186,8 +186,8 @@ class GradingSession:
     # The end
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Remember Ctrl-C."""
-        self.interrupted = self.interrupted or isinstance(excinfo.value, KeyboardInterrupt)
+        """Remember Ctrl-C. What pytest itself raises to end a session comes by here, too."""
+        self.interrupted = self.interrupted or excinfo.type is KeyboardInterrupt
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Remember what broke."""

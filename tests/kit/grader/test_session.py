@@ -1,0 +1,352 @@
+"""Every verdict, in a run of a tiny lab."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import dslab.kit.grader
+from dslab.kit.errors import ConfigError, KitError
+from dslab.kit.grader.course import Course
+from dslab.kit.grader.progress import Watcher
+from dslab.kit.grader.verdict import CheckResult, RunResult, Verdict
+
+Grade = Callable[..., RunResult]
+Write = Callable[[str], None]
+
+SCHEMA = json.loads((Path(dslab.kit.grader.__file__).parent / "result.schema.json").read_text())
+
+
+def check(result: RunResult, name: str) -> CheckResult:
+    return next(check for check in result.checks if check.name == name)
+
+
+def test_full_marks(lab: Path, grade_lab: Grade) -> None:
+    result = grade_lab()
+    assert [found.verdict for found in result.checks] == [Verdict.PASS] * 3
+    assert result.score == result.max_score == 100
+    assert result.exit_status == 0
+    assert result.complete
+
+
+def test_failed_comparison_shows_both_sides(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_wrong(topology):
+            """It echoes."""
+            assert ask(topology, b"Hello") == b"Hello"
+    ''')
+    found = check(grade_lab(), "test_wrong")
+    assert found.verdict is Verdict.FAIL
+    assert found.message == "1 byte too much came back."
+    assert (found.actual, found.expected) == ('"Hello*" (6 bytes)', '"Hello" (5 bytes)')
+    assert found.sent == '"Hello" (5 bytes)'
+    assert found.hint == "1.1"
+    assert found.repeat == "dslab test 1 --seed 7 --step 1.1"
+    assert found.trace == "test_wrong/picture.html"
+
+
+def test_own_words_of_the_check(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_words():
+            """Words."""
+            sent(b"what it says")
+            assert not True, "The server did not close"
+    ''')
+    found = check(grade_lab(), "test_words")
+    assert (found.verdict, found.message) == (Verdict.FAIL, "The server did not close")
+    assert found.sent == '"what it says" (12 bytes)'
+    assert found.actual == ""
+
+
+def test_comparison_that_was_survived_is_not_told(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_survived():
+            """Words."""
+            with pytest.raises(AssertionError):
+                assert 1 == 2
+            raise PeerSilent("It said nothing for 5 s.")
+    ''')
+    found = check(grade_lab(), "test_survived")
+    assert (found.message, found.actual, found.detail) == ("It said nothing for 5 s.", "", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("assert 1 == 2", Verdict.FAIL),
+        ("pytest.fail('no')", Verdict.FAIL),
+        ("raise PeerClosed('It closed the connection.')", Verdict.FAIL),
+        ("raise ExceptionGroup('two', [AssertionError('a'), PeerSilent('b')])", Verdict.FAIL),
+        ("raise ExceptionGroup('two', [AssertionError('a'), ValueError('b')])", Verdict.ERROR),
+        ("raise RuntimeError('broken check')", Verdict.ERROR),
+        ("raise KitError('broken kit')", Verdict.ERROR),
+        ("raise SystemExit(0)", Verdict.ERROR),
+        ("time.sleep(30)", Verdict.ERROR),
+        ("pytest.skip('not here')", Verdict.SKIPPED),
+    ],
+)
+def test_verdicts(write_checks: Write, grade_lab: Grade, line: str, verdict: Verdict) -> None:
+    write_checks(f'''
+        @step("1.3", starts=(), timeout_s=0.3)
+        def test_one():
+            """One."""
+            {line}
+    ''')
+    result = grade_lab()
+    assert check(result, "test_one").verdict is verdict
+    assert result.exit_status == (3 if verdict is Verdict.ERROR else 1)
+    assert result.undecided == (0 if verdict is Verdict.FAIL else 70)
+
+
+def test_timeout_that_a_check_tries_to_swallow(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.3", starts=(), timeout_s=0.3)
+        def test_stubborn():
+            """One."""
+            try:
+                time.sleep(30)
+            except Exception:
+                pass
+    ''')
+    found = check(grade_lab(), "test_stubborn")
+    assert (found.verdict, found.message) == (
+        Verdict.ERROR,
+        "The check still ran after its last resort of 0.3 s.",
+    )
+
+
+def test_assertion_inside_dslab_is_an_error(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        from types import SimpleNamespace
+        from dslab.kit.topology.runfolder import RunFolder
+
+        @step("1.3", starts=())
+        def test_ours():
+            """One."""
+            # What it shares is of the wrong kind; an assertion in dslab says so.
+            RunFolder.shared(SimpleNamespace(_shared={int: SimpleNamespace(alive=True)}), int, None)
+    ''')
+    found = check(grade_lab(), "test_ours")
+    assert found.verdict is Verdict.ERROR
+    assert "AssertionError" in found.detail
+
+
+def test_exception_in_a_thread_of_the_check_is_an_error(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        import threading
+
+        @step("1.3", starts=())
+        def test_thread():
+            """One."""
+            thread = threading.Thread(target=lambda: 1 / 0)
+            thread.start()
+            thread.join()
+    ''')
+    assert check(grade_lab(), "test_thread").verdict is Verdict.ERROR
+
+
+def test_teardown_that_breaks_makes_a_pass_an_error(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @pytest.fixture
+        def breaks():
+            yield
+            raise OSError("teardown")
+
+        @step("1.3", starts=())
+        def test_teardown(breaks):
+            """One."""
+    ''')
+    assert check(grade_lab(), "test_teardown").verdict is Verdict.ERROR
+
+
+def test_server_that_cannot_start_is_a_fail_with_its_last_words(lab: Path, grade_lab: Grade) -> None:
+    (lab / "server.py").write_text(
+        'def serve():\n    raise NotImplementedError("lab 1, step 1.1")\n\n\nserve()\n'
+    )
+    result = grade_lab()
+    found = check(result, "test_answer")
+    assert found.verdict is Verdict.FAIL
+    assert "NotImplementedError: lab 1, step 1.1 (server.py, line 2)" in found.message
+    assert found.stderr.endswith("NotImplementedError: lab 1, step 1.1")
+    assert str(lab) not in found.stderr
+    assert result.score == 70
+
+
+def test_syntax_error_is_told_once(lab: Path, grade_lab: Grade) -> None:
+    (lab / "server.py").write_text("def serve(:\n    pass\n")
+    result = grade_lab()
+    assert result.notes == ("server.py, line 1: SyntaxError: invalid syntax",)
+    assert "(server.py, line 1)" in check(result, "test_answer").message
+
+
+def test_steps_that_need_a_failed_one_are_skipped(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.2", starts=())
+        def test_second():
+            """Second."""
+
+        @step("1.1", starts=())
+        def test_first():
+            """First."""
+            assert False
+    ''')
+    result = grade_lab()
+    assert [found.name for found in result.checks] == ["test_first", "test_second", "test_filler_1_3"]
+    skipped = check(result, "test_second")
+    assert (skipped.verdict, skipped.message) == (Verdict.SKIPPED, "It needs step 1.1, which did not pass.")
+    assert result.score == 70
+    assert result.undecided == 0
+    assert result.exit_status == 1
+
+
+def test_steps_that_need_a_broken_one_are_undecided(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_first():
+            """First."""
+            raise OSError("the machine")
+    ''')
+    result = grade_lab()
+    assert check(result, "test_filler_1_2").message == "It needs step 1.1, which could not be decided."
+    assert result.undecided == 30
+    assert result.exit_status == 3
+
+
+def test_one_step_and_what_it_needs(grade_lab: Grade) -> None:
+    result = grade_lab(step="1.2")
+    assert [step.id for step in result.steps] == ["1.1", "1.2"]
+    assert result.score == result.max_score == 30
+    assert result.exit_status == 0
+
+
+def test_points_are_shared_exactly(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        @pytest.mark.parametrize("n", [1, 2, 3])
+        def test_third(n):
+            """A third."""
+    ''')
+    result = grade_lab()
+    assert [found.points for found in result.checks][:3] == [Fraction(20, 3)] * 3
+    assert [found.statement for found in result.checks][:2] == ["A third. [1]", "A third. [2]"]
+    assert result.score == 100
+
+
+def test_equal_seeds_give_equal_payloads(lab: Path, write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.3", starts=())
+        def test_payload(rng, seed):
+            """One."""
+            sent(rng.randbytes(4))
+            assert seed == 0
+    ''')
+    first, again, other = (check(grade_lab(seed=seed), "test_payload").sent for seed in (7, 7, 8))
+    assert first == again != other
+
+
+def test_equal_seeds_give_equal_results(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_wrong(topology, rng):
+            """It echoes."""
+            message = rng.randbytes(200)
+            assert ask(topology, message) == message
+    ''')
+
+    def timeless(result: RunResult) -> object:
+        found = result.to_json()
+        for one in [found, *(check for step in found["steps"] for check in step["checks"])]:
+            one.pop("duration_s")
+            one.pop("started", None)
+        return found
+
+    assert timeless(grade_lab()) == timeless(grade_lab())
+
+
+def test_result_is_valid_after_every_check(lab: Path, write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_first():
+            """First."""
+            assert 1 == 2
+    ''')
+    seen: list[tuple[bool, float]] = []
+
+    class Reader(Watcher):
+        folder = Path()
+
+        def begun(self, request: object, folder: Path, plan: RunResult) -> None:
+            self.folder = folder
+            self.read()
+
+        def check_ended(self, check: object, result: CheckResult) -> None:
+            self.read()
+
+        def read(self) -> None:
+            found = json.loads((self.folder / "result.json").read_text())
+            jsonschema.validate(found, SCHEMA)
+            seen.append((found["complete"], found["score"]))
+
+    grade_lab(Reader())
+    assert seen == [(False, 0), (False, 0), (False, 0), (True, 70)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('@step("9.9", starts=())\ndef test_x():\n    """X."""\n', "has no such step"),
+        ('def test_x():\n    """X."""\n', "belongs to no step"),
+        ('@step("1.1", starts=())\ndef test_x():\n    pass\n', "has no docstring"),
+    ],
+)
+def test_checks_that_are_wrong(write_checks: Write, grade_lab: Grade, text: str, message: str) -> None:
+    write_checks(text)
+    with pytest.raises(ConfigError, match=message):
+        grade_lab()
+
+
+def test_step_without_a_check(lab: Path, grade_lab: Grade) -> None:
+    (lab / "test_tiny.py").write_text("")
+    with pytest.raises(ConfigError, match=r"step 1\.1 has no check"):
+        grade_lab()
+
+
+def test_checks_that_cannot_be_loaded(lab: Path, grade_lab: Grade) -> None:
+    (lab / "test_tiny.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(KitError, match="the checks cannot be loaded: ModuleNotFoundError"):
+        grade_lab()
+
+
+def test_private_checks_from_outside(tmp_path: Path, lab: Path, grade_lab: Grade) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    text = '@step("1.1", starts=())\ndef test_secret(rng):\n    """Secret."""\n'
+    (private / "test_secret.py").write_text(f"from dslab.kit.grader import step\n\n{text}")
+    result = grade_lab(checks=private)
+    assert [found.name for found in result.checks if found.private] == ["test_secret"]
+    assert check(result, "test_answer").points == 10
+
+
+def test_working_folders_of_passed_checks_go(lab: Path, grade_lab: Grade) -> None:
+    grade_lab()
+    (run,) = (lab.parent.parent / ".dslab" / "runs").iterdir()
+    assert (run / "test_answer" / "trace.jsonl").exists()
+    assert not (run / "test_answer" / "work").exists()
+
+
+def test_working_folders_stay_if_asked(lab: Path, grade_lab: Grade) -> None:
+    grade_lab(keep=True)
+    (run,) = (lab.parent.parent / ".dslab" / "runs").iterdir()
+    assert (run / "test_answer" / "work" / "server.py").exists()
+
+
+def test_course_of_the_fixture(lab: Path) -> None:
+    assert Course(lab.parent.parent).lab_names == ("01-tiny",)
