@@ -1,4 +1,4 @@
-# caught by: test_fifty_clients, test_silent_client, test_client_in_mid_message, test_reset_in_mid_message
+# caught by: test_fifty_clients, test_silent_client, test_client_in_mid_message
 # replaces: concurrent_server.py
 # The iterative server: whoever is connected first keeps all the others waiting.
 import socket
