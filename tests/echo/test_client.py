@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import threading
@@ -73,6 +74,15 @@ def test_name_that_nobody_has() -> None:
         connect("no-such-host.invalid:7000")
 
 
+def test_our_own_trouble_is_not_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "create_connection", fail)
+    with pytest.raises(OSError, match="Too many open files"):
+        connect("127.0.0.1:7000")
+
+
 def test_silent_peer(serve_peer: ServePeer) -> None:
     address = serve_peer(until_the_end)
     with connect(address, timeout_s=0.1) as connection:
@@ -128,6 +138,9 @@ def test_peer_that_goes_away(end: Play, how: str, serve_peer: ServePeer) -> None
         assert connection.receive_some() == b""
         with pytest.raises(PeerClosed):
             connection.receive_exactly(1)
+        if connection.was_reset:
+            with pytest.raises(PeerClosed):
+                connection.finish()
 
 
 def test_peer_that_goes_away_inside_a_message(serve_peer: ServePeer) -> None:

@@ -360,9 +360,10 @@ def run_server(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_address_in_use(start_server: StartServer) -> None:
-    server = start_server("selectors")
-    completed = run_server("--bind", str(server.address))
+@pytest.mark.parametrize("model", ["selectors", "udp"])
+def test_address_in_use(model: str, start_server: StartServer) -> None:
+    server = start_server(model)
+    completed = run_server("--model", model, "--bind", str(server.address))
     assert completed.returncode == 3
     sentence, remedy = completed.stderr.split(". ", 1)
     assert sentence == f"Cannot listen on {server.address}: Address already in use"
