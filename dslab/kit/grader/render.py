@@ -62,9 +62,9 @@ def as_text(data: bytes) -> str:
 
 
 def is_text(data: bytes) -> bool:
-    """Whether at most one byte in five is neither a readable character nor a common blank."""
+    """Whether at most one byte in three is neither a readable character nor a common blank."""
     strange = sum(byte not in _ESCAPES and not 0x20 <= byte < 0x7F for byte in data)
-    return strange * 5 <= len(data)
+    return strange * 3 <= len(data)
 
 
 def _render_bytes(data: bytes, width: int) -> str:

@@ -15,7 +15,7 @@ from dslab.kit.grader.render import counted, cut, printable, render
         (b"a\nb", '"a\\nb" (3 bytes)'),
         (b"\xff\x00\x01", "ff 00 01 (3 bytes)"),
         (memoryview(b"ab"), '"ab" (2 bytes)'),
-        ("Grüße".encode(), '"Gr\\xc3\\xbc\\xc3\\x9fe" (7 bytes)'),
+        ("Hello, Grüße".encode(), '"Hello, Gr\\xc3\\xbc\\xc3\\x9fe" (14 bytes)'),
         ("", '"" (0 characters)'),
         ("ä", '"ä" (1 character)'),
         ("\x1b[2J", '"\\x1b[2J" (4 characters)'),

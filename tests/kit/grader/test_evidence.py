@@ -1,0 +1,79 @@
+"""What a check leaves behind for its reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr
+from dslab.kit.topology.compose import read
+from dslab.kit.trace.event import Direction, Event, Kind
+
+
+def chunk(data: bytes, direction: Direction = "forward", link: str = "grader->server", **more: int) -> Event:
+    size = more.get("size", len(data))
+    connection = more.get("connection", 0)
+    return Event(
+        t_s=0, link=link, kind=Kind.CHUNK, direction=direction, data=data, size=size, connection=connection
+    )
+
+
+def test_everything_sent_since_the_last_answer() -> None:
+    events = [
+        chunk(b"first"),
+        chunk(b"first*", "backward"),
+        chunk(b"sec"),
+        chunk(b"ond"),
+        chunk(b"between others", link="client->server"),
+        chunk(b"second*", "backward"),
+    ]
+    assert last_sent(events) == '"second" (6 bytes)'
+    assert last_sent(events[:4]) == '"second" (6 bytes)'
+    assert last_sent(events[:2]) == '"first" (5 bytes)'
+
+
+def test_the_last_connection_counts() -> None:
+    assert last_sent([chunk(b"a"), chunk(b"b", connection=1)]) == '"b" (1 byte)'
+
+
+def test_long_data_of_which_only_the_beginning_was_kept() -> None:
+    assert last_sent([chunk(b"abc", size=5_000)]) == '"abc" (3 bytes) and more; 5,000 bytes in all'
+
+
+def test_nothing_sent() -> None:
+    assert last_sent([]) == ""
+    assert last_sent([chunk(b"x", "backward")]) == ""
+
+
+def test_programs_are_those_that_run_a_file_of_the_student(tmp_path: Path) -> None:
+    compose = tmp_path / "compose.yaml"
+    compose.write_text(
+        "services:\n"
+        '  server: {command: [python, server.py, "${BIND:-0.0.0.0:7000}"]}\n'
+        "  worker: {command: [python, worker.py], deploy: {replicas: 2}}\n"
+        "  reference: {command: [python, -m, dslab.echo]}\n"
+    )
+    spec = read(compose, {})
+    assert programs(spec, ["server.py", "worker.py"]) == ("server", "worker-1", "worker-2")
+
+
+def test_stderr_of_the_programs(tmp_path: Path) -> None:
+    traceback = f'Traceback (most recent call last):\n  File "{tmp_path}/work/a.py", line 3\nValueError: no\n'
+    (tmp_path / "a.err").write_text(traceback)
+    (tmp_path / "b.err").write_text("\n")
+    (tmp_path / "c.err").write_bytes(b"odd \xff\x1b[0m")
+    stderr = read_stderr(tmp_path, ["a", "b", "c", "never started"])
+    assert set(stderr) == {"a", "c"}
+    assert last_words({"a": stderr["a"]}) == (
+        'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: no'
+    )
+    assert last_words(stderr).endswith("c:\nodd \N{REPLACEMENT CHARACTER}\\x1b[0m")
+    assert {node: str(cause) for node, cause in causes(stderr, ["a.py"]).items()} == {
+        "a": "ValueError: no (a.py, line 3)"
+    }
+
+
+def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
+    (tmp_path / "a.err").write_bytes(b"x\n" * 1_000_000 + b"the end\n")
+    (text,) = read_stderr(tmp_path, ["a"]).values()
+    assert len(text) < 100_000
+    assert text.endswith("the end\n")

@@ -1,0 +1,68 @@
+"""What a program's stderr says about its end."""
+
+from __future__ import annotations
+
+from dslab.kit.grader.lastwords import LastException, last_exception, tail
+
+CHAINED = """\
+listening on 127.0.0.1:7000
+Traceback (most recent call last):
+  File "/run/work/server.py", line 12, in serve
+    int(piece)
+    ^^^^^^^^^^
+ValueError: invalid literal for int() with base 10: b'x'
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/run/work/server.py", line 30, in <module>
+    serve()
+  File "/run/work/framing.py", line 14, in serve
+    raise RuntimeError("cannot go on")
+  File "/usr/lib/python3.11/socket.py", line 5, in close
+    fd.close()
+dslab.errors.PeerClosed: cannot go on
+"""
+
+SYNTAX = """\
+  File "/run/work/server.py", line 3
+    def serve(:
+              ^
+SyntaxError: invalid syntax
+"""
+
+
+def test_the_last_of_several() -> None:
+    found = last_exception(CHAINED, ["server.py", "framing.py"])
+    assert found == LastException("PeerClosed: cannot go on", "framing.py", 14)
+    assert str(found) == "PeerClosed: cannot go on (framing.py, line 14)"
+
+
+def test_without_files_of_the_student_the_innermost_place() -> None:
+    assert last_exception(CHAINED) == LastException("PeerClosed: cannot go on", "socket.py", 5)
+
+
+def test_syntax_error() -> None:
+    assert str(last_exception(SYNTAX)) == "SyntaxError: invalid syntax (server.py, line 3)"
+
+
+def test_exception_without_a_text() -> None:
+    text = 'Traceback (most recent call last):\n  File "a.py", line 1, in <module>\nKeyboardInterrupt\n'
+    assert str(last_exception(text)) == "KeyboardInterrupt (a.py, line 1)"
+
+
+def test_no_exception() -> None:
+    assert last_exception("") is None
+    assert last_exception("ValueError: printed, not raised\n") is None
+
+
+def test_what_a_program_wrote_cannot_paint_over_the_grader() -> None:
+    text = 'Traceback (most recent call last):\n  File "a.py", line 1\nValueError: \x1b[2J\x1b[H100 of 100\n'
+    assert str(last_exception(text)) == "ValueError: \\x1b[2J\\x1b[H100 of 100 (a.py, line 1)"
+    assert tail("\x1b[2J100 of 100 points\r\x07") == "\\x1b[2J100 of 100 points\n\\x07"
+
+
+def test_tail_keeps_the_last_lines() -> None:
+    assert tail("".join(f"{n}\n" for n in range(10)) + "\n\n") == "... 2 lines before\n2\n3\n4\n5\n6\n7\n8\n9"
+    assert tail('  say("hello")\n') == '  say("hello")'
+    assert len(tail("x" * 10_000)) < 200

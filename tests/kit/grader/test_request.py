@@ -1,0 +1,70 @@
+"""What is asked for, completed and validated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dslab.kit.errors import UsageError
+from dslab.kit.grader.course import Course
+from dslab.kit.grader.outcome import repeat_command
+from dslab.kit.grader.request import GradeRequest, derived_seed, make_request
+
+
+def ask(lab: Path, **options: object) -> GradeRequest:
+    return make_request("1", course=Course(lab.parent.parent), **options)  # type: ignore[arg-type]
+
+
+def test_defaults(lab: Path) -> None:
+    request = ask(lab)
+    assert (request.submission, request.backend, request.broker) == (lab, "local", "embedded")
+    assert 0 <= request.seed < 2**31
+    assert [step.id for step in request.steps] == ["1.1", "1.2", "1.3"]
+    assert ask(lab, seed=0).seed == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"submission": Path("/nowhere")}, "The submission /nowhere does not exist"),
+        ({"submission": Path(__file__)}, "is a file, not a folder"),
+        ({"step": "9.9"}, r"has no step '9.9'. Its steps are 1.1, 1.2, 1.3"),
+        ({"backend": "cloud"}, "no backend 'cloud'. It is one of: local, docker"),
+        ({"broker": "kafka"}, "no broker 'kafka'"),
+        ({"checks": Path("/nowhere")}, "There are no checks in /nowhere"),
+    ],
+)
+def test_what_is_refused(lab: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ask(lab, **options)
+
+
+def test_missing_files_are_listed(lab: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"lacks server\.py\. Lab 01-tiny grades server\.py\."):
+        ask(lab, submission=tmp_path)
+
+
+def test_seeds_follow_from_the_first(lab: Path) -> None:
+    request = ask(lab, seed=5)
+    seeds = [request.again(number).seed for number in range(50)]
+    assert seeds == [ask(lab, seed=5).again(number).seed for number in range(50)]
+    assert seeds[0] == 5
+    assert len(set(seeds)) == 50
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_derived_seeds_do_not_depend_on_the_process() -> None:
+    assert derived_seed(7, "test_answer") == 12581978789474355450
+
+
+def test_command_that_repeats(lab: Path, tmp_path: Path) -> None:
+    submission = tmp_path / "a submission"
+    submission.mkdir()
+    (submission / "server.py").write_text("")
+    request = ask(lab, seed=5, submission=submission, backend="docker", checks=lab / "test_tiny.py")
+    assert repeat_command(request, "1.2", tmp_path) == (
+        "dslab test 1 --submission 'a submission' --backend docker "
+        "--checks course/labs/01-tiny/test_tiny.py --seed 5 --step 1.2"
+    )
+    assert repeat_command(ask(lab, seed=5), None, tmp_path) == "dslab test 1 --seed 5"
