@@ -43,6 +43,14 @@ def docker_engine(host: Host, _course: Path) -> Finding:
         return Finding("Docker engine", State.OPTIONAL, "does not say its version", without, DOCKER_LINK)
 
 
+def engine_answers() -> bool:
+    """Whether there is a Docker engine to talk to."""
+    return (
+        shutil.which("docker") is not None
+        and _run("docker", "version", "--format", "{{.Server.Version}}")[0] == 0
+    )
+
+
 def _start_engine(host: Host, said: str) -> str:
     if "permission denied" in said.lower():
         return "sudo usermod -aG docker $USER, then log out and in"

@@ -49,7 +49,7 @@ services:
   client:
     image: ${DSLAB_IMAGE:-dslab-course}
     profiles: [client]
-    command: ["python", "caller.py", "${SERVER_ADDR:-server:7000}"]
+    command: ["python", "caller.py", "${SERVER_ADDR:-server:7000}", "${WORDS:-hello Ann}"]
     depends_on: {server: {condition: service_healthy}}
 """
 
@@ -78,6 +78,19 @@ def test_hello(topology):
 def test_goodbye(topology):
     """The server says goodbye."""
     assert ask(topology, b"goodbye Ann") == b"goodbye to Ann"
+'''
+
+CALLER = '''\
+"""Says something to the server, and prints what it answers. Given, not written by a student."""
+
+import socket
+import sys
+
+host, _, port = sys.argv[1].rpartition(":")
+with socket.create_connection((host, int(port))) as connection:
+    connection.sendall(sys.argv[2].encode())
+    connection.shutdown(socket.SHUT_WR)
+    print(connection.makefile().read())
 '''
 
 SOLUTION = '''\
@@ -249,6 +262,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (lab / "compose.yaml").write_text(COMPOSE)
     (lab / "test_greeting.py").write_text(CHECKS)
     (lab / "greeter.py").write_text(SKELETON)
+    (lab / "caller.py").write_text(CALLER)
     (solution / "greeter.py").write_text(SOLUTION)
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -15,7 +15,7 @@ def test_release(course: Path, run: Run) -> None:
     assert ran.status == 0
     assert (course / "out.zip").is_file()
     assert re.fullmatch(
-        r"out\.zip: 5 files, \d kB\n"
+        r"out\.zip: 6 files, \d kB\n"
         r"Searched for 0 runs of solution lines: none in it\.\n"
         r"SHA-256 [0-9a-f]{64}\n",
         ran.out,
