@@ -29,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        token = options.token or Path(options.token_file).read_text(encoding="utf-8").strip()
-        if not token:
-            raise UsageError(f"{options.token_file} holds no token.")
-        asyncio.run(_run(options, token))
+        asyncio.run(_run(options, _token(options)))
     except DslabError as error:
         print(error, file=sys.stderr)
         return error.exit_status
@@ -49,6 +46,14 @@ async def _run(options: argparse.Namespace, token: str) -> None:
     program = Program(options.seed, link_host=options.link_host, ports=_ports(options.ports))
     listen = Address.parse(options.control)
     await serve(program, token, listen, stop, lambda address: print(f"listening on {address}", flush=True))
+
+
+def _token(options: argparse.Namespace) -> str:
+    file = options.token_file
+    token: str = options.token if file is None else Path(file).read_text(encoding="utf-8").strip()
+    if not token:
+        raise UsageError("The token is empty.")
+    return token
 
 
 def _ports(text: str) -> range:

@@ -273,7 +273,7 @@ def from_json(values: Any) -> Fault:
     Raises:
         UsageError: There is no such fault, or not with these parameters.
     """
-    if not isinstance(values, dict) or values.get("kind") not in KINDS:
+    if not isinstance(values, dict) or values.get("kind") not in list(KINDS):
         raise UsageError(f"There is no such fault; there are: {', '.join(KINDS)}.")
     kind = KINDS[values["kind"]]
     names = [one.name for one in own_fields(kind)] + ["direction", "count"]

@@ -60,18 +60,25 @@ class Splitter:
         if not self._buffer or self.failure:
             return None
         try:
-            with memoryview(self._buffer) as view:
-                size = self._frames(view)
+            size = self._ask()
         except Exception as error:  # noqa: BLE001 - whatever breaks a framing function, the bytes go on
+            self._buffer = bytearray(self._buffer)
             self.failure = f"no framing: {error}"
             return None
-        if size is None or size > len(self._buffer):
-            if len(self._buffer) > self._max_message_bytes:
-                self.failure = f"no framing: more than {self._max_message_bytes:,} bytes in one message"
+        if size is None and len(self._buffer) > self._max_message_bytes:
+            self.failure = f"no framing: more than {self._max_message_bytes:,} bytes in one message"
+        return size
+
+    def _ask(self) -> int | None:
+        with memoryview(self._buffer).toreadonly() as view:
+            size = self._frames(view)
+        # A buffer of which somebody keeps a view cannot grow: BufferError here, not in the middle of `feed`.
+        self._buffer.append(0)
+        self._buffer.pop()
+        if size is None or (isinstance(size, int) and size > len(self._buffer)):
             return None
-        if size <= 0:
-            self.failure = f"no framing: a message of {size} bytes"
-            return None
+        if not isinstance(size, int) or size <= 0:
+            raise ValueError(f"a message of {size!r} bytes")
         return size
 
 

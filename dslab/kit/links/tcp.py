@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import struct
 
@@ -143,7 +144,9 @@ class Connection:
         try:
             await asyncio.get_running_loop().create_connection(lambda: self._target, *upstream.pair)
         except OSError as error:
-            reason = error.strerror or str(error)
+            # asyncio's own text names the address, which says less to a reader than "Connection refused".
+            code = error.errno or 0
+            reason = os.strerror(code) if code > 0 else str(error.strerror or error)
             self._link.note(Kind.RESET, "backward", self.index, f"{self._link.spec.target}: {reason}")
             self.reset()
 

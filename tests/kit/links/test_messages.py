@@ -1,0 +1,192 @@
+"""Faults that meet whole messages of a stream whose framing the link knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dslab.kit.trace.event import Kind
+
+OpenLink = Callable[..., Any]  # see conftest
+
+
+def message(text: bytes) -> bytes:
+    """One message of the framing in conftest."""
+    return bytes([len(text)]) + text
+
+
+ONE, TWO, THREE = message(b"one"), message(b"two"), message(b"three")
+
+
+def carried(wire: Any) -> list[tuple[Kind, bytes, str]]:
+    kinds = {Kind.MESSAGE, Kind.CHUNK}
+    return [(event.kind, event.data, event.note) for event in wire.events() if event.kind in kinds]
+
+
+def test_messages_are_on_record_however_they_were_cut(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing, describe="builtins:repr")
+    client, server = wire.connect()
+    for piece in (ONE + TWO[:2], TWO[2:], THREE):
+        client.send(piece)
+        assert server.receive(len(piece)) == piece  # nothing waits for the rest of a message
+    stats = wire.until(lambda stats: stats.forward_pieces == 3)
+    assert stats.forward_bytes == len(ONE + TWO + THREE)
+    events = [event for event in wire.events() if event.kind is Kind.MESSAGE]
+    assert [event.data for event in events] == [ONE, TWO, THREE]
+    assert [event.label for event in events] == [repr(ONE), repr(TWO), repr(THREE)]
+
+
+def test_the_first_reply_is_lost(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("lose", direction="backward", count=1)
+    client.send(ONE + TWO)
+    assert server.receive(8) == ONE + TWO
+    server.send(ONE[:2])
+    server.send(ONE[2:] + TWO)
+    assert client.receive(4) == TWO
+    assert wire.injected("lose") == 1
+    assert carried(wire)[2:] == [(Kind.MESSAGE, ONE, "lost"), (Kind.MESSAGE, TWO, "")]
+
+
+def test_duplicate(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("duplicate", count=1)
+    client.send(ONE + TWO)
+    assert server.receive(12) == ONE + ONE + TWO
+    assert wire.injected("duplicate") == 1
+    assert [note for _, _, note in carried(wire)] == ["", "duplicate", ""]
+
+
+def test_reorder(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("reorder", count=1, hold_s=10)
+    client.send(ONE)
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    client.send(TWO + THREE)
+    assert server.receive(14) == TWO + ONE + THREE
+    assert wire.injected("reorder") == 1
+    assert [note for _, _, note in carried(wire)] == ["reordered", "", ""]
+
+
+def test_a_message_that_nobody_overtakes_arrives_all_the_same(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("reorder", hold_s=0.05)
+    client.send(ONE)
+    assert server.receive(4) == ONE
+    client.send(TWO)
+    client.finish()
+    assert server.receive(100) == TWO
+    assert wire.injected("reorder") == 0
+
+
+def test_corrupt(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("corrupt", offset=1)
+    client.send(ONE)
+    received = server.receive(4)
+    assert received != ONE
+    assert received[:1] + received[2:] == ONE[:1] + ONE[2:]
+
+
+def test_equal_messages_have_equal_fates_however_they_were_cut(open_link: OpenLink, framing: str) -> None:
+    sent = [message(b"%02d" % number) for number in range(60)]
+    arrived = []
+    for size in (1, 7, 10_000):
+        wire = open_link(framing=framing)
+        client, server = wire.connect()
+        for kind in ("lose", "duplicate", "corrupt"):
+            wire.apply(kind, p=0.3)
+        stream = b"".join(sent)
+        for start in range(0, len(stream), size):
+            client.send(stream[start : start + size])
+        client.finish()
+        arrived.append((server.receive(100_000), wire.stats().injected))
+        wire.links.close(wire.spec.name)
+    assert arrived[0] == arrived[1] == arrived[2]
+    assert arrived[0][1].keys() == {"lose", "duplicate", "corrupt"}
+
+
+def test_what_is_counted_is_what_happened(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("lose", p=0.4)
+    client.send(b"".join(message(b"x") for _ in range(200)))
+    client.finish()
+    arrived = len(server.receive(10_000)) // 2
+    assert wire.injected("lose") == 200 - arrived
+    assert 0 < arrived < 200
+
+
+def test_a_message_that_had_begun_before_the_fault_keeps_its_luck(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(ONE[:2])
+    assert server.receive(2) == ONE[:2]
+    wire.apply("lose")
+    client.send(ONE[2:] + TWO)
+    assert server.receive(2) == ONE[2:]
+    wire.until(lambda stats: stats.injected == {"lose": 1})
+
+
+def test_a_heal_lets_the_beginning_of_a_message_go(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("lose", p=0)
+    client.send(ONE[:2])
+    assert server.is_silent()
+    wire.heal()
+    assert server.receive(2) == ONE[:2]
+    client.send(ONE[2:])
+    assert server.receive(2) == ONE[2:]
+    assert carried(wire) == [(Kind.MESSAGE, ONE, "")]
+
+
+def test_bytes_that_are_no_messages_pass_as_chunks(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(ONE + b"\xffgarbage")
+    assert server.receive(12) == ONE + b"\xffgarbage"
+    client.send(b"more of it")
+    assert server.receive(10) == b"more of it"
+    assert carried(wire) == [
+        (Kind.MESSAGE, ONE, ""),
+        (Kind.CHUNK, b"\xffgarbage", "no framing: 255 is no length"),
+        (Kind.CHUNK, b"more of it", ""),
+    ]
+
+
+def test_no_messages_under_a_fault(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("delay", s=0.01)
+    client.send(ONE + b"\xffgarbage")
+    assert server.receive(12) == ONE + b"\xffgarbage"
+    assert wire.injected("delay") == 2
+
+
+def test_the_stream_ends_in_the_middle_of_a_message(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    for fault in (False, True):
+        client, server = wire.connect()
+        if fault:
+            wire.apply("delay", s=0.01)
+        client.send(ONE + TWO[:2])
+        client.finish()
+        assert server.receive(100) == ONE + TWO[:2]
+    halves = [note for kind, data, note in carried(wire) if kind is Kind.CHUNK and data == TWO[:2]]
+    assert halves == ["incomplete message"] * 2
+
+
+def test_a_reset_in_the_middle_of_a_message(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("reset", after_bytes=6)
+    client.send(ONE + TWO)
+    assert server.until_reset() == ONE + TWO[:2]
+    wire.until(lambda stats: not stats.open_connections)
+    assert carried(wire)[1:] == [(Kind.CHUNK, TWO[:2], "beginning"), (Kind.CHUNK, TWO[2:], "lost")]
