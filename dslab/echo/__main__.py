@@ -19,7 +19,7 @@ from typing import get_args
 
 from dslab.echo.messages import DEFAULT_MAX_MESSAGE_BYTES, Framing
 from dslab.echo.protocol import Responder, echo
-from dslab.echo.server import Options, listen
+from dslab.echo.server import STOPS, Options, listen
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError
 
@@ -103,8 +103,8 @@ def seconds(text: str) -> float:
 
 def run_server(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in STOPS:
+        signal.signal(number, stop)
     address = Address.parse(options.bind)
     bound, serve = udp_server(options, address) if options.model == "udp" else tcp_server(options, address)
     with bound:
@@ -113,9 +113,8 @@ def run_server(options: argparse.Namespace) -> None:
 
 
 def stop(_number: int, _frame: FrameType | None) -> None:
-    """End the server by an exception in its main thread. A second one does not disturb it on its way out."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End the server by an exception in its main thread."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # a second one does not disturb it on its way out
     raise KeyboardInterrupt
 
 

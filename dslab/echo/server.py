@@ -18,6 +18,7 @@ Source: ch. 3, Servers (general design issues); ch. 4, Sockets.
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ GLANCE_S = 0.5
 instant before a call blocks would otherwise wait with it for the next client."""
 
 IDLE = "idle for too long"
+
+STOPS = (signal.SIGTERM, signal.SIGINT)
+"""The signals that end a server."""
 
 BACKLOG = 1024
 """How many clients may wait for ``accept``; the kernel may lower it."""
@@ -106,6 +110,16 @@ def converse(connection: socket.socket, options: Options) -> None:
             for reply in conversation.receive_data(piece):
                 connection.sendall(reply)
         conversation.receive_end()
+
+
+@contextmanager
+def stops_held() -> Iterator[None]:
+    """Hold back the signals that end a server, around what must not be left half done."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 @contextmanager

@@ -20,9 +20,7 @@ from asyncio import wait_for
 from contextlib import suppress
 
 from dslab.echo.protocol import EchoConversation
-from dslab.echo.server import PIECE_BYTES, Options, outliving
-
-STOPS = (signal.SIGTERM, signal.SIGINT)
+from dslab.echo.server import PIECE_BYTES, STOPS, Options, outliving
 
 
 def serve(listener: socket.socket, options: Options) -> None:

@@ -15,14 +15,10 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 
-from dslab.echo.server import GLANCE_S, Options, accept, complain, converse, name_of_peer
-
-STOPS = (signal.SIGTERM, signal.SIGINT)
+from dslab.echo.server import GLANCE_S, STOPS, Options, accept, complain, converse, name_of_peer, stops_held
 
 
 def serve(listener: socket.socket, options: Options) -> None:
@@ -49,7 +45,10 @@ def reap(child: ForkProcess) -> None:
 
 
 def start_child(children: dict[int, ForkProcess], listener: socket.socket, options: Options) -> None:
-    """Accept a client and fork a child for it. Without room for a child the client is hung up on."""
+    """Accept a client and fork a child for it. Without room for a child the client is hung up on.
+
+    A signal between the fork and the note of it would leave a child that nobody knows of.
+    """
     with accept(listener) as connection, stops_held():  # leaving closes the parent's copy of the connection
         fork = multiprocessing.get_context("fork")
         child = fork.Process(target=converse_in_child, args=(listener, connection, options), daemon=True)
@@ -59,16 +58,6 @@ def start_child(children: dict[int, ForkProcess], listener: socket.socket, optio
             complain(name_of_peer(connection), error)
         else:
             children[child.sentinel] = child
-
-
-@contextmanager
-def stops_held() -> Iterator[None]:
-    """Hold signals back: one between the fork and the note of it would leave a child that nobody knows of."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
 def converse_in_child(listener: socket.socket, connection: socket.socket, options: Options) -> None:

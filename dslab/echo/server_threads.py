@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from threading import Semaphore, Thread
+from queue import SimpleQueue
+from threading import Thread
 
-from dslab.echo.server import Options, accept, complain, converse, name_of_peer
+from dslab.echo.server import Options, accept, complain, converse, name_of_peer, stops_held
 
 
 def serve(listener: socket.socket, options: Options) -> None:
     """Serve each client in a thread of its own. At the end hang up, and wait for every thread."""
-    places = Semaphore(options.max_connections)
+    places: SimpleQueue[None] = SimpleQueue()  # a semaphore, but one that a signal cannot leave locked
+    for _ in range(options.max_connections):
+        places.put(None)
     conversations: dict[Thread, socket.socket] = {}
     try:
         while True:
-            places.acquire()
+            places.get()
             connection = accept(listener)
             conversations = {thread: client for thread, client in conversations.items() if thread.is_alive()}
             thread = Thread(target=converse_and_leave, args=(connection, options, places))
@@ -32,22 +35,26 @@ def serve(listener: socket.socket, options: Options) -> None:
         hang_up(conversations)
 
 
-def start(thread: Thread, connection: socket.socket, places: Semaphore) -> None:
-    """Start a thread. Where the system has none left, the client is hung up on."""
+def start(thread: Thread, connection: socket.socket, places: SimpleQueue[None]) -> None:
+    """Start a thread. Where the system has none left, the client is hung up on.
+
+    The thread inherits that signals are held: so they go to the main thread, the one that they have to wake.
+    """
     try:
-        thread.start()
+        with stops_held():
+            thread.start()
     except RuntimeError as error:
         complain(name_of_peer(connection), error)
         connection.close()
-        places.release()
+        places.put(None)
 
 
-def converse_and_leave(connection: socket.socket, options: Options, places: Semaphore) -> None:
+def converse_and_leave(connection: socket.socket, options: Options, places: SimpleQueue[None]) -> None:
     """Serve one client: the thread's whole life."""
     try:
         converse(connection, options)
     finally:
-        places.release()
+        places.put(None)
 
 
 def hang_up(conversations: dict[Thread, socket.socket]) -> None:

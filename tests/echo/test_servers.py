@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkProcess
-from threading import Semaphore, Thread
+from queue import SimpleQueue
+from threading import Thread
 
 import psutil
 import pytest
@@ -25,7 +26,7 @@ from dslab.echo.client import Connection, connect
 from dslab.echo.messages import Framing, frame
 from dslab.echo.server import Options, accept, listen
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerSilent
+from dslab.kit.errors import PeerClosed, PeerError, PeerSilent
 
 MIB = 1024 * 1024
 
@@ -292,6 +293,23 @@ def test_stops_at_any_moment(model: str, start_server: StartServer) -> None:
 
 
 @each_model
+def test_stops_while_clients_arrive(model: str, start_server: StartServer) -> None:
+    server = start_server(model)
+    with ExitStack() as stack:
+
+        def arrive() -> None:
+            with suppress(PeerError):
+                while True:
+                    stack.enter_context(server.connect()).request(b"Hello")
+
+        arriving = Thread(target=arrive)
+        stack.callback(arriving.join, 10)
+        arriving.start()
+        server.connect().close()
+        server.stop()
+
+
+@each_model
 def test_idle_clients_are_dropped_where_asked_for(model: str, start_server: StartServer) -> None:
     server = start_server(model, "--idle-timeout", "0.1")
     with server.connect() as connection:
@@ -326,11 +344,11 @@ def test_without_another_thread_a_client_is_hung_up_on(
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(Thread, "start", fail)
-    places = Semaphore(0)
+    places: SimpleQueue[None] = SimpleQueue()
     with listen(Address("127.0.0.1", 0)) as listener, connect(address_of(listener)) as connection:
         server_threads.start(Thread(), accept(listener), places)
         assert connection.at_end()
-    assert places.acquire(blocking=False)
+    assert places.qsize() == 1
     assert "can't start new thread" in capsys.readouterr().err
 
 
