@@ -24,6 +24,7 @@ import pytest
 
 import dslab
 from dslab.kit.errors import DslabError, PeerError
+from dslab.kit.grader.render import harmless
 from dslab.kit.grader.verdict import Verdict
 
 _PACKAGE = Path(dslab.__file__).resolve().parent
@@ -53,18 +54,22 @@ def verdict_of(error: BaseException) -> Verdict:
 
 
 def message_of(error: BaseException) -> str:
-    """One line that says what went wrong; empty if the exception itself has no words."""
+    """One line that says what went wrong; empty if the exception itself has no words.
+
+    A student's program may have a part in the words (the end of its stderr), so they are made harmless.
+    """
     match error:
         case BaseExceptionGroup():
             first, *others = leaves(error)
             more = f" (and {len(others)} more)" if others else ""
             return f"{message_of(first)}{more}"
         case AssertionError():
-            return _own_words(str(error))
+            words = _own_words(str(error))
         case DslabError() | CheckTimedOut() | pytest.skip.Exception() | pytest.fail.Exception():
-            return " ".join(str(error).split())
+            words = str(error)
         case _:
-            return " ".join(f"{type(error).__name__}: {error}".removesuffix(": ").split())
+            words = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return harmless(" ".join(words.split()))
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -82,7 +87,8 @@ def traceback_of(error: BaseException) -> str:
     around = [number for number, frame in enumerate(told.stack) if _runs_checks(Path(frame.filename))]
     if around and around[-1] + 1 < len(told.stack):
         del told.stack[: around[-1] + 1]
-    return "".join(told.format())
+    lines = "".join(told.format()).splitlines()
+    return "\n".join(map(harmless, lines))
 
 
 def _runs_checks(file: Path) -> bool:

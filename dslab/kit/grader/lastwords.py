@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from dslab.kit.grader.render import cut, printable
+from dslab.kit.grader.render import cut, harmless
 
 MAX_LINES = 8
 MAX_LINE_CHARACTERS = 160
@@ -59,7 +59,7 @@ def tail(stderr: str) -> str:
     lines = [line.rstrip() for line in stderr.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
-    kept = [cut(_harmless(line), MAX_LINE_CHARACTERS) for line in lines[-MAX_LINES:]]
+    kept = [cut(harmless(line.expandtabs(4)), MAX_LINE_CHARACTERS) for line in lines[-MAX_LINES:]]
     if len(lines) > MAX_LINES:
         kept.insert(0, f"... {len(lines) - MAX_LINES:,} lines before")
     return "\n".join(kept)
@@ -67,12 +67,7 @@ def tail(stderr: str) -> str:
 
 def _text(raised: re.Match[str]) -> str:
     text = raised["type"].rpartition(".")[2] + (f": {raised['text']}" if raised["text"] else "")
-    return cut(_harmless(text), MAX_LINE_CHARACTERS)
-
-
-def _harmless(line: str) -> str:
-    # Quotes and backslashes are no danger, and source lines are easier to read with them as they are.
-    return "".join(c if c in '"\\' else printable(c) for c in line.expandtabs(4))
+    return cut(harmless(text), MAX_LINE_CHARACTERS)
 
 
 def _best(places: list[tuple[str, int]], own_files: Collection[str]) -> tuple[str, int]:

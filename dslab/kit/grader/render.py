@@ -19,7 +19,7 @@ def render(value: object, width: int = LINE_WIDTH) -> str:
         case str():
             return _cut_with_length(value, width, "character")
         case _:
-            return cut(_one_line(repr(value)), width)
+            return cut(harmless(repr(value)), width)
 
 
 def cut(text: str, width: int) -> str:
@@ -41,6 +41,14 @@ def printable(text: str) -> str:
     return "".join(_visible(character) for character in text)
 
 
+def harmless(line: str) -> str:
+    """A line that a program wrote, as it is but for what could move a cursor.
+
+    Quotes and backslashes are no danger, and source lines are easier to read with them as they are.
+    """
+    return "".join(c if c.isprintable() else _visible(c) for c in line)
+
+
 def _visible(character: str) -> str:
     code = ord(character)
     if code in _ESCAPES:
@@ -50,10 +58,6 @@ def _visible(character: str) -> str:
     if code < 0x100 or 0xDC80 <= code < 0xDD00:
         return f"\\x{code & 0xFF:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else _visible(c) for c in text)
 
 
 def as_text(data: bytes) -> str:

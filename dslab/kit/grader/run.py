@@ -69,7 +69,8 @@ class TakeOver:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say the score, the seed and the folder."""
-        if self._session and self._session.folder:
+        collecting = terminalreporter.config.getoption("collectonly", False)
+        if self._session and self._session.folder and not collecting:
             result = self._session.result
             terminalreporter.section(f"dslab: {result.lab}")
             terminalreporter.line(f"score   {shown(result.score)} of {shown(result.max_score)}")

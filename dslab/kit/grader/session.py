@@ -204,6 +204,8 @@ class GradingSession:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Close everything, write the last reports, set the exit status."""
         self.pytest_unconfigure()
+        if session.config.getoption("collectonly", False):
+            return
         if self._ledger:
             self._write()
             self.watcher.ended(self.result)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from dslab.kit.cli.app import main
 from dslab.kit.grader.course import Course
 from dslab.kit.grader.progress import Watcher
 from dslab.kit.grader.request import make_request
@@ -158,5 +159,19 @@ def run_tool(lab: Path) -> RunTool:
             timeout=60,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def run_here(lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunTool:
+    """Run the `dslab` command in this process, which is faster."""
+    monkeypatch.chdir(lab.parent.parent)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        status = main(words)
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(words, status, out, err)
 
     return run
