@@ -1,0 +1,185 @@
+"""Grade many submissions, each by a ``dslab test`` of its own, and remember what came of it.
+
+A trial's outcome depends on what is in its key: the submission's files, the lab's (checks, compose file,
+rubric), the seed and the step. Outcomes are kept in ``.dslab/prove/`` under that key, so that after a change
+of one wrong submission only that one runs again. The kit's own code is not part of the key; ``--fresh`` runs
+everything.
+
+The runs happen in a course of their own (a folder with a link to labs/), so that they do not push a person's
+runs out of ``.dslab/runs``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import dslab
+from dslab.kit.authoring.submissions import Sort, Submission
+from dslab.kit.grader.course import Course, Lab
+
+TIMEOUT_S = 300.0
+HUNG = 124
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one trial.
+
+    Attributes:
+        status: The exit status of ``dslab test``.
+        verdicts: The verdict of each check.
+    """
+
+    status: int
+    verdicts: Mapping[str, str]
+
+    def named(self, *verdicts: str) -> frozenset[str]:
+        """The checks that ended so."""
+        return frozenset(name for name, verdict in self.verdicts.items() if verdict in verdicts)
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """The checks that failed."""
+        return self.named("fail")
+
+    @property
+    def broke(self) -> frozenset[str]:
+        """The checks that ended in error: they say nothing about the submission."""
+        return self.named("error")
+
+
+class Trials:
+    """Grades submissions to one lab.
+
+    Args:
+        course: The course.
+        lab: The lab.
+        jobs: How many at a time.
+        fresh: Do not believe what is remembered.
+    """
+
+    def __init__(self, course: Course, lab: Lab, *, jobs: int, fresh: bool = False) -> None:
+        self._lab = lab
+        self._jobs = jobs
+        self._fresh = fresh
+        self._cache = course.root / ".dslab" / "prove"
+        self._given = digest(provided(lab))
+        self.ran = 0
+
+    def run(
+        self, wanted: Iterable[tuple[Submission, int]], done: Callable[[Submission], None]
+    ) -> list[tuple[Submission, int, Outcome]]:
+        """Grade submissions with seeds, some at a time; the outcomes are in the order of what is wanted."""
+
+        def one(pair: tuple[Submission, int]) -> tuple[Submission, int, Outcome]:
+            submission, seed = pair
+            outcome = self._try(submission, seed)
+            done(submission)
+            return submission, seed, outcome
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            return list(pool.map(one, wanted))
+
+    def _try(self, submission: Submission, seed: int) -> Outcome:
+        """A mutant first meets the checks of its own step, which catch most; one that survives meets all."""
+        step = submission.mutant.step if submission.mutant else None
+        if submission.sort is Sort.MUTANT and step is not None:
+            outcome = self._settled(submission, seed, step)
+            if outcome.failed:
+                return outcome
+        return self._settled(submission, seed, None)
+
+    def _settled(self, submission: Submission, seed: int, step: str | None) -> Outcome:
+        """An outcome without an error in the kit or the machine, if a second try brings one."""
+        outcome = self._remembered(submission, seed, step)
+        if outcome.broke or not outcome.verdicts:
+            outcome = self._grade(submission, seed, step)
+        return outcome
+
+    def _remembered(self, submission: Submission, seed: int, step: str | None) -> Outcome:
+        path = self._cache / f"{digest([self._given, files_digest(submission), str(seed), str(step)])}.json"
+        if not self._fresh:
+            with suppress(FileNotFoundError, ValueError, TypeError):
+                return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+        outcome = self._grade(submission, seed, step)
+        if outcome.verdicts and not outcome.broke:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside = path.with_suffix(f".{os.getpid()}")
+            aside.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+            aside.replace(path)
+        return outcome
+
+    def _grade(self, submission: Submission, seed: int, step: str | None) -> Outcome:
+        self.ran += 1
+        with tempfile.TemporaryDirectory(prefix="dslab-prove-") as place:
+            root = Path(place)
+            (root / "labs").symlink_to(self._lab.folder.parent, target_is_directory=True)
+            for name, data in submission.files.items():
+                path = root / "submission" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            command = [sys.executable, "-m", "dslab", "test", self._lab.name, "--submission", "submission"]
+            command += ["--seed", str(seed), "--report", "report", *(["--step", step] if step else [])]
+            status = _run(command, root)
+            return Outcome(status, _verdicts(root / "report" / "result.json"))
+
+
+def _run(command: list[str], folder: Path) -> int:
+    """Run a command to its end, or to the end of our patience; its exit status."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(dslab.__file__).parent.parent)}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, process_group=0
+    ) as process:
+        try:
+            return process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # it cleans up, and writes what it knows
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            return HUNG
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            raise
+
+
+def _verdicts(path: Path) -> dict[str, str]:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {check["name"]: check["verdict"] for step in result["steps"] for check in step["checks"]}
+
+
+def provided(lab: Lab) -> list[str]:
+    """What of a lab's folder decides about verdicts: all but what students write, and prose."""
+    texts = []
+    for path in sorted(lab.folder.rglob("*")):
+        name = path.relative_to(lab.folder).as_posix()
+        if path.is_file() and path.suffix not in {".md", ".pyc"} and name not in lab.rubric.files:
+            texts.append(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}")
+    return texts
+
+
+def files_digest(submission: Submission) -> str:
+    """A digest of a submission's files."""
+    return digest(
+        f"{name}\0{hashlib.sha256(data).hexdigest()}" for name, data in sorted(submission.files.items())
+    )
+
+
+def digest(texts: Iterable[str]) -> str:
+    """A digest of texts in their order."""
+    return hashlib.sha256("\1".join(texts).encode()).hexdigest()[:32]

@@ -1,0 +1,105 @@
+"""`dslab prove` grades right, wrong and mutated submissions, and writes what it found."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., typing.Any]
+
+WRONG = "# caught by: test_goodbye\n# replaces: greeter.py\n# Thinks that goodbye is a name.\n"
+CHEAT = "# caught by: everything\n# replaces: greeter.py\n# Prints a full score.\nprint('100 of 100')\n"
+EQUIVALENT = """\
+[[equivalent]]
+file = "greeter.py"
+function = "greet"
+change = "return f'hello to {name}' -> return None"
+reason = "none; this is a test"
+"""
+
+
+@pytest.fixture
+def solutions(course: Path) -> Path:
+    folder = course / "solutions" / "01-greeting"
+    text = (folder / "greeter.py").read_text()
+    (folder / "wrong" / "cheats").mkdir(parents=True)
+    (folder / "wrong" / "no_goodbye.py").write_text(WRONG + text.replace("goodbye to", "see you"))
+    (folder / "wrong" / "cheats" / "prints.py").write_text(CHEAT)
+    return folder
+
+
+def test_a_proof(course: Path, solutions: Path, run: Run) -> None:
+    assert run("prove", "--check").out == (
+        "labs/01-greeting/PROOF.md is missing. Make it with: dslab prove 1\n"
+    )
+    ran = run("prove", "1", "--repeat", "2")
+    assert ran.out.splitlines() == [
+        "01-greeting: 7 runs; what was remembered did not run again",
+        "false failures   0 in 2 runs of right submissions",
+        "wrong            1 of 1 as they should",
+        "cheats           1 of 1 as they should",
+        "mutants          2 of 2 caught, 100.0%",
+        "labs/01-greeting/PROOF.md is written.",
+    ]
+    assert ran.status == 0
+    page = (course / "labs" / "01-greeting" / "PROOF.md").read_text()
+    assert "| mutants caught, of those that make a difference | 2 of 2, 100.0% |" in page
+    assert not (course / ".dslab" / "runs").exists()
+
+    # What is remembered does not run again; the page does not depend on it.
+    assert "01-greeting: 0 runs" in run("prove", "1", "--repeat", "2").out
+    assert (course / "labs" / "01-greeting" / "PROOF.md").read_text() == page
+    assert run("prove", "--check").out == "labs/01-greeting/PROOF.md is of what there is now.\n"
+
+    # A wrong submission that is caught by another check than it says.
+    path = solutions / "wrong" / "no_goodbye.py"
+    path.write_text(path.read_text().replace("test_goodbye", "test_hello"))
+    (solutions / "equivalent.toml").write_text(EQUIVALENT)
+    stale = run("prove", "--check")
+    assert stale.status == 1
+    assert stale.out == (
+        "labs/01-greeting/PROOF.md is stale: wrong, equivalent changed since. "
+        "Make it anew with: dslab prove 1\n"
+    )
+    short = run("prove", "1", "--repeat", "2", "--mutants", "2")
+    assert short.status == 1
+    assert "  wrong/no_goodbye.py says test_hello, but was caught by test_goodbye\n" in short.out
+    assert "  said to be equivalent, but caught: greeter.py:10 greet: return f'hello to {name}'" in short.out
+    assert (course / "labs" / "01-greeting" / "PROOF.md").read_text() == page
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "wrong/x.py",
+            "print()\n",
+            "/wrong/x.py:1: does not say which checks catch it. "
+            "Its first two lines are: # caught by: test_...  and  # replaces: FILE\n",
+        ),
+        (
+            "equivalent.toml",
+            EQUIVALENT.replace("None", "0"),
+            "/equivalent.toml: there is no mutant \"return f'hello to {name}' -> return 0\" in greet "
+            "of greeter.py. "
+            "`dslab prove` prints those that survive as they are written here.\n",
+        ),
+    ],
+)
+def test_mistakes(name: str, text: str, message: str, solutions: Path, run: Run) -> None:
+    (solutions / name).write_text(text)
+    ran = run("prove", "1")
+    assert ran.status == 2
+    assert ran.err == f"dslab: {solutions}{message}"
+
+
+def test_a_course_as_students_get_it(course: Path, run: Run) -> None:
+    (course / "solutions").rename(course / "elsewhere")
+    ran = run("prove", "1")
+    assert (ran.status, ran.err) == (
+        2,
+        f"dslab: There is no solutions/01-greeting/ in {course}, so there is nothing to try.\n",
+    )
