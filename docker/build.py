@@ -26,16 +26,17 @@ import offline
 from requirements import requirements
 from rich.console import Console
 
+from dslab.kit.topology.docker_image import COURSE_IMAGE, REQUIRES_LABEL
+from dslab.kit.topology.docker_image import requirements as needed_now
+
 COURSE = Path(__file__).resolve().parent.parent
 FOLDER = COURSE / "docker"
 
-COURSE_IMAGE = "dslab-course:latest"
 REGISTRY_BASE = "python:3.13-slim"
 OFFLINE_BASE = "dslab-base:offline"
 OFFLINE_RABBITMQ = "dslab-rabbitmq:offline"
 
 INPUTS_LABEL = "dslab.inputs"
-REQUIRES_LABEL = "dslab.requires"  # dslab.kit.topology.docker compares it with what dslab needs now
 
 ENV_KEYS = ("BASE_IMAGE", "DSLAB_RABBITMQ_IMAGE", "DSLAB_PULL_POLICY")
 SCRATCH_BYTES = 2 << 30
@@ -167,10 +168,7 @@ def build_course(base: str) -> None:
     """The course image on its base."""
     recipe = [COURSE / name for name in ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml")]
     inputs = digest([*recipe, COURSE / "constraints.txt", COURSE / "dslab"], base, *look(OFFLINE_BASE))
-    labels = {
-        INPUTS_LABEL: inputs,
-        REQUIRES_LABEL: ", ".join(sorted(requirements(COURSE / "pyproject.toml"))),
-    }
+    labels = {INPUTS_LABEL: inputs, REQUIRES_LABEL: needed_now()}
 
     def make() -> None:
         options = [

@@ -1,32 +1,37 @@
 """The Docker backend: every node is a container, on a network that leads nowhere else.
 
-A container stands for a host: the service is a program on it, which can be killed and started again while the
-host, its address and its scratch folder stay. One network, one links program and one sweeper serve a whole run
-(`docker_run`); the containers of the nodes are made anew for every check, with a fresh file system. Nothing of a
-run is left behind, however it ends (`docker_sweep`).
+A container stands for a host: the service is a program on it, which can be killed and started again while
+the host, its address and its scratch folder stay. One network, one links program and one sweeper serve a
+whole run (`docker_run`); the containers of the nodes are made anew for every check, with a fresh file
+system. Nothing of a run is left behind, however it ends (`docker_sweep`).
 
-What a service finds: the lab's files in /lab, which it cannot change; /scratch and /tmp to write to; dslab as the
-grader has it; no way out of the run's network; no capabilities, and limits on memory and processes.
+What a service finds: the lab's files in /lab, which it cannot change; /scratch and /tmp to write to; dslab
+as the grader has it; no way out of the run's network; no capabilities; limits on memory and processes. A
+third party's image (RabbitMQ's) is run as it is, within limits (`docker_plain`).
 
-Compose files by hand and by dslab. A lab's compose.yaml knows no profiles but ``on-demand``: a service without a
-profile is always on, one with a profile starts when a check (or ``docker compose run``) names it. The course's
-docker-compose.yml includes each lab with docker/lab-N.yaml, which puts it behind the profile ``lab-N``.
+Compose files by hand and by dslab: a lab's compose.yaml knows no profiles but ``on-demand``. A service
+without a profile is always on; one with a profile starts when a check (or ``docker compose run``) names it.
+The course's docker-compose.yml includes each lab together with docker/lab-N.yaml, which puts it behind the
+profile ``lab-N``.
 """
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
 from dslab.kit.address import Address
 from dslab.kit.links import LinksClient
-from dslab.kit.topology import processes
-from dslab.kit.topology.backend import Launch, Place, Scratch, Tell
-from dslab.kit.topology.docker_links import ANY_HOST, DockerLinks, LinksContainers
-from dslab.kit.topology.docker_node import ContainerProcess, DockerNode, make_output_files, node_entry
+from dslab.kit.topology.backend import Launch, Place, Process, Scratch, Tell
+from dslab.kit.topology.docker_entry import Entry, image_of
+from dslab.kit.topology.docker_links import DockerLinks, LinksContainers
+from dslab.kit.topology.docker_node import DockerNode, make_output_files, node_entry
+from dslab.kit.topology.docker_plain import PlainNode, plain_entry
 from dslab.kit.topology.docker_run import DockerRun
+from dslab.kit.topology.roles import ANY_HOST
 from dslab.kit.topology.spec import GRADER, SCRATCH, CommandLine, Port, ServiceSpec, TopologySpec
 
 TOPOLOGY_LABEL = "dslab.topology"
@@ -49,7 +54,7 @@ class DockerBackend:
         self._programs: LinksContainers | None = None
         self._links: DockerLinks | None = None
         self._addresses: dict[str, str] = {}
-        self._nodes: dict[str, DockerNode] = {}
+        self._nodes: dict[str, DockerNode | PlainNode] = {}
         self._record: dict[str, Any] = {}
 
     @property
@@ -75,7 +80,7 @@ class DockerBackend:
         return links.reached_at(listening.port) if source == GRADER else Address(links.host, listening.port)
 
     def reach_node(self, node: str, port: Port) -> Address:
-        """That port at the node's address."""
+        """That port at the node's address. Nobody else has that, nor will have."""
         if node not in self._addresses:
             self._addresses[node] = self._opened()[0].fresh_address()
         return Address(self._addresses[node], port.number)
@@ -97,47 +102,47 @@ class DockerBackend:
         """Its command."""
         return service.command
 
-    def launch(self, launch: Launch, tell: Tell) -> ContainerProcess:
+    def launch(self, launch: Launch, tell: Tell) -> Process:
         """Start the node's program; the first time, its container."""
-        return ContainerProcess(
-            self._node(launch).keeper,
-            f"{self._prefix}/{launch.node}",
-            launch,
-            environment={**launch.environment, processes.MARK: f"{self._prefix}/{launch.node}"},
-            place=self._place,
-            listens={bind.port: self.own_address(launch.node, bind.port) for bind in launch.service.binds},
-            tell=tell,
-        )
+        node = self._nodes.get(launch.node)
+        if node is None:
+            node = self._nodes[launch.node] = self._make_node(launch)
+        start: Callable[[Launch, Tell], Process] = node.launch
+        return self._opened()[0].do(start, launch, tell)
 
     def close(self) -> None:
-        """End everything in the containers of this topology, then remove the copies of the student's files."""
-        for node in self._nodes.values():
-            node.hang_up()
+        """End everything in the containers of this topology, then remove the student's files."""
         try:
-            for node in self._nodes.values():
-                node.close()
+            self._close_nodes()
         finally:
             if self._programs is not None and self._links is not None:
                 self._programs.give_back(self._links)
                 self._links = None
             shutil.rmtree(self._place.work, ignore_errors=True)
 
+    def _close_nodes(self) -> None:
+        if self._docker is not None:
+            self._docker.settle()
+        for node in self._nodes.values():
+            node.hang_up()
+        for node in self._nodes.values():
+            node.close()
+
     def _opened(self) -> tuple[DockerRun, DockerLinks]:
         assert self._docker is not None, "open() comes first"
         assert self._links is not None, "open() comes first"
         return self._docker, self._links
 
-    def _node(self, launch: Launch) -> DockerNode:
-        node = self._nodes.get(launch.node)
-        if node is None:
-            node = self._nodes[launch.node] = self._start_node(launch.service, launch.node)
-        return node
+    def _make_node(self, launch: Launch) -> DockerNode | PlainNode:
+        if self._opened()[0].is_course_image(image_of(launch.service)):
+            return self._container_with_keeper(launch)
+        return self._container_as_it_is(launch)
 
-    def _start_node(self, service: ServiceSpec, name: str) -> DockerNode:
-        docker, place = self._opened()[0], self._place
+    def _container_with_keeper(self, launch: Launch) -> DockerNode:
+        docker, place, name = self._opened()[0], self._place, launch.node
         make_output_files(place.folder, name)
         entry = node_entry(
-            service,
+            launch.service,
             name,
             run_id=place.run.run_id,
             user=docker.user,
@@ -145,26 +150,27 @@ class DockerBackend:
             scratch=self.scratch(name).outside,
             output=place.folder.resolve(),
         )
-        address = self.reach_node(name, Port(0)).host
-        self._put_on_record(name, entry, address)
-        return docker.do(
-            DockerNode,
-            docker,
-            f"{place.serial}-{name}",
-            entry,
-            address=address,
-            labels={TOPOLOGY_LABEL: self._prefix},
-            log=place.folder / "keeper.log",
-        )
+        self._put_on_record(name, entry)
+        mark = f"{self._prefix}/{name}"
+        return docker.do(DockerNode, docker, **self._settings(name), entry=entry, place=place, mark=mark)
 
-    def _put_on_record(self, name: str, entry: dict[str, Any], address: str) -> None:
-        """Write down what runs, as a compose file."""
-        docker = self._opened()[0]
-        network = {"run": {"ipv4_address": address}}
-        self._record[name] = {**entry, "networks": network}
-        document = {
-            "name": docker.project,
-            "services": self._record,
-            "networks": {"run": {"name": docker.project, "external": True}},
+    def _container_as_it_is(self, launch: Launch) -> PlainNode:
+        scratch, folder = self.scratch(launch.node).outside, self._place.folder
+        self._put_on_record(launch.node, plain_entry(launch, scratch))
+        return PlainNode(self._opened()[0], **self._settings(launch.node), scratch=scratch, folder=folder)
+
+    def _settings(self, node: str) -> dict[str, Any]:
+        return {
+            "name": f"{self._place.serial}-{node}",
+            "address": self.reach_node(node, Port(0)).host,
+            "labels": {TOPOLOGY_LABEL: self._prefix},
         }
+
+    def _put_on_record(self, node: str, entry: Entry) -> None:
+        """Write down what runs, as a compose file."""
+        project = self._opened()[0].project
+        address = self.reach_node(node, Port(0)).host
+        self._record[node] = {**entry, "networks": {"run": {"ipv4_address": address}}}
+        network = {"run": {"name": project, "external": True}}
+        document = {"name": project, "services": self._record, "networks": network}
         (self._place.folder / RECORD).write_text(yaml.safe_dump(document, sort_keys=False))

@@ -2,14 +2,29 @@
 
 Everything that a run makes bears the labels ``dslab.run`` (the run's id) and ``dslab.folder`` (its folder),
 so that whoever is left can remove it: the run itself, its sweeper, or the next run.
+
+What a container writes, the engine sends in frames to whoever is attached:
+
+========  =====  =======================
+offset    bytes  meaning
+========  =====  =======================
+0         1      1: stdout, 2: stderr
+1         3      0
+4         4      length, big-endian
+8         ...    that many bytes
+========  =====  =======================
+
+Source: the Docker Engine API, "Attach to a container" (docs.docker.com/reference/api/engine).
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +43,21 @@ FOLDER_LABEL = "dslab.folder"
 REQUEST_S = 60  # an engine under load takes its time; one that takes longer than this is broken
 CONNECTIONS = 32
 WITHOUT = "Start Docker, or work without it: BACKEND=local (dslab test N --backend local)."
+HEADER_BYTES = 8
+STDOUT = 1
 REFUSED = (DockerException, RequestException)
 
 
 def reason(error: Exception) -> str:
     """What the engine said."""
     return str(error.explanation if isinstance(error, APIError) and error.explanation else error)
+
+
+def frames(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
+    """What a container writes, from a connection that is attached to it: stream (1, 2) and bytes."""
+    with connection.makefile("rb") as stream:
+        while header := stream.read(HEADER_BYTES):
+            yield header[0], stream.read(int.from_bytes(header[4:], "big"))
 
 
 class Engine:
@@ -84,22 +108,19 @@ class Engine:
 
     # Networks.
 
-    def create_network(self, name: str, labels: Mapping[str, str], subnet: str | None = None) -> str:
-        """Make a network without a way out; returns its subnet. The engine chooses one, if not told.
+    def subnets(self) -> list[IPv4Network]:
+        """The IPv4 subnets of all networks."""
+        pools = [pool for one in self.api.networks() for pool in (one["IPAM"]["Config"] or ())]
+        return [IPv4Network(pool["Subnet"]) for pool in pools if ":" not in pool["Subnet"]]
+
+    def create_network(self, name: str, labels: Mapping[str, str], subnet: str) -> None:
+        """Make a network without a way out.
 
         Raises:
             APIError: That subnet is taken.
-            MachineError: No subnet is free.
         """
-        pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
-        try:
-            made = self.api.create_network(name, "bridge", internal=True, labels=dict(labels), ipam=pool)
-        except APIError as error:
-            if subnet is None and "non-overlapping" in reason(error):
-                remedy = "Remove unused ones: docker network prune."
-                raise MachineError("The Docker engine has no free subnet.", remedy=remedy) from error
-            raise
-        return str(self.api.inspect_network(made["Id"])["IPAM"]["Config"][0]["Subnet"])
+        pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+        self.api.create_network(name, "bridge", internal=True, labels=dict(labels), ipam=pool)
 
     def remove_network(self, network: str) -> None:
         """Remove a network, if it is still there."""
@@ -111,10 +132,10 @@ class Engine:
     def create(
         self, container: Mapping[str, Any], host: Mapping[str, Any], network: str, address: str
     ) -> str:
-        """Create a container with that address in a network; returns its id. The mappings are the SDK's words.
+        """Create a container with that address in a network; returns its id. The mappings are the SDK's.
 
-        Ports cannot be published from a network without a way out: if there are any, the container is on the
-        engine's default network as well.
+        Ports cannot be published from a network without a way out: if there are any, the container is on
+        the engine's default network as well.
         """
         endpoint = self.api.create_endpoint_config(ipv4_address=address)
         ports = host.get("port_bindings")
@@ -134,10 +155,13 @@ class Engine:
         self.api.start(container)
 
     def attach(self, container: str) -> socket.socket:
-        """A connection to a container's stdin, stdout and stderr."""
+        """A connection to a container's stdin, stdout and stderr. Read it with `frames`."""
         streams = self.api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
-        connection: socket.socket = getattr(streams, "_sock", streams)  # the SDK's wrapper can only be read
+        # Four of the libraries' objects hold this socket, and none of them is meant to write: take a copy.
+        connection = socket.socket(fileno=os.dup(streams.fileno()))
         connection.settimeout(None)
+        streams._response.close()
+        streams.close()
         return connection
 
     def inspect(self, container: str) -> Mapping[str, Any]:
@@ -148,6 +172,31 @@ class Engine:
     def logs(self, container: str, *, stdout: bool = True, stderr: bool = True) -> str:
         """What a container has written."""
         return str(self.api.logs(container, stdout=stdout, stderr=stderr), "utf-8", "replace")
+
+    def signal(self, container: str, name: str) -> None:
+        """Send a signal to a container's first process, if it still runs."""
+        with suppress(APIError):
+            self.api.kill(container, name)
+
+    def wait(self, container: str) -> int:
+        """Wait for a container's end; its exit status."""
+        return int(self.api.wait(container, timeout=None)["StatusCode"])
+
+    def begin(self, container: str, command: Sequence[str]) -> str:
+        """Begin a command beside what a container runs; returns its id."""
+        begun = self.api.exec_create(container, list(command))["Id"]
+        self.api.exec_start(begun, detach=True)
+        return str(begun)
+
+    def ended(self, begun: str) -> int | None:
+        """The exit status of such a command; None while it runs."""
+        status: int | None = self.api.exec_inspect(begun)["ExitCode"]
+        return status
+
+    def run(self, container: str, command: Sequence[str]) -> str:
+        """Run a command beside what a container runs; returns its output."""
+        begun = self.api.exec_create(container, list(command))["Id"]
+        return str(self.api.exec_start(begun), "utf-8", "replace")
 
     def remove_container(self, container: str) -> None:
         """Kill and remove a container with its anonymous volumes; wait for it, if somebody else does it."""

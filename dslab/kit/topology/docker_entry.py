@@ -1,11 +1,12 @@
 """What dslab's containers are like: entries of a Compose file, and the same for the engine. Pure.
 
-A check's entries are written into its folder as ``compose.yaml``, for whoever wants to know what ran. They are
-also what the containers are made from: `for_engine` translates the few keys that occur here.
+A check's entries are written into its folder as ``compose.yaml``, for whoever wants to know what ran. They
+are also what the containers are made from: `for_engine` translates the few keys that occur here.
 
-Of what a lab's own compose file says, ``image``, ``command``, ``environment`` and ``working_dir`` hold as they
-are, `TAKEN_OVER` and ``deploy.resources.limits`` in place of what is said here, and ``volumes`` inside the lab's
-folder; of that a service sees the run's copy. Everything else is the run's own: networks, ports, names.
+Of what a lab's own compose file says, ``image``, ``command``, ``environment`` and ``working_dir`` hold as
+they are, `TAKEN_OVER` and ``deploy.resources.limits`` in place of what is said here, and ``volumes`` inside
+the lab's folder; of that a service sees the run's copy. Everything else is the run's own: networks, ports,
+names.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from docker.types import LogConfig, Mount
 
 from dslab.kit.errors import ConfigError
+from dslab.kit.topology.docker_image import COURSE_IMAGE
 from dslab.kit.topology.spec import ServiceSpec
 
 Entry = dict[str, Any]
@@ -57,7 +59,7 @@ def entry_of(service: ServiceSpec, base: Mapping[str, Any]) -> Entry:
 
 
 def lab_volumes(service: ServiceSpec, work: Path) -> list[Entry]:
-    """The run's copy of the lab's files, where the service wants them; in its current folder, if it wants none.
+    """The run's copy of the lab's files, where the service wants them; if nowhere, in its current folder.
 
     Raises:
         ConfigError: The service wants something else of this machine.
@@ -73,6 +75,11 @@ def _lab_volume(service: ServiceSpec, volume: str, work: Path) -> Entry:
         problem = f"Service {service.name}: the volume {volume!r} is not a folder of the lab's."
         raise ConfigError(problem, remedy="A folder to write to is ${DATA:-/scratch}.")
     return bind(work / source, target, read_only="ro" in mode.split(","))
+
+
+def image_of(service: ServiceSpec) -> str:
+    """The service's image; the course's, if it names none."""
+    return str(service.docker_only.get("image", COURSE_IMAGE))
 
 
 def working_dir(service: ServiceSpec) -> str:

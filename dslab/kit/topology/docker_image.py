@@ -39,6 +39,6 @@ def check_fresh(image: str, labels: Mapping[str, str]) -> None:
     Raises:
         MachineError: It was not. An image that was built by hand does not say, and is believed.
     """
-    built_for = labels.get(REQUIRES_LABEL)
-    if built_for is not None and requirements() and built_for != requirements():
+    built_for = labels.get(REQUIRES_LABEL, requirements())
+    if COURSE_LABEL not in labels or (requirements() and built_for != requirements()):
         raise MachineError(f"The image {image} was built for an earlier dslab.", remedy=HOW_TO_BUILD)

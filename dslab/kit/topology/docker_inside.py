@@ -1,9 +1,9 @@
-"""What runs first in a node's container: the keeper of `dslab.kit.topology.keeper`, as the container's process 1.
+"""Process 1 of a node's container: the keeper of `dslab.kit.topology.keeper`.
 
-The container is the host, the service a program on it. So a service that is killed leaves its host behind, whose
-kernel refuses connections at once, as on any machine; and it is started, stopped, watched and killed by the same
-code as a local process. The control channel is the container's stdin and stdout; at its end process 1 ends, and
-with it the container.
+The container is the host, the service a program on it. So a service that is killed leaves its host behind,
+whose kernel refuses connections at once, as on any machine; and it is started, stopped, watched and killed
+by the same code as a local process. The control channel is the container's stdin and stdout; at its end
+process 1 ends, and with it the container.
 
 Beyond the keeper's own requests it answers these:
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from dslab.kit.topology import processes
@@ -28,6 +29,7 @@ from dslab.kit.topology.keeper import Keeper, Node, Request
 
 OUTPUT = "/run/dslab"  # where the files for the node's output are mounted, by their suffixes
 STREAMS = ("out", "err")
+HEALTH = ".health"  # what the mark of a health command ends with
 
 
 class StandardStreams:
@@ -59,24 +61,23 @@ class ContainerKeeper(Keeper):
         return super()._answer(request)
 
     def _spawn(self, request: Request) -> int:
-        files = {stream: f"{OUTPUT}/{os.path.basename(request[stream])}" for stream in STREAMS}
-        return super()._spawn(request | files | {"cwd": os.getcwd(), "env": {**os.environ, **request["env"]}})
+        files = {stream: f"{OUTPUT}/{PurePosixPath(request[stream]).name}" for stream in STREAMS}
+        return super()._spawn(
+            request | files | {"cwd": str(Path.cwd()), "env": {**os.environ, **request["env"]}}
+        )
 
     def _members(self, node: Node) -> set[int]:
-        """A health command is one family among others; the service is all the rest."""
-        table = processes.process_table()
-        health = {pid for pid, other in ((one.pid, one) for one in self._nodes.values()) if other is not node}
-        if node.mark.endswith(".health"):
+        """A health command is a family of its own; all else here is the service, whatever it has tried."""
+        if node.mark.endswith(HEALTH):
             return super()._members(node)
+        table = processes.process_table()
+        health = [one.pid for one in self._nodes.values() if one.mark.endswith(HEALTH)]
         return set(table) - processes.family(health, table) - {self._pid}
-
-    def _others(self) -> list[int]:
-        return [pid for pid in processes.process_table() if pid != self._pid]
 
     def _listeners(self) -> list[tuple[str, int, str]]:
         from dslab.kit.topology.listening import listeners
 
-        found = listeners(self._others())
+        found = listeners(pid for pid in processes.process_table() if pid != self._pid)
         return [(one.address.host, one.address.port, one.transport) for one in found]
 
     def _usage(self) -> str:

@@ -1,9 +1,9 @@
 """The links program of a topology, in a container of its own.
 
-Where the engine's networks are this machine's own (Linux), the grader connects to that container's address.
-Elsewhere (macOS, WSL) it cannot; there the container is on the engine's default network too, and its ports are
-published on 127.0.0.1, on ports that the system chooses. A published port is served by a proxy of the engine's,
-which turns a reset into an orderly end; therefore it is only the second choice.
+Where the engine's networks are this machine's own (Linux), the grader connects to that container's
+address. Elsewhere (macOS, WSL) it cannot; there the container is on the engine's default network too, and
+its ports are published on 127.0.0.1, on ports that the system chooses. A published port is served by a
+proxy of the engine's, which turns a reset into an orderly end; therefore it is only the second choice.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dslab.kit.links import LinksClient
 from dslab.kit.topology.docker_entry import CONFINED, LITTLE_LOG, Entry, bind
 from dslab.kit.topology.docker_image import COURSE_IMAGE, DSLAB_FOLDER
 from dslab.kit.topology.docker_run import PACKAGE, DockerRun
+from dslab.kit.topology.roles import ANY_HOST
 from dslab.kit.topology.spec import Port, Transport
 
 CONTROL = Port(20_000)
@@ -30,7 +31,6 @@ FOR_THE_GRADER = (
     *(Port(number, "tcp") for number in range(20_001, 20_017)),
     *(Port(number, "udp") for number in range(20_101, 20_109)),
 )
-ANY_HOST = "0.0.0.0"
 PUBLISHED_ON = "127.0.0.1"
 READY_S = 30.0
 LOOK_AGAIN_S = 0.02

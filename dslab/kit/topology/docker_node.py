@@ -1,18 +1,7 @@
 """A node's container, and one start of its service there: `DockerNode`, `ContainerProcess`.
 
-The container's first process is a keeper (`docker_inside`); the engine's ``attach`` carries its control channel.
-The engine sends what the container writes in frames:
-
-========  =====  ==========================================
-offset    bytes  meaning
-========  =====  ==========================================
-0         1      1: stdout, the channel; 2: stderr, the log
-1         3      0
-4         4      length, big-endian
-8         ...    that many bytes
-========  =====  ==========================================
-
-Source: the Docker Engine API, "Attach to a container" (docs.docker.com/reference/api/engine).
+The container's first process is a keeper (`docker_inside`). The engine's ``attach`` carries its control
+channel, on the container's stdin and stdout; its stderr is a log.
 """
 
 from __future__ import annotations
@@ -23,20 +12,30 @@ from contextlib import suppress
 from pathlib import Path
 
 from dslab.kit.address import Address
-from dslab.kit.topology import usage
-from dslab.kit.topology.docker_entry import CONFINED, NO_LOG, Entry, bind, entry_of, lab_volumes, working_dir
+from dslab.kit.topology import processes, usage
+from dslab.kit.topology.backend import Launch, Place, Tell
+from dslab.kit.topology.docker_engine import STDOUT, frames
+from dslab.kit.topology.docker_entry import (
+    CONFINED,
+    NO_LOG,
+    Entry,
+    bind,
+    entry_of,
+    image_of,
+    lab_volumes,
+    working_dir,
+)
 from dslab.kit.topology.docker_image import DSLAB_FOLDER
 from dslab.kit.topology.docker_inside import OUTPUT
 from dslab.kit.topology.docker_run import PACKAGE, DockerRun
 from dslab.kit.topology.keeper_client import Channel
 from dslab.kit.topology.listening import Listener
 from dslab.kit.topology.local_process import LocalProcess
+from dslab.kit.topology.roles import ANY_HOST
 from dslab.kit.topology.spec import SCRATCH, ServiceSpec
 from dslab.kit.topology.usage import Usage
 
-HEADER_BYTES = 8
 END_S = 5.0
-STDOUT = 1
 KEEPER = ("python", "-P", "-m", "dslab.kit.topology.docker_inside")
 
 
@@ -53,17 +52,14 @@ class Attached(Channel):
         super().__init__(connection)
 
     def _lines(self) -> Iterator[bytes]:
-        with self._ours.makefile("rb") as stream:
-            begun = b""
-            while header := stream.read(HEADER_BYTES):
-                data = stream.read(int.from_bytes(header[4:], "big"))
-                if header[0] != STDOUT:
-                    with self._log.open("ab") as log:
-                        log.write(data)
-                    continue
+        begun = b""
+        for stream, data in frames(self._ours):
+            if stream == STDOUT:
                 *lines, begun = (begun + data).split(b"\n")
                 yield from lines
-
+            else:
+                with self._log.open("ab") as log:
+                    log.write(data)
 
     def hang_up(self) -> None:
         """Send the end of the channel, and go on reading."""
@@ -93,7 +89,7 @@ def node_entry(
     files = [bind(output / name, f"{OUTPUT}/{name}") for name in output_files(node)]
     base = {
         **CONFINED,
-        "image": service.docker_only["image"],
+        "image": image_of(service),
         "command": [*KEEPER, run_id],
         "hostname": node,
         "user": user,
@@ -116,7 +112,7 @@ def output_files(node: str) -> tuple[str, str, str]:
 
 
 class DockerNode:
-    """A running container with a keeper in it.
+    """A running container with a keeper in it. It stays while the service is started again and again.
 
     Args:
         docker: The run's part of the engine.
@@ -124,26 +120,49 @@ class DockerNode:
         entry: What it is like.
         address: Its address in the run's network.
         labels: Labels beside the run's.
-        log: Where the keeper's stderr goes.
+        place: Where the topology runs.
+        mark: The node's mark.
     """
 
     def __init__(
-        self, docker: DockerRun, name: str, entry: Entry, *, address: str, labels: dict[str, str], log: Path
+        self,
+        docker: DockerRun,
+        name: str,
+        entry: Entry,
+        *,
+        address: str,
+        labels: dict[str, str],
+        place: Place,
+        mark: str,
     ) -> None:
-        self._docker = docker
+        self._engine = docker.engine
+        self._place = place
+        self._mark = mark
         host = {"log_config": NO_LOG, "auto_remove": True}
         self._container = docker.create(name, entry, address=address, labels=labels, host=host)
-        self.keeper = Attached(docker.engine.attach(self._container), log)
-        docker.engine.start(self._container)
+        self._keeper = Attached(self._engine.attach(self._container), place.folder / "keeper.log")
+        self._engine.start(self._container)
+
+    def launch(self, launch: Launch, tell: Tell) -> ContainerProcess:
+        """Have the keeper start the service."""
+        return ContainerProcess(
+            self._keeper,
+            self._mark,
+            launch,
+            environment={**launch.environment, processes.MARK: self._mark},
+            place=self._place,
+            listens={bound.port: Address(ANY_HOST, bound.port.number) for bound in launch.service.binds},
+            tell=tell,
+        )
 
     def hang_up(self) -> None:
         """End the control channel, and so the keeper, and so the container."""
-        self.keeper.hang_up()
+        self._keeper.hang_up()
 
     def close(self) -> None:
         """Wait for the end of every process in it. The engine then removes it by itself."""
-        if not self.keeper.ended(END_S):
-            self._docker.engine.remove_container(self._container)
+        if not self._keeper.ended(END_S):
+            self._engine.remove_container(self._container)
 
 
 class ContainerProcess(LocalProcess):

@@ -8,8 +8,8 @@
                           |   python -m dslab.kit.links       one per node and check ...     |
                           +-----------------------------------------------------------------+
 
-Requests to the engine are made in threads of their own: Ctrl-C may end the wait for one, but does not cut it in
-two. What it makes is finished, and found and removed by its label.
+Requests to the engine are made in threads of their own: Ctrl-C may end the wait for one, but does not cut
+it in two. What it makes is finished, and found and removed by its label.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import random
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -39,8 +42,15 @@ T = TypeVar("T")
 PACKAGE = Path(dslab.__file__).parent
 NOBODY = "65534:65534"
 WORKERS = 8
-NETWORK_ATTEMPTS = 20
+NETWORK_ATTEMPTS = 500
+# Where the engine, too, takes its networks from (RFC 1918); here in pieces of a thousand addresses.
+SUBNETS = tuple(
+    subnet
+    for block in range(17, 32)
+    for subnet in ipaddress.IPv4Network(f"172.{block}.0.0/16").subnets(new_prefix=22)
+)
 RESERVED_ADDRESSES = 2  # the network's own, and the gateway
+ROUTES = Path("/proc/net/route")
 
 
 class DockerRun:
@@ -72,6 +82,7 @@ class DockerRun:
             check_fresh(COURSE_IMAGE, self.labels_of(COURSE_IMAGE))
             self._sweeper = Sweeper(f"{RUN_LABEL}={run.run_id}", run.path / "sweeper.log")
             run.note(pids=[os.getpid(), self._sweeper.pid], project=self.project)
+            self.do(self.engine.sweep_dead_runs)
             self._subnet = self.do(self._make_network)
             self._serials = itertools.count(RESERVED_ADDRESSES)
         except BaseException:
@@ -113,7 +124,7 @@ class DockerRun:
             raise KitError(f"A container of {label} could not be removed: {reason(error)}.") from error
 
     def fresh_address(self) -> str:
-        """An address of the run's network that no node has had before (not for some thousand nodes)."""
+        """An address of the run's network that no node has had before (not for a thousand nodes)."""
         usable = self._subnet.num_addresses - RESERVED_ADDRESSES - 1
         return str(self._subnet[RESERVED_ADDRESSES + next(self._serials) % usable])
 
@@ -175,19 +186,32 @@ class DockerRun:
         self.engine.close()
 
     def _make_network(self) -> ipaddress.IPv4Network:
-        """The run's network, in a subnet that is free.
+        """The run's network, in a subnet of its own.
 
-        Nodes need addresses that are known before they start, which the engine grants only in a subnet that it
-        was told. So let it choose one, which it knows to be free, and tell it that.
+        Nodes need addresses that are known before they start, which the engine grants only in a subnet that
+        it was told; and those that it chooses by itself are so large that there are but thirty of them.
         """
-        self.engine.sweep_dead_runs()
-        self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
+        taken = [*self.engine.subnets(), *routes()]
         for _ in range(NETWORK_ATTEMPTS):
-            subnet = self.engine.create_network(self.project, self.labels)
-            self.engine.remove_network(self.project)
-            try:
-                self.engine.create_network(self.project, self.labels, subnet)
-            except APIError:  # another run was faster
+            subnet = random.choice(SUBNETS)
+            if any(subnet.overlaps(other) for other in taken):
                 continue
-            return ipaddress.IPv4Network(subnet)
-        raise KitError("Others take every subnet that the Docker engine offers.")
+            with suppress(APIError):  # else another run was faster
+                self.engine.create_network(self.project, self.labels, str(subnet))
+                return subnet
+        remedy = "Remove unused ones: docker network prune."
+        raise MachineError("The Docker engine has no subnet left.", remedy=remedy)
+
+
+def routes() -> list[ipaddress.IPv4Network]:
+    """The networks that this machine has a route to, but for the way to everywhere. Linux only."""
+    if not ROUTES.exists():
+        return []
+    rows = [line.split() for line in ROUTES.read_text().splitlines()[1:]]
+    found = [ipaddress.IPv4Network((_address(row[1]), str(_address(row[7])))) for row in rows]
+    return [network for network in found if network.prefixlen]
+
+
+def _address(word: str) -> ipaddress.IPv4Address:
+    """An address as the kernel writes it: the machine's word, in hexadecimal."""
+    return ipaddress.IPv4Address(int(word, 16).to_bytes(4, sys.byteorder))

@@ -1,8 +1,9 @@
 """The sweeper: a small process per run, which removes the run's containers and network if the run cannot.
 
-It waits for the end of its stdin. A run that ends in good order has removed everything by then, and says so with a
-line; a run that was killed says nothing, and the sweeper sweeps. It is out of reach of Ctrl-C. Should it be killed
-too, the containers still end by themselves, at the end of their own stdin, and the next run removes the network.
+It waits for the end of its stdin. A run that ends in good order has removed everything by then, and says so
+with a line; a run that was killed says nothing, and the sweeper sweeps. It is out of reach of Ctrl-C. Should
+it be killed too, the nodes' containers still end by themselves, at the end of their own stdin, and the next
+run removes the rest.
 
 ``python -m dslab.kit.topology.docker_sweep LABEL``, the label as ``key=value``.
 """
