@@ -262,9 +262,10 @@ def own_fields(kind: type[Fault]) -> list[Field[Any]]:
 
 
 def to_json(fault: Fault) -> dict[str, Any]:
-    """The form that `from_json` reads, without what is not set."""
+    """The form that `from_json` reads, without what is at its default."""
     values = {one.name: getattr(fault, one.name) for one in fields(fault)}
-    return {"kind": fault.kind} | {name: value for name, value in values.items() if value is not None}
+    defaults = {one.name: one.default for one in fields(fault)}
+    return {"kind": fault.kind} | {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def from_json(values: Any) -> Fault:

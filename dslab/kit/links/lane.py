@@ -23,8 +23,10 @@ from dslab.kit.trace.event import Effect, Kind
 
 MAX_QUEUED_BYTES = 1024 * 1024
 RESUME_BYTES = 256 * 1024
-# So many parts of a piece leave with a gap before them; 64 gaps of 1 ms are all that a long piece costs.
+# So many parts of a piece leave with a gap after them; 64 gaps of 1 ms are all that a long piece costs.
 SPACED_PARTS = 64
+# The others leave so many per turn of the event loop, to leave room for other connections.
+PARTS_PER_TURN = 64
 
 
 class Lane:
@@ -285,10 +287,16 @@ class Lane:
             self._delivered(head)
         elif head.fragment is not None:
             self.link.injected["fragment"] += 1
-            wait_s = head.fragment.gap_s if head.parts <= SPACED_PARTS else 0.0
-            self._next_step_s = now_s + wait_s
+            wait_s = self._gap(head.parts, head.fragment.gap_s)
+            self._next_step_s = now_s + (wait_s or 0.0)
         self._check_limits()
         return wait_s
+
+    def _gap(self, parts: int, gap_s: float) -> float | None:
+        """How long to wait after so many parts of a piece."""
+        if parts <= SPACED_PARTS:
+            return gap_s
+        return None if parts % PARTS_PER_TURN else 0.0
 
     def _release_beginning(self) -> None:
         """After a heal, the beginning of a message need not wait for its end."""

@@ -30,6 +30,8 @@ IDLE_S = 60.0
 MAX_WAITING_BYTES = 4 * 1024 * 1024
 # How many datagrams one socket may bring in per turn, so that a flood on one leaves room for the others.
 PER_TURN = 64
+# A burst should be lost by the link's faults, not in its sockets. (The system may allow less.)
+BUFFER_BYTES = 1024 * 1024
 # How long the address of a named target holds: a container that restarts may get another one.
 RESOLVED_S = 1.0
 
@@ -46,8 +48,7 @@ class Flow:
         self.used_s = 0.0
         self.pieces: Counter[Heading] = Counter()
         self.held: dict[Heading, Datagram] = {}
-        self.socket = socket.socket(upstream.family, socket.SOCK_DGRAM)
-        self.socket.setblocking(False)
+        self.socket = _udp_socket(upstream.family)
 
 
 @dataclass(slots=True)
@@ -123,9 +124,8 @@ class UdpProxy:
             except socket.gaierror as error:
                 raise MachineError(f"{upstream.address} cannot be resolved: {error.strerror}.") from error
         found = await self._loop.getaddrinfo(*listen.pair, type=socket.SOCK_DGRAM)
-        own = socket.socket(found[0][0], socket.SOCK_DGRAM)
+        own = _udp_socket(found[0][0])
         try:
-            own.setblocking(False)
             own.bind(found[0][4])
         except OSError:
             own.close()
@@ -296,3 +296,10 @@ class UdpProxy:
 
     async def refresh(self) -> None:
         """Other faults stand than before: the next datagram will see."""
+
+
+def _udp_socket(family: int) -> socket.socket:
+    own = socket.socket(family, socket.SOCK_DGRAM)
+    own.setblocking(False)
+    own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    return own

@@ -73,3 +73,8 @@ def test_every_kind_has_a_name_and_a_sentence() -> None:
         assert kind.kind == name
         assert kind.__doc__
         assert faults.from_words([name, *(["1"] if name in {"delay", "fragment", "throttle"} else [])])
+
+
+def test_both_directions_survive_the_channel() -> None:
+    both = faults.HalfClose(direction=None)
+    assert faults.from_json(faults.to_json(both)) == both

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import pytest
@@ -100,14 +101,24 @@ def test_a_target_that_comes_back_is_reached_again(open_link: OpenLink) -> None:
         assert server.receive(1) == b"x"
 
 
-def test_a_large_transfer_arrives_whole(open_link: OpenLink) -> None:
+def test_large_transfers_side_by_side_arrive_whole(open_link: OpenLink) -> None:
     wire = open_link()
-    client, server = wire.connect()
-    sent = BLOCK * 320  # 20 MiB: many times what the kernel's buffers and the link's hold
-    sender = threading.Thread(target=client.send, args=[sent])
-    sender.start()
-    assert server.receive(len(sent)) == sent
-    sender.join()
+    rng = Random(1)
+    sent = [rng.randbytes(20_000_000) for _ in range(3)]  # many times what the link and the kernel hold
+    ends = [wire.connect() for _ in sent]
+    senders = [
+        threading.Thread(target=client.send, args=[data])
+        for (client, _), data in zip(ends, sent, strict=True)
+    ]
+    for sender in senders:
+        sender.start()
+    received = [bytearray() for _ in sent]
+    for _ in range(20):  # each receiver keeps the others, and so their senders, waiting
+        for (_, server), data in zip(ends, received, strict=True):
+            data += server.receive(1_000_000)
+    assert received == sent
+    for sender in senders:
+        sender.join()
 
 
 def test_replicas_are_used_in_turn(open_link: OpenLink) -> None:
