@@ -84,7 +84,10 @@ class Bench:
                 topology.start()
             elif mark.starts:
                 topology.start(*mark.starts)
-            yield topology
+            try:
+                yield topology
+            finally:
+                happened.names = topology.targets()
             if not happened.errors:
                 refuse_idle_faults(topology)
 

@@ -7,6 +7,7 @@ exception; the gravest decides: error, then fail, then skipped.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Happened:
         errors: The exceptions that ended its phases.
         comparison: The last comparison that did not hold, if an assertion ended the check with it.
         blocked: Why it did not run at all.
+        names: The service behind each address that was dialled.
         failed_at_s: When it failed; seconds since the run began.
         duration_s: How long it took, teardown included.
     """
@@ -36,6 +38,7 @@ class Happened:
     errors: list[BaseException] = field(default_factory=list)
     comparison: Comparison | None = None
     blocked: Blocked | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     failed_at_s: float | None = None
     duration_s: float = 0.0
 
@@ -96,6 +99,9 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
     message = message_of(happened.decisive)
     if comparison and (not message or message.startswith("assert ")):
         message = comparison.summary[:1].upper() + comparison.summary[1:] + "."
+    for address, name in happened.names.items():
+        # A student knows the server, not the address that it had in this run.
+        message = message.replace(address, name)
     if happened.verdict is Verdict.FAIL:
         for node, cause in evidence.causes.items():
             message = _with_cause(message, node, cause)
@@ -104,6 +110,8 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
 
 def _with_cause(message: str, node: str, cause: LastException) -> str:
     """Add what a program raised; only where, if the message has the rest already."""
+    if cause.text.startswith("NotImplementedError"):
+        return f"Not written yet: {node} raised {cause}."
     if cause.text in message:
         return message.replace(cause.text, str(cause), 1)
     return f"{message} {node} raised {cause}."

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dslab.kit.errors import DslabError
+from dslab.kit.errors import DslabError, MachineError
 from dslab.kit.grader.bench import Bench
 from dslab.kit.grader.classify import message_of, verdict_of
 from dslab.kit.grader.collecting import ignored, planned, reorder, step_mark
@@ -65,6 +65,7 @@ class GradingSession:
         self._planned: dict[str, Planned] = {}
         self._marks: dict[str, StepMark] = {}
         self._happened = Happened()
+        self._has_had_topology = False
 
     @property
     def folder(self) -> Path | None:
@@ -165,8 +166,16 @@ class GradingSession:
         """The topology of a check (see `Fixtures`)."""
         assert self._bench
         mark = self._marks[item.nodeid]
-        with self._bench.topology(self._planned[item.nodeid], mark, self._happened) as topology:
-            yield topology
+        try:
+            with self._bench.topology(self._planned[item.nodeid], mark, self._happened) as topology:
+                self._has_had_topology = True
+                yield topology
+        except MachineError as error:
+            # What the first topology lacks, the others will lack: an engine, an image.
+            if not self._has_had_topology:
+                self.failure = error
+                item.session.shouldstop = str(error)
+            raise
 
     def _enter(self, check: Planned, bench: Bench, ledger: Ledger) -> None:
         evidence = bench.gather(check, self._happened)
@@ -208,7 +217,8 @@ class GradingSession:
             return
         if self._ledger:
             self._write()
-            self.watcher.ended(self.result)
+            if self.failure is None or self._has_had_topology:
+                self.watcher.ended(self.result)
         if self._ledger or self.failure:
             session.exitstatus = self.exit_status
 
@@ -222,6 +232,8 @@ class GradingSession:
         """As `dslab test` has it."""
         if self.interrupted:
             return INTERRUPTED
+        if isinstance(self.failure, DslabError):
+            return self.failure.exit_status
         return 3 if self.failure else self.result.exit_status
 
     def _note(self, line: str) -> None:

@@ -219,6 +219,10 @@ class Topology:
         """End all faults of all links."""
         self._backend.links.heal()
 
+    def targets(self) -> dict[str, str]:
+        """Who is behind each address that is dialled, for messages to a person."""
+        return self._wiring.targets()
+
     def idle_faults(self) -> list[str]:
         """The faults that were asked for and never happened; a check that needs one has tested nothing."""
         return self._faults.idle()

@@ -53,6 +53,10 @@ class Wiring:
                 for call in service.calls:
                     self._open(node, call.target, self._spec.services[call.target], call.port)
 
+    def targets(self) -> dict[str, str]:
+        """Who is behind each address that is dialled, for messages to a person."""
+        return {str(wire.address): wire.target for wire in self._wires.values()}
+
     def dialled(self, node: str, target: str, port: Port) -> Address:
         """The address at which a node finds a service: that of its link."""
         return self._wires[node, target, port].address

@@ -91,6 +91,14 @@ def test_broken_check_file(lab: Path, run_here: Run) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_without_a_docker_engine(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    done = run_here("test", "1", "--backend", "docker")
+    assert done.returncode == 3
+    assert "No Docker engine answers." in done.stderr
+    assert "points" not in done.stdout
+
+
 def test_debug_shows_the_traceback_of_an_error(write_checks: Write, run_here: Run) -> None:
     write_checks('''
         @step("1.1", starts=())

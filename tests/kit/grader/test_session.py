@@ -174,7 +174,9 @@ def test_server_that_cannot_start_is_a_fail_with_its_last_words(lab: Path, grade
     result = grade_lab()
     found = check(result, "test_answer")
     assert found.verdict is Verdict.FAIL
-    assert "NotImplementedError: lab 1, step 1.1 (server.py, line 2)" in found.message
+    assert found.message == (
+        "Not written yet: server raised NotImplementedError: lab 1, step 1.1 (server.py, line 2)."
+    )
     assert found.stderr.endswith("NotImplementedError: lab 1, step 1.1")
     assert str(lab) not in found.stderr
     assert result.score == 70
@@ -185,6 +187,61 @@ def test_syntax_error_is_told_once(lab: Path, grade_lab: Grade) -> None:
     result = grade_lab()
     assert result.notes == ("server.py, line 1: SyntaxError: invalid syntax",)
     assert "(server.py, line 1)" in check(result, "test_answer").message
+
+
+def test_server_that_breaks_in_the_middle_is_named(lab: Path, write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        from dslab.kit.errors import PeerClosed
+
+        @step("1.1")
+        def test_breaks(topology):
+            """It answers."""
+            address = topology["server"].address()
+            with socket.create_connection(address.pair, timeout=5) as connection:
+                connection.sendall(b"x")
+                if not connection.recv(1024):
+                    raise PeerClosed(f"{address} closed the connection.")
+    ''')
+    (lab / "server.py").write_text((lab / "server.py").read_text().replace("sendall(piece", "sendall(peace"))
+    found = check(grade_lab(), "test_breaks")
+    assert found.message == (
+        "server closed the connection. "
+        "server raised NameError: name 'peace' is not defined. Did you mean: 'piece'? (server.py, line 9)."
+    )
+
+
+def test_fault_that_never_fires_is_an_error(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_idle(topology):
+            """It answers."""
+            topology.link("grader", "server").delay(s=0.1)
+    ''')
+    found = check(grade_lab(), "test_idle")
+    assert found.verdict is Verdict.ERROR
+    assert "never fired" in found.message
+
+
+def test_fault_that_fires_is_none(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_busy(topology):
+            """It answers."""
+            topology.link("grader", "server").delay(s=0.01)
+            assert ask(topology, b"x") == b"x*"
+    ''')
+    assert check(grade_lab(), "test_busy").verdict is Verdict.PASS
+
+
+def test_failed_check_with_an_idle_fault_stays_failed(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_idle(topology):
+            """It answers."""
+            topology.link("grader", "server").delay(s=0.1)
+            assert False
+    ''')
+    assert check(grade_lab(), "test_idle").verdict is Verdict.FAIL
 
 
 def test_steps_that_need_a_failed_one_are_skipped(write_checks: Write, grade_lab: Grade) -> None:

@@ -67,7 +67,7 @@ def told(result: RunResult, telling: Telling) -> Iterator[RenderableType]:
 
 
 def failures(result: RunResult, telling: Telling) -> Iterator[Text]:
-    """The first failures at length, the others in a line each."""
+    """The first failures at length, the others in short."""
     failed = [check for check in result.checks if check.verdict in {Verdict.FAIL, Verdict.ERROR}]
     at_length = _different([check for check in failed if not _explained_by(result.notes, check)])
     at_length = at_length[: AT_LENGTH_ONE_STEP if telling.one_step else AT_LENGTH]
@@ -77,11 +77,9 @@ def failures(result: RunResult, telling: Telling) -> Iterator[Text]:
     others = [check for check in failed if check not in at_length]
     if others:
         yield Text()
-        yield Text(
-            f"{len(others)} more, in a line each; --step N.M shows those of a step whole:", style="dim"
-        )
-        for check in others:
-            yield _in_a_line(check, telling.width)
+        yield Text(f"{len(others)} more, in short; --step N.M shows those of a step whole:", style="dim")
+        for alike in _alike(others):
+            yield _in_a_line(alike, telling.width)
 
 
 def failure(check: CheckResult, telling: Telling) -> Iterator[Text]:
@@ -126,13 +124,16 @@ def _body(check: CheckResult, telling: Telling) -> Iterator[Text]:
     width = telling.width - INDENT
     if check.message:
         yield _wrapped(check.message, width)
+    if _not_written(check):
+        yield _labelled("hint", f"dslab hint {check.hint}")
+        return
     if check.sent:
         yield _labelled("sent", check.sent, width)
     if check.verdict is Verdict.FAIL or telling.debug:
         yield from map(Text, check.detail.splitlines())
     else:
         yield Text("This is not your fault. --debug shows where it broke.")
-    if check.stderr and not _not_written(check):
+    if check.stderr:
         yield _labelled("stderr", check.stderr, width)
     if check.verdict is Verdict.FAIL:
         yield _labelled("hint", f"dslab hint {check.hint}")
@@ -160,9 +161,19 @@ def _wrapper(width: int) -> TextWrapper:
     return TextWrapper(max(width, 20), break_on_hyphens=False, replace_whitespace=False, expand_tabs=False)
 
 
-def _in_a_line(check: CheckResult, width: int) -> Text:
+def _alike(checks: list[CheckResult]) -> list[list[CheckResult]]:
+    """Checks of one step that ended in the same words stand in one line."""
+    groups: dict[tuple[str, str], list[CheckResult]] = {}
+    for check in checks:
+        groups.setdefault((check.hint, check.message), []).append(check)
+    return list(groups.values())
+
+
+def _in_a_line(alike: list[CheckResult], width: int) -> Text:
+    check, *others = alike
     line = Text.assemble((f"{check.hint} ", "bold"), (check.verdict.value, STYLES[check.verdict]))
-    line.append(f"  {check.name}  {check.message}")
+    more = f" and {len(others)} more" if others else ""
+    line.append(f"  {check.name}{more}  {check.message}")
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -185,8 +196,8 @@ def _different(failed: list[CheckResult]) -> list[CheckResult]:
 
 
 def _not_written(check: CheckResult) -> bool:
-    """Whether the student has yet to write it; then the traceback tells nothing new."""
-    return "NotImplementedError" in check.message
+    """Whether the student has yet to write it; then nothing else is worth telling."""
+    return check.message.startswith("Not written yet:")
 
 
 def _explained_by(notes: Sequence[str], check: CheckResult) -> bool:

@@ -76,8 +76,8 @@ def test_later_failures_in_a_line_each(result: RunResult) -> None:
     many = tuple(replace(step.checks[1], name=f"test_{n}", stderr="") for n in range(6))
     text = printed(replace(result, steps=(replace(step, checks=many),)))
     assert text.count("came back") == 3
-    assert "3 more, in a line each; --step N.M shows those of a step whole:" in text
-    assert "\n1.1 fail  test_5  Byte 5 differs.\n" in text
+    assert "3 more, in short; --step N.M shows those of a step whole:" in text
+    assert "\n1.1 fail  test_3 and 2 more  Byte 5 differs.\n" in text
     assert (
         printed(replace(result, steps=(replace(step, checks=many),)), replace(TELLING, one_step=True)).count(
             "came back"
@@ -104,9 +104,11 @@ def test_syntax_error_is_told_at_the_top_only(result: RunResult) -> None:
 
 
 def test_what_is_not_written_yet_needs_no_traceback(result: RunResult) -> None:
-    failed = replace(result.checks[1], message="server raised NotImplementedError: lab 1, step 1.1.")
+    failed = replace(result.checks[1], message="Not written yet: server raised NotImplementedError: lab 1.")
     text = printed(replace(result, steps=(replace(result.steps[0], checks=(failed,)),)))
+    assert "came back" not in text
     assert "stderr" not in text
+    assert "dslab hint 1.1" in text
 
 
 def test_full_marks(result: RunResult) -> None:
