@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dslab.kit.trace.columns import write
-from dslab.kit.trace.describe import printable
+from dslab.kit.trace.describe import MAX_LABEL_CHARS, printable
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
 from dslab.kit.trace.layout import clock, ending_of
 from dslab.kit.trace.picture import Arrow, Ending, Picture
@@ -17,7 +17,8 @@ from dslab.kit.trace.spans import Life
 MAX_SHOWN_BYTES = 400_000  # of messages that have an arrow, all together
 MAX_BYTES_OF_ONE = 2_048
 MAX_BYTES_OF_A_FOLDED_ONE = 64
-MAX_FOLDED = 1_500  # messages listed behind folds
+MAX_FOLDED = 800  # messages listed behind folds, all together
+MAX_FOLDED_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Clock:
 
 
 def _fate(event: Event, ending: Ending) -> list[str]:
-    words = [printable(event.note)] if event.note else []
+    words = [printable(shorten(event.note, MAX_LABEL_CHARS))] if event.note else []
     if ending is Ending.HELD:
         return [*words, "never delivered"]
     if event.arrive_s is not None and event.arrive_s - event.t_s >= 0.001:
@@ -63,7 +64,8 @@ def details(picture: Picture) -> dict[str, Any]:
                 "text": row.text,
                 "whole": len(row.fold.events),
                 "events": [
-                    _detail(event, when, MAX_BYTES_OF_A_FOLDED_ONE) for event in row.fold.events[:listed]
+                    _detail(event, when, MAX_BYTES_OF_A_FOLDED_ONE, MAX_FOLDED_CHARS)
+                    for event in row.fold.events[:listed]
                 ],
             }
             for row in picture.folds
@@ -71,14 +73,14 @@ def details(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _detail(event: Event, when: Clock, kept: int) -> dict[str, Any]:
+def _detail(event: Event, when: Clock, kept: int, most_chars: int = MAX_LABEL_CHARS) -> dict[str, Any]:
     return {
         "from": event.sender,
         "to": event.receiver,
         "kind": "piece of a byte stream" if event.kind is Kind.CHUNK else event.kind.value,
-        "label": shorten(write(event, frozenset()).label, 200),
+        "label": shorten(write(event, frozenset()).label, most_chars),
         "at": when(event),
-        "fate": ", ".join(_fate(event, ending_of(event))),
+        "fate": shorten(", ".join(_fate(event, ending_of(event))), most_chars),
         "connection": event.connection,
         "size": event.size,
         "bytes": base64.b64encode(event.data[:kept]).decode("ascii"),
@@ -103,7 +105,7 @@ def legend(picture: Picture) -> list[tuple[str, str]]:
     lives = {line.life for line in picture.lifelines}
     notes = {sign.event.kind for sign in picture.signs}
     entries = [
-        ("message", "a message, from sent to delivered", kinds & CARRIES_BYTES),
+        ("message", _what(kinds), kinds & CARRIES_BYTES),
         ("open", "a connection opens or closes", kinds & {Kind.OPEN, Kind.CLOSE}),
         ("reset", "a connection is reset", Kind.RESET in kinds),
         ("lost", "lost", Ending.LOST in endings),
@@ -119,3 +121,10 @@ def legend(picture: Picture) -> list[tuple[str, str]]:
         ("last", "the last message before the failure", any(arrow.last for arrow in picture.arrows)),
     ]
     return [(name, meaning) for name, meaning, occurs in entries if occurs]
+
+
+def _what(kinds: set[Kind]) -> str:
+    """What the arrows of a picture are."""
+    pieces = ["a piece of a byte stream"] if Kind.CHUNK in kinds else []
+    messages = ["a message"] if kinds & {Kind.MESSAGE, Kind.DATAGRAM} else []
+    return f"{' or '.join(messages + pieces)}, from sent to delivered"

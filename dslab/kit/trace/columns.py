@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from unicodedata import east_asian_width
 
-from dslab.kit.trace.describe import default_label, printable
+from dslab.kit.trace.describe import MAX_LABEL_CHARS, default_label, printable
 from dslab.kit.trace.event import Event, Kind
 from dslab.kit.trace.fold import QUIET_EFFECTS
 from dslab.kit.trace.picture import Column
-from dslab.kit.trace.quantity import ELLIPSIS, size
+from dslab.kit.trace.quantity import ELLIPSIS, shorten, size
 
 GRADER = "grader"
 
@@ -44,6 +44,7 @@ class Writing:
     label: str
     detail: str
     effects: str
+    described: bool = True  # the label says what it is; otherwise the detail says more than a long label
 
     @property
     def parts(self) -> tuple[str, str, str, str]:
@@ -109,16 +110,24 @@ def write(event: Event, many: frozenset[str]) -> Writing:
     connection = f"#{event.connection}" if event.link in many and event.kind is not Kind.DATAGRAM else ""
     match event.kind:
         case Kind.OPEN:
-            return Writing(connection, "connect", printable(event.note), "")
+            return Writing(connection, "connect", _note(event), "")
         case Kind.CLOSE:
-            return Writing(connection, printable(event.note) or "close", "", "")
+            return Writing(connection, _note(event) or "close", "", "")
         case Kind.RESET:
-            return Writing(connection, "reset", printable(event.note), "")
+            return Writing(connection, "reset", _note(event), "")
         case _:
-            label = printable(event.label) if event.label else default_label(event.data, event.size)
+            label = (
+                shorten(printable(event.label), MAX_LABEL_CHARS)
+                if event.label
+                else default_label(event.data, event.size)
+            )
             told = event.size < SIZE_IS_NEWS_FROM or "byte" in event.label
             detail = "" if told else size(event.size)
-            return Writing(connection, label or "(empty)", detail, effects(event))
+            return Writing(connection, label or "(empty)", detail, effects(event), bool(event.label))
+
+
+def _note(event: Event) -> str:
+    return printable(shorten(event.note, MAX_LABEL_CHARS))
 
 
 def fit(writing: Writing, px: float) -> Writing:
@@ -126,7 +135,7 @@ def fit(writing: Writing, px: float) -> Writing:
     room = int((px - 2 * INSET_PX) / CHARACTER_PX)
     if writing.characters <= room:
         return writing
-    brief = replace(writing, detail="")
+    brief = replace(writing, detail="") if writing.described else writing
     excess = brief.characters - room
     brief = replace(brief, label=cut(brief.label, max(SHORTEST_LABEL, characters(brief.label) - excess)))
     excess = brief.characters - room
@@ -135,7 +144,8 @@ def fit(writing: Writing, px: float) -> Writing:
 
 def effects(event: Event) -> str:
     """What the link did to it, but for what is seen without words: ``lost``, ``corrupted byte 17``."""
-    phrases = [phrase for phrase in event.note.split(", ") if phrase.split(" ", 1)[0] not in QUIET_EFFECTS]
+    note = shorten(event.note, MAX_LABEL_CHARS)
+    phrases = [phrase for phrase in note.split(", ") if phrase.split(" ", 1)[0] not in QUIET_EFFECTS]
     return printable(", ".join(phrases))
 
 
@@ -146,11 +156,14 @@ def characters(text: str) -> int:
 
 def cut(text: str, room: int) -> str:
     """The text within so many characters, with an ellipsis at its end where it was longer."""
-    if characters(text) <= room:
+    if characters(text[: room + 1]) <= room:
         return text
-    while text and characters(text) > room - 1:
-        text = text[:-1]
-    return text.rstrip() + ELLIPSIS
+    if room <= 0:
+        return ""
+    head = text[: room - 1]
+    while characters(head) > room - 1:
+        head = head[:-1]
+    return head.rstrip() + ELLIPSIS
 
 
 def _wish(event: Event, position: dict[str, int], many: frozenset[str]) -> tuple[int, float]:

@@ -18,6 +18,7 @@ Describer = Callable[[bytes], str]
 
 MAX_LABEL_CHARS = 120
 MAX_DEFAULT_CHARS = 40
+MAX_HEX_CHARS = 8 * 3  # enough to tell two apart
 # Two letters in a row come up by chance in binary data; from three on it is text.
 _TEXT_RUN = re.compile(rb"[\x20-\x7e]{3,}")
 
@@ -47,11 +48,10 @@ def default_label(data: bytes, size: int | None = None) -> str:
         size: How many there were, if more than that.
     """
     head = data[: MAX_DEFAULT_CHARS * 2]
-    label = _as_text(head) or _mixed(head)
+    text = _as_text(head)
+    label, room = (text, MAX_DEFAULT_CHARS) if text else (_mixed(head), MAX_HEX_CHARS)
     cut = (len(data) if size is None else max(size, len(data))) > len(head)
-    if cut or len(label) > MAX_DEFAULT_CHARS:
-        return shorten(label + ELLIPSIS, MAX_DEFAULT_CHARS)
-    return label
+    return shorten(label + ELLIPSIS, room) if cut or len(label) > room else label
 
 
 def printable(text: str) -> str:

@@ -122,12 +122,22 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_clean,
     )
     environment.filters["cut"] = lambda text: shorten(text, MAX_CAPTION_CHARS)
     environment.filters["text_px"] = lambda text: characters(text) * BOLD_CHARACTER_PX
     environment.filters["px"] = lambda value: f"{value:.1f}".removesuffix(".0")
     environment.filters["embed"] = _embed
     return environment
+
+
+def _clean(value: Any) -> Any:
+    """Text without what a page must not hold: control characters, direction marks, halves of characters."""
+    if type(value) is not str:  # markup of our own passes as it is
+        return value
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else "·" for character in value
+    )
 
 
 @cache

@@ -24,6 +24,15 @@ MAX_ITEMS_AFTER_FAILURE = 8
 MAX_SORTS_OF_LABEL = 12
 
 STORY = frozenset({Kind.FAULT, Kind.NODE, Kind.CHECK})
+NOUNS = {
+    Kind.OPEN: "connection",
+    Kind.CLOSE: "close",
+    Kind.RESET: "reset",
+    Kind.FAULT: "fault",
+    Kind.NODE: "service event",
+    Kind.MARK: "mark",
+    Kind.CHECK: "note",
+}
 # What these did to a message is seen from its neighbours; the others are news of their own.
 QUIET_EFFECTS = frozenset({Effect.DELAYED, Effect.FRAGMENT, Effect.COALESCED})
 
@@ -47,13 +56,7 @@ class Fold:
         lost = sum(Effect.LOST in event.effects for event in messages)
         parts += [f"{lost:,} of them lost"] if lost else []
         kinds = Counter(event.kind for event in self.events)
-        parts += [
-            count(kinds[kind], f"more {noun}")
-            for kind, noun in ((Kind.OPEN, "connection"), (Kind.RESET, "reset"), (Kind.MARK, "mark"))
-            if kinds[kind]
-        ]
-        rest = len(self.events) - len(messages) - kinds[Kind.OPEN] - kinds[Kind.RESET] - kinds[Kind.MARK]
-        parts += [count(rest, "more event")] if not parts else []
+        parts += [count(kinds[kind], f"more {noun}") for kind, noun in NOUNS.items() if kinds[kind]]
         return ", ".join([*parts, duration(self.events[-1].t_s - self.t_s)])
 
 

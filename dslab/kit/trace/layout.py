@@ -11,7 +11,7 @@ from itertools import chain
 
 from dslab.kit.trace.columns import GUTTER_PX, HEAD_PX, MARGIN_PX, cut, fit, order, place, write
 from dslab.kit.trace.describe import printable
-from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind
+from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind, NodeState
 from dslab.kit.trace.fold import Fold
 from dslab.kit.trace.picture import (
     Arrow,
@@ -117,15 +117,15 @@ def _sign(row: Row, event: Event, columns: Sequence[Column]) -> Sign:
     here = next(index for index, column in enumerate(columns) if column.name == event.link)
     following = columns[here + 1].x if here + 1 < len(columns) else columns[here].x + MARGIN_PX
     room = int((following - columns[here].x - 2 * SIGN_INSET_PX) / SIGN_CHARACTER_PX)
-    text = ", ".join(part for part in (event.label, event.note) if part)
+    news = event.note if event.label == NodeState.EXITED and event.note else event.label
+    text = news if news == event.note or not event.note else f"{news}, {event.note}"
     return Sign(event, columns[here].x, row.y, cut(printable(text), room))
 
 
 def _notice(row: Row, event: Event, x: Mapping[str, float]) -> Notice:
     x0, x1 = sorted((x.get(event.sender, GUTTER_PX), x.get(event.receiver, GUTTER_PX)))
-    text = "healed" if event.label == HEAL else event.label
-    if event.note == "off":
-        text = f"{event.label} ends"
+    ends = f"{event.label} ends" if event.note == "off" else event.label
+    text = "healed" if event.label == HEAL else ends
     if event.direction:
         text += f" ({event.sender} to {event.receiver})"
     return Notice(event, x0, x1, row.y, cut(printable(text), int((x1 - x0) / SIGN_CHARACTER_PX) - 4))
@@ -160,7 +160,9 @@ def _lifelines(
 def _fold_row(row: Row, folded: Fold, x: Mapping[str, float]) -> FoldRow:
     ends = list(chain.from_iterable((event.sender, event.receiver) for event in folded.events))
     places = [x[name] for name in ends if name in x]
-    return FoldRow(folded, min(places), max(places), row.y, folded.text)
+    left, right = (min(places), max(places)) if places else (GUTTER_PX, GUTTER_PX)
+    room = int((max(x.values(), default=GUTTER_PX) + MARGIN_PX) / SIGN_CHARACTER_PX) - 12
+    return FoldRow(folded, left, right, row.y, cut(folded.text, room))
 
 
 def _waits(story: Story, timeline: Timeline, rows: Iterable[Row]) -> tuple[Wait, ...]:

@@ -87,10 +87,6 @@
     const target = targetOf(event);
     if (target && !pinned) show(target);
   });
-  picture.addEventListener("focusin", (event) => {
-    const target = targetOf(event);
-    if (target) show(target);
-  });
   picture.addEventListener("click", (event) => {
     const target = targetOf(event);
     pinned = target === pinned ? null : target;
@@ -110,10 +106,15 @@
   if (last && window.matchMedia("(min-width: 1181px)").matches) show(last);
 
   // With a script, one stop for the Tab key and the arrow keys within: nobody presses Tab two hundred times.
-  const first = last ?? targets[0];
-  for (const target of targets) target.tabIndex = target === first ? 0 : -1;
-  picture.addEventListener("focusin", (event) => {
-    const target = targetOf(event);
+  const stop = (target) => {
     for (const other of targets) other.tabIndex = other === target ? 0 : -1;
+  };
+  stop(last ?? targets[0]);
+  // Heard at the document: Chromium lets the picture as a whole take the focus if it listens itself.
+  document.addEventListener("focusin", (event) => {
+    const target = targetOf(event);
+    if (!target) return;
+    stop(target);
+    show(target);
   });
 })();
