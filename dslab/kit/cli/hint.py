@@ -40,6 +40,8 @@ def show(step: Step, level: int) -> None:
         shown = f"Hint {number} of {len(step.hints)}:\n{_indented(text, console.width)}"
         console.print(shown, markup=False, style=None if number == level else "dim")
     left = len(step.hints) - level
+    if not level:
+        console.print("[dim]Nothing was told yet.[/dim]")
     if left:
         console.print(f"[dim]dslab hint {step.id} tells more; {left} left.[/dim]")
     else:
