@@ -114,8 +114,8 @@ def test_large_transfers_side_by_side_arrive_whole(open_link: OpenLink) -> None:
         sender.start()
     received = [bytearray() for _ in sent]
     for _ in range(20):  # each receiver keeps the others, and so their senders, waiting
-        for (_, server), data in zip(ends, received, strict=True):
-            data += server.receive(1_000_000)
+        for (_, server), whole in zip(ends, received, strict=True):
+            whole.extend(server.receive(1_000_000))
     assert received == sent
     for sender in senders:
         sender.join()
