@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import functools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -135,7 +136,12 @@ def test_every_check_catches_something(lab: Lab) -> None:
 def test_nothing_is_unlisted(lab: Lab) -> None:
     files = set(lab.rubric.files)
     assert {path.name for path in solutions(lab).glob("*.py")} == files
-    assert {path.name for path in lab.folder.glob("*.py")} == files | {path.name for path in lab.checks}
+    provided = {path.name for path in lab.folder.glob("*.py")} - files - {path.name for path in lab.checks}
+    services = lab.compose.read_text(encoding="utf-8")
+    assert all(name in services for name in provided), (
+        "what is neither filled in nor a check is run by a service"
+    )
+    assert files <= {path.name for path in lab.folder.glob("*.py")}
     for wrong in wrongs(lab):
         assert wrong.replaces in files
 
@@ -284,6 +290,42 @@ def test_a_cheat_earns_nothing(lab: Lab, wrong: Wrong, tmp_path: Path) -> None:
     assert not graded.named("pass"), graded
     if wrong.caught_by != ("everything",):
         assert set(wrong.caught_by) <= graded.named("fail", "error"), graded
+
+
+def handout_commands(lab: Lab) -> list[str]:
+    """Every command in the handout: a line ``$ ...`` in a console block."""
+    blocks = re.findall(
+        r"^```console\n(.*?)^```", (lab.folder / "README.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+    return [
+        line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")
+    ]
+
+
+HANDOUT = [
+    pytest.param(lab, one, id=f"{name}: {one}") for name, lab in LABS.items() for one in handout_commands(lab)
+]
+
+
+@pytest.mark.parametrize(("lab", "command"), HANDOUT)
+@pytest.mark.timeout(RUN_TIMEOUT_S + 10)
+def test_a_command_of_the_handout_works(lab: Lab, command: str) -> None:
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=ROOT,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=RUN_TIMEOUT_S,
+        check=False,
+    )
+    grades_the_skeleton = re.match(r"(make lab-|dslab test )", command) and "--submission" not in command
+    # make has 2 for whatever went wrong in what it ran
+    expected = (2 if command.startswith("make") else 1) if grades_the_skeleton else 0
+    assert done.returncode == expected, done.stdout + done.stderr
+    assert "dslab/kit" not in done.stdout + done.stderr, "no traceback of ours"
 
 
 def test_there_is_a_lab() -> None:

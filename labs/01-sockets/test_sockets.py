@@ -376,11 +376,17 @@ def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     return seen
 
 
+def ends_well(client: Service) -> None:
+    """The client ends by itself, and has nothing to complain about."""
+    status = client.wait(2 * PATIENCE_S)
+    assert status == 0, f"{client.name} ended with exit status {status}"
+
+
 def run_client(topology: Topology, words: bytes) -> bytes:
     """What the client prints for that text, without the last line break."""
     client = topology["client"]
     client.start(TEXT=words.decode())
-    assert client.wait(PATIENCE_S) == 0
+    ends_well(client)
     return client.logs().encode().removesuffix(b"\n")
 
 
@@ -390,7 +396,7 @@ def run_message_client(topology: Topology, messages: list[bytes]) -> list[bytes 
     for number, message in enumerate(messages):
         (client.scratch / f"{number}.message").write_bytes(message)
     client.start()
-    assert client.wait(2 * PATIENCE_S) == 0
+    ends_well(client)
     replies = [client.scratch / f"{number}.reply" for number in range(len(messages))]
     return [reply.read_bytes() if reply.exists() else None for reply in replies]
 
@@ -407,7 +413,7 @@ def run_udp_client(topology: Topology, requests: list[str], timeout_s: float, tr
     """The replies that the client prints for those requests."""
     sent("\n".join(requests))
     client = start_udp_client(topology, requests, timeout_s, tries)
-    assert client.wait(3 * PATIENCE_S) == 0
+    ends_well(client)
     return client.logs().splitlines()
 
 
@@ -416,5 +422,5 @@ def outcome(topology: Topology, rng: Random, timeout_s: float = PATIENCE_S) -> s
     client = topology["outcome-client"]
     earlier = len(client.logs())
     client.start(MESSAGE=text(rng, 12).decode(), TIMEOUT_S=str(timeout_s))
-    assert client.wait(2 * PATIENCE_S) == 0
+    ends_well(client)
     return client.logs()[earlier:].strip()
