@@ -11,8 +11,10 @@ from pathlib import Path
 
 from dslab.kit.cli.finding import Finding, Look, State, ok
 from dslab.kit.cli.host import Host
+from dslab.kit.errors import MachineError
+from dslab.kit.topology.docker_image import COURSE_IMAGE, check_fresh
 
-COURSE_IMAGE = "dslab-course:latest"
+ONLY_DOCKER = "Only --backend docker needs it."
 COMMAND_S = 10.0
 DOCKER_LINK = "https://docs.docker.com/get-docker/"
 
@@ -75,23 +77,31 @@ def compose(host: Host, _course: Path) -> Finding:
 
 
 def course_image(_host: Host, course: Path) -> Finding:
-    """The image that services run in with --backend docker."""
-    return _image(
-        "Course image", COURSE_IMAGE, f"cd {course} && make images   (OFFLINE=1 without a registry)"
-    )
+    """The image that services run in with --backend docker, and whether it is of this dslab."""
+    remedy = f"cd {course} && make images   (OFFLINE=1 without a registry)"
+    status, out = _run("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", COURSE_IMAGE)
+    if status:
+        return _no_image("Course image", COURSE_IMAGE, remedy)
+    try:
+        check_fresh(COURSE_IMAGE, json.loads(out) or {})
+    except MachineError as error:
+        return Finding("Course image", State.OPTIONAL, error.message, ONLY_DOCKER, remedy)
+    return ok("Course image", COURSE_IMAGE)
 
 
 def rabbitmq_image(_host: Host, course: Path) -> Finding:
     """RabbitMQ's image."""
     name = _from_env_file(course / ".env", "DSLAB_RABBITMQ_IMAGE") or "rabbitmq:4-management"
-    return _image("RabbitMQ image", name, f"docker pull {name}")
+    status, _out = _run("docker", "image", "inspect", "--format", "{{.Id}}", name)
+    return (
+        ok("RabbitMQ image", name)
+        if status == 0
+        else _no_image("RabbitMQ image", name, f"docker pull {name}")
+    )
 
 
-def _image(title: str, image: str, remedy: str) -> Finding:
-    status, _out = _run("docker", "image", "inspect", "--format", "{{.Id}}", image)
-    if status == 0:
-        return ok(title, image)
-    return Finding(title, State.OPTIONAL, f"no {image}", "Only --backend docker needs it.", remedy)
+def _no_image(title: str, image: str, remedy: str) -> Finding:
+    return Finding(title, State.OPTIONAL, f"no {image}", ONLY_DOCKER, remedy)
 
 
 def _from_env_file(path: Path, variable: str) -> str:

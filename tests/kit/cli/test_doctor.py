@@ -207,6 +207,12 @@ def test_docker_is_there(docker: Callable[[str], None], tmp_path: Path) -> None:
     )
     assert looks_optional.docker_engine(DEBIAN, tmp_path) == ok("Docker engine", "27.1")
     assert looks_optional.compose(DEBIAN, tmp_path) == ok("Compose", "2.30")
+    docker('echo \'{"dslab.course": "1"}\'')
+    assert looks_optional.course_image(DEBIAN, tmp_path) == ok("Course image", "dslab-course:latest")
+    docker('echo \'{"dslab.course": "1", "dslab.requires": "less"}\'')
+    assert looks_optional.course_image(DEBIAN, tmp_path).found == (
+        "The image dslab-course:latest was built for an earlier dslab."
+    )
     (tmp_path / ".env").write_text("OTHER=1\nDSLAB_RABBITMQ_IMAGE=local/rabbit\n")
     assert looks_optional.rabbitmq_image(DEBIAN, tmp_path) == ok("RabbitMQ image", "local/rabbit")
 
