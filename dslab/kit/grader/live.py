@@ -23,8 +23,29 @@ from dslab.kit.grader.verdict import RunResult
 REFRESHES_PER_S = 8
 
 
+def moving_line(console: Console) -> Live:
+    """Start a line that is redrawn in place, and leaves nothing when it stops.
+
+    It keeps off sys.stdout, which pytest exchanges for every check.
+    """
+    live = Live(
+        console=console,
+        transient=True,
+        refresh_per_second=REFRESHES_PER_S,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
+
+
 class TerminalWatcher(Watcher):
-    """Shows one run."""
+    """Shows one run.
+
+    Args:
+        console: Where; with a file of its own, since sys.stdout changes while checks run.
+        debug: Whether to show the tracebacks of errors.
+    """
 
     def __init__(self, console: Console, *, debug: bool = False) -> None:
         self._console = console
@@ -38,8 +59,7 @@ class TerminalWatcher(Watcher):
         self._request, self._folder = request, folder
         self._console.print(terminal.heading(plan))
         if self._console.is_terminal:
-            self._live = Live(console=self._console, transient=True, refresh_per_second=REFRESHES_PER_S)
-            self._live.start()
+            self._live = moving_line(self._console)
 
     def check_begun(self, check: Planned, number: int, total: int) -> None:
         """Say which check runs now."""

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dslab.kit.grader.ledger import Planned
-from dslab.kit.grader.live import REFRESHES_PER_S
+from dslab.kit.grader.live import moving_line
 from dslab.kit.grader.progress import Watcher
 from dslab.kit.grader.reports.terminal import STYLES, heading
 from dslab.kit.grader.request import GradeRequest
@@ -115,8 +115,7 @@ class _OneLine(Watcher):
         self._run = f"run {number + 1} of {times}"
         self._live: Live | None = None
         if console.is_terminal:
-            self._live = Live(console=console, transient=True, refresh_per_second=REFRESHES_PER_S)
-            self._live.start()
+            self._live = moving_line(console)
 
     def check_begun(self, check: Planned, number: int, total: int) -> None:
         """Say so."""
