@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from dslab.kit.topology import processes
+
+WaitFor = Callable[[Callable[[], object], str], None]
+
+# Two children, one of them in a session of its own and without its parent.
+FAMILY = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+elif os.fork() == 0:
+    pass
+os.write(1, b"%d\n" % os.getpid())
+time.sleep(1000)
+"""
+
+
+@pytest.fixture(
+    params=[pytest.param(True, marks=pytest.mark.skipif(not processes.LINUX, reason="no /proc")), False]
+)
+def table_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once with Linux's /proc, once with psutil."""
+    monkeypatch.setattr(processes, "LINUX", request.param)
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    mark = f"test-{os.getpid()}-{os.urandom(4).hex()}/"
+    yield mark
+    processes.end(lambda: processes.marked(mark))
+
+
+@pytest.fixture
+def family(mark: str) -> Iterator[set[int]]:
+    """Three processes with that mark."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FAMILY],
+        stdout=subprocess.PIPE,
+        env={**os.environ, processes.MARK: f"{mark}1/s"},
+        start_new_session=True,
+    ) as first:
+        assert first.stdout is not None
+        try:
+            yield {int(first.stdout.readline()) for _ in range(3)}
+        finally:
+            processes.end(lambda: processes.marked(mark))
+
+
+@pytest.mark.usefixtures("table_of")
+def test_the_table(family: set[int]) -> None:
+    table = processes.process_table()
+    assert family <= table.keys()
+    me = table[os.getpid()]
+    assert me == (os.getppid(), os.getpgrp(), os.getsid(0))
+
+
+@pytest.mark.usefixtures("table_of")
+def test_marks_are_inherited(family: set[int], mark: str) -> None:
+    assert {processes.mark_of(pid) for pid in family} == {f"{mark}1/s"}
+    assert processes.marked(mark) == family
+    assert processes.marked(f"{mark}2/") == set()
+
+
+@pytest.mark.usefixtures("table_of")
+def test_end(family: set[int], mark: str) -> None:
+    assert processes.end(lambda: processes.marked(mark)) == set()
+    assert not family & processes.process_table().keys()
+
+
+def test_family() -> None:
+    rows = {pid: processes.Row(parent, 0, 0) for pid, parent in {2: 1, 3: 1, 4: 2, 5: 4, 6: 9}.items()}
+    assert processes.family([2], rows) == {2, 4, 5}
+    assert processes.family([2, 6, 77], rows) == {2, 4, 5, 6}
+    assert processes.family([], rows) == set()
+
+
+def test_giving_up() -> None:
+    """Whoever cannot be ended is named: process 1 is nobody's to stop, and signal 0 stops nobody."""
+    calls = iter(range(1_000_000))
+    left = processes.end(lambda: {2_000_000_000 + next(calls)}, patience_s=0.05)
+    assert len(left) == 1
+
+
+def test_a_process_that_is_gone_has_no_mark() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    assert processes.mark_of(gone.pid) == ""
