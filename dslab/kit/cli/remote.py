@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dslab.kit.address import Address
-from dslab.kit.errors import DslabError, KitError, UsageError
+from dslab.kit.errors import DslabError, KitError, PeerError, UsageError
 from dslab.kit.grader.course import Course
 from dslab.kit.links.control import MAX_LINE_BYTES, decode_reply, decode_request, encode, encode_error
 from dslab.kit.topology.runfolder import is_alive
@@ -50,6 +50,8 @@ class _Handler(socketserver.StreamRequestHandler):
         line = self.rfile.readline(MAX_LINE_BYTES)
         try:
             reply = encode({"ok": self.server.do(decode_request(line, self.server.token))})
+        except PeerError as error:  # a service that does not start: neither dslab's fault nor the machine's
+            reply = encode_error(UsageError(error.message, remedy=error.remedy))
         except DslabError as error:
             reply = encode_error(error)
         except Exception as error:  # noqa: BLE001 - it must not end the topology; the one who asked is told

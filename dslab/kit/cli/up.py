@@ -23,7 +23,8 @@ from dslab.kit.cli.remote import served
 from dslab.kit.cli.stage import LinkView, NodeView, Stage
 from dslab.kit.cli.tail import Tails
 from dslab.kit.errors import UsageError
-from dslab.kit.grader.course import find_course
+from dslab.kit.grader.course import Course, Lab, find_course
+from dslab.kit.topology.backend import BackendName
 from dslab.kit.topology.compose import read
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.running import open_topology
@@ -59,31 +60,36 @@ def up(
         raise UsageError(
             f"There is no folder {folder}.", remedy="--submission names the folder of your files."
         )
-    spec = read(chosen.compose, os.environ)
     seed = secrets.randbelow(2**31) if seed is None else seed
+    _play(course, chosen, services or [], folder=folder.resolve(), backend=backend.value, seed=seed)
+
+
+def _play(
+    course: Course, lab: Lab, services: list[str], *, folder: Path, backend: BackendName, seed: int
+) -> None:
+    """Run the topology until Ctrl-C, a signal or ``dslab down``."""
+    spec = read(lab.compose, os.environ)
     console = Console(file=sys.stdout, highlight=False)
     with ExitStack() as stack:
         run = stack.enter_context(
-            RunFolder.create(course.root, lab=str(chosen.number), seed=seed, backend=backend.value)
+            RunFolder.create(course.root, lab=str(lab.number), seed=seed, backend=backend)
         )
         stop = stack.enter_context(_stopping())
-        topology = stack.enter_context(
-            open_topology(
-                spec,
-                backend=backend.value,
-                run=run,
-                check=CHECK,
-                seed=seed,
-                submission=folder.resolve(),
-                provided=chosen.folder,
-                edited=chosen.rubric.files,
-            )
+        topology = open_topology(
+            spec,
+            backend=backend,
+            run=run,
+            check=CHECK,
+            seed=seed,
+            submission=folder,
+            provided=lab.folder,
+            edited=lab.rubric.files,
         )
-        stage = Stage(topology)
-        console.print(f"Starting {chosen.name}   seed {seed}, {backend.value}", style="dim")
+        stage = Stage(stack.enter_context(topology))
+        console.print(f"Starting {lab.name}   seed {seed}, {backend}", style="dim")
         with suppress(KeyboardInterrupt):
-            stage.start(services or [])
-            stack.enter_context(served(run.path, chosen.name, lambda request: _do(stage, stop, request)))
+            stage.start(services)
+            stack.enter_context(served(run.path, lab.name, lambda request: _do(stage, stop, request)))
             _show(stage, stop, console, topology.folder)
     console.print(f"All ended.   dslab trace {run.path.name}", style="dim")
 

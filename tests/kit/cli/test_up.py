@@ -19,13 +19,19 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.cli.remote import Remote, running, served
 from dslab.kit.cli.tail import Tails
-from dslab.kit.errors import KitError, UsageError
+from dslab.kit.errors import KitError, ServiceFailed, UsageError
 from dslab.kit.grader.course import Course
 from dslab.kit.topology.processes import marked
 from dslab.kit.topology.runfolder import RunFolder
 
 Run = Callable[..., typing.Any]
 END_S = 15.0
+
+
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests' containers are none of ours."""
+    monkeypatch.setattr("dslab.kit.cli.looks_optional.engine_answers", lambda: False)
 
 
 class Up:
@@ -260,6 +266,16 @@ def test_only_the_owner_may_read_the_token(run_folder: RunFolder, tmp_path: Path
     assert not path.exists()
     with pytest.raises(KitError, match=r"does not answer"):
         remote.ask("act")
+
+
+def test_a_service_that_does_not_start_is_no_bug(run_folder: RunFolder, tmp_path: Path) -> None:
+    def restart(_request: dict[str, typing.Any]) -> None:
+        raise ServiceFailed("server ended with status 1 before it was ready.")
+
+    with served(run_folder.path, "01-greeting", restart):
+        [remote] = running(Course(tmp_path))
+        with pytest.raises(UsageError, match=r"^server ended with status 1 before it was ready\.$"):
+            remote.ask("act")
 
 
 def test_a_bug_in_a_request_is_told_and_survived(run_folder: RunFolder, tmp_path: Path) -> None:
