@@ -20,7 +20,7 @@ if os.fork() == 0:
         os._exit(0)
 elif os.fork() == 0:
     pass
-os.write(1, b"%d\n" % os.getpid())
+os.write(1, f"{os.getpid()} ".encode().ljust(10))
 time.sleep(1000)
 """
 
@@ -51,7 +51,7 @@ def family(mark: str) -> Iterator[set[int]]:
     ) as first:
         assert first.stdout is not None
         try:
-            yield {int(first.stdout.readline()) for _ in range(3)}
+            yield {int(first.stdout.read(10)) for _ in range(3)}
         finally:
             processes.end(lambda: processes.marked(mark))
 
