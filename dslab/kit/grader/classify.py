@@ -17,6 +17,7 @@ A group of exceptions (fifty clients at once) is a *fail* only if every one in i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from traceback import TracebackException, walk_tb
 
@@ -27,6 +28,7 @@ from dslab.kit.errors import DslabError, PeerError
 from dslab.kit.grader.render import harmless
 from dslab.kit.grader.verdict import Verdict
 
+NOT_SO = "This does not hold:"
 _PACKAGE = Path(dslab.__file__).resolve().parent
 
 
@@ -64,7 +66,7 @@ def message_of(error: BaseException) -> str:
             more = f" (and {len(others)} more)" if others else ""
             return f"{message_of(first)}{more}"
         case AssertionError():
-            words = _own_words(str(error))
+            words = _own_words(str(error)) or _asserted(error)
         case DslabError() | CheckTimedOut() | pytest.skip.Exception() | pytest.fail.Exception():
             words = str(error)
         case _:
@@ -97,12 +99,15 @@ def _runs_checks(file: Path) -> bool:
 
 def _own_words(text: str) -> str:
     """What the check's author wrote after the comma; pytest appends ``assert ...`` on a line of its own."""
-    lines = text.splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith("assert "):
-            lines = lines[:number] or lines[number : number + 1]
-            break
-    return " ".join(line.strip() for line in lines if line.strip())
+    own = takewhile(lambda line: not line.startswith("assert "), text.splitlines())
+    return " ".join(line.strip() for line in own if line.strip())
+
+
+def _asserted(error: AssertionError) -> str:
+    """The condition as it stands in the check; empty where there is no source to read."""
+    frames = TracebackException.from_exception(error).stack
+    line = (frames[-1].line or "") if frames else ""
+    return f"{NOT_SO} {line.removeprefix('assert ')}" if line.startswith("assert ") else ""
 
 
 def _raised_in_dslab(error: BaseException) -> bool:

@@ -123,7 +123,7 @@ def _bytes(left: bytes, right: bytes) -> Comparison:
     at = first_difference(left, right)
     summary = _summary(len(left), len(right), at, "byte")
     rows = []
-    if is_text(left[:1000] or right[:1000]):
+    if is_text(left[:1000]) and is_text(right[:1000]):
         rows += _caret_rows(as_text(left), as_text(right), at, "byte")
     else:
         rows += [_LABELS[0] + render(left), _LABELS[1] + render(right)]

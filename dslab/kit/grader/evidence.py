@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dslab.kit.grader.lastwords import LastException, last_exception, tail
-from dslab.kit.grader.render import counted, render
+from dslab.kit.grader.render import render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
 from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
 from dslab.kit.trace.event import CARRIES_BYTES, Event
@@ -60,10 +60,7 @@ def _render_pieces(pieces: Sequence[Event]) -> str:
     size = sum(max(piece.size, len(piece.data)) for piece in pieces)
     if not size:
         return ""
-    shown = render(kept)
-    if size == len(kept):
-        return shown
-    return f"{render(kept, 40)} and more; {counted(size, 'byte')} in all"
+    return render(kept) if size == len(kept) else render_beginning(kept, size)
 
 
 def programs(spec: TopologySpec, own_files: Collection[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dslab.kit.grader.classify import leaves, message_of, traceback_of, verdict_of
+from dslab.kit.grader.classify import NOT_SO, leaves, message_of, traceback_of, verdict_of
 from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.evidence import Evidence
 from dslab.kit.grader.lastwords import LastException
@@ -97,7 +97,7 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
     if happened.decisive is None:
         return ""
     message = message_of(happened.decisive)
-    if comparison and (not message or message.startswith("assert ")):
+    if comparison and (not message or message.startswith(NOT_SO)):
         message = comparison.summary[:1].upper() + comparison.summary[1:] + "."
     for address, name in happened.names.items():
         # A student knows the server, not the address that it had in this run.

@@ -16,6 +16,10 @@ def render(value: object, width: int = LINE_WIDTH) -> str:
     match value:
         case bytes() | bytearray() | memoryview():
             return _render_bytes(bytes(value), width)
+        case bool():
+            return str(value)
+        case int():
+            return f"{value:,}"
         case str():
             return _cut_with_length(value, width, "character")
         case _:
@@ -60,6 +64,15 @@ def _visible(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def render_beginning(data: bytes, size_bytes: int, width: int = LINE_WIDTH) -> str:
+    """Write the beginning of a value of that size, of which no more is known."""
+    length = f" ... ({counted(size_bytes, 'byte')})"
+    room = max(width - len(length) - 2, 8)
+    if is_text(data[:1000]):
+        return f'"{head(as_text(data), room)}"{length}'
+    return data[: room // 3].hex(" ") + length
+
+
 def as_text(data: bytes) -> str:
     """One character per byte, for `printable`; a byte that is not ASCII will be shown as an escape."""
     return data.decode("ascii", errors="surrogateescape")
@@ -80,8 +93,8 @@ def _render_bytes(data: bytes, width: int) -> str:
     room = max((width - len(length)) // 3, 4)
     if len(data) <= room:
         return data.hex(" ") + length
-    head = max(room - 4, 2)
-    return f"{data[: head - head // 3].hex(' ')} ... {data[len(data) - head // 3 :].hex(' ')}{length}"
+    kept = max(room - 4, 2)
+    return f"{data[: kept - kept // 3].hex(' ')} ... {data[len(data) - kept // 3 :].hex(' ')}{length}"
 
 
 def _cut_with_length(text: str, width: int, noun: str) -> str:

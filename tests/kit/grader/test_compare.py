@@ -92,6 +92,13 @@ def test_bytes_that_are_no_text_are_shown_in_hex() -> None:
     )
 
 
+def test_text_beside_what_is_no_text_is_shown_in_hex() -> None:
+    assert shown(b"*", b"\xff\xfe\xfd*").splitlines()[1:3] == [
+        'came back  "*" (1 byte)',
+        "expected   ff fe fd 2a (4 bytes)",
+    ]
+
+
 def test_letters_of_all_languages() -> None:
     assert shown("Grüße", "Grüsse").splitlines()[1:] == [
         'came back  "Grüße"',

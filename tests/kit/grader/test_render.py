@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dslab.kit.grader.render import counted, cut, printable, render
+from dslab.kit.grader.render import counted, cut, printable, render, render_beginning
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,8 @@ from dslab.kit.grader.render import counted, cut, printable, render
         ("ä", '"ä" (1 character)'),
         ("\x1b[2J", '"\\x1b[2J" (4 characters)'),
         (3, "3"),
+        (71692288, "71,692,288"),
+        (True, "True"),
         (None, "None"),
         (["\x1b"], "['\\x1b']"),
     ],
@@ -37,6 +39,11 @@ def test_long_values_are_cut_in_the_middle_with_their_length() -> None:
 
 def test_long_hex_is_cut_in_the_middle() -> None:
     assert render(bytes(range(128, 256)), 40) == "80 81 82 83 ... ff (128 bytes)"
+
+
+def test_only_the_beginning_is_known() -> None:
+    assert render_beginning(b"abc", 5_000) == '"abc" ... (5,000 bytes)'
+    assert render_beginning(bytes(range(128, 256)), 5_000, 40) == "80 81 82 83 84 85 ... (5,000 bytes)"
 
 
 def test_control_characters_are_made_visible() -> None:

@@ -65,6 +65,17 @@ def test_own_words_of_the_check(write_checks: Write, grade_lab: Grade) -> None:
     assert found.actual == ""
 
 
+def test_condition_without_words_is_shown_as_it_stands(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_condition():
+            """Words."""
+            closed = False
+            assert closed
+    ''')
+    assert check(grade_lab(), "test_condition").message == "This does not hold: closed"
+
+
 def test_comparison_that_was_survived_is_not_told(write_checks: Write, grade_lab: Grade) -> None:
     write_checks('''
         @step("1.1", starts=())
