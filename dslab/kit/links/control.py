@@ -181,6 +181,9 @@ class LinksClient:
             except OSError as error:
                 self._hang_up()
                 raise KitError(f"The links program at {self.address} is gone ({do}: {error}).") from error
+            except BaseException:  # Ctrl-C while the reply was on its way
+                self._hang_up()
+                raise
         return decode_reply(reply)
 
     def _exchange(self, line: bytes) -> bytes:
