@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dslab.kit.errors import KitError
-from dslab.kit.grader.evidence import PICTURE, Evidence, causes, last_sent, last_words, programs, read_stderr
+from dslab.kit.grader.evidence import (
+    PICTURE,
+    Evidence,
+    causes,
+    last_sent,
+    last_words,
+    programs,
+    read_stderr,
+    without_goodbyes,
+)
 from dslab.kit.grader.ledger import Planned
 from dslab.kit.grader.marks import SENT, StepMark
 from dslab.kit.grader.outcome import Happened
@@ -101,6 +110,8 @@ class Bench:
             return Evidence()
         self._note("failed", happened.failed_at_s, check.statement)
         stderr = read_stderr(self.folder, self.programs)
+        if happened.comparison:
+            stderr = without_goodbyes(stderr)
         events = read_trace(*sorted(self.folder.glob("*.jsonl")))
         return Evidence(
             sent=sent or last_sent(events),

@@ -18,6 +18,7 @@ from dslab.kit.trace.event import CARRIES_BYTES, Event
 
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
+_GOODBYES = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,20 @@ def last_words(stderr: Mapping[str, str]) -> str:
     if len(stderr) == 1:
         return tail(next(iter(stderr.values())))
     return "\n".join(f"{node}:\n{tail(text)}" for node, text in stderr.items())
+
+
+def without_goodbyes(stderr: Mapping[str, str]) -> dict[str, str]:
+    """Leave out who only complains that the other side has gone.
+
+    A check that got a wrong answer fails and leaves, and a server in the middle of its work notices, or does
+    not, as chance has it. Where no answer came, such an exception may be the reason, and stays.
+    """
+    found = {node: last_exception(text) for node, text in stderr.items()}
+    return {
+        node: text
+        for node, text in stderr.items()
+        if not ((last := found[node]) and last.text.startswith(_GOODBYES))
+    }
 
 
 def causes(stderr: Mapping[str, str], own_files: Collection[str]) -> dict[str, LastException]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr
+from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr, without_goodbyes
 from dslab.kit.topology.compose import read
 from dslab.kit.trace.event import Direction, Event, Kind
 
@@ -70,6 +70,12 @@ def test_stderr_of_the_programs(tmp_path: Path) -> None:
     assert {node: str(cause) for node, cause in causes(stderr, ["a.py"]).items()} == {
         "a": "ValueError: no (a.py, line 3)"
     }
+
+
+def test_who_complains_that_the_check_has_gone_is_left_out() -> None:
+    place = 'Traceback (most recent call last):\n  File "a.py", line 3\n'
+    stderr = {"a": f"{place}ConnectionResetError: [Errno 104]\n", "b": f"{place}ValueError\n", "c": "hello\n"}
+    assert set(without_goodbyes(stderr)) == {"b", "c"}
 
 
 def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
