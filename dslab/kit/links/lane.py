@@ -3,8 +3,6 @@
 While no fault stands, bytes are written as they were read (`Lane._pass_on`). Otherwise they become parcels:
 each meets its fate, waits in line for its time, and leaves in one or more steps. The line is bounded: past
 `MAX_QUEUED_BYTES` nothing more is read, and the sender's own kernel makes the sender wait.
-
-Where the framing is known a parcel is a message, so that faults meet messages, however TCP cut the stream.
 """
 
 from __future__ import annotations
@@ -14,11 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from dslab.kit.links.fate import Fate
 from dslab.kit.links.faults import HalfClose, Heading, Reset
+from dslab.kit.links.intake import Intake
 from dslab.kit.links.line import Line, Parcel
 from dslab.kit.links.link import Conditions, Link, Standing
-from dslab.kit.links.tap import KEPT_BYTES
 from dslab.kit.trace.event import Effect, Kind
 
 MAX_QUEUED_BYTES = 1024 * 1024
@@ -64,9 +61,7 @@ class Lane:
         self.over = False
         self._on_end, self._on_reset = on_end, on_reset
         self._loop = asyncio.get_running_loop()
-        self._splitter = link.splitter()
-        self._ahead = 0  # how much of the message that the splitter waits for has left already
-        self._index = 0
+        self._intake = Intake(link, heading, connection)
         self._line = Line()
         self._timers: dict[Callable[[], None], asyncio.TimerHandle] = {}
         self._next_step_s = 0.0
@@ -90,13 +85,15 @@ class Lane:
         elif self._conditions.calm and self.sink is not None and self._line.empty:
             self._pass_on(self.sink, view)
         else:
-            self._admit(bytes(view))
+            for parcel, hold_s in self._intake.admit(bytes(view), self._loop.time()):
+                self._line_up(parcel, hold_s)
             self.pump()
 
     def finish(self) -> None:
         """The sender has half-closed: after what is in line, so will we."""
         self._line.let_go()
-        self._settle_incomplete()
+        if (rest := self._intake.incomplete(self._loop.time())) is not None:
+            self._line.push(rest)
         self._end_with(Kind.CLOSE)
 
     def break_off(self) -> None:
@@ -119,97 +116,20 @@ class Lane:
         t_s = self.link.tap.now()
         self._crossed += len(view)
         sink.write(view)
-        if self._splitter is not None:
-            self._follow(view, t_s)
-        else:
-            self._passed(Kind.CHUNK, view, t_s)
+        self._intake.follow(view, t_s)
 
-    def _follow(self, view: memoryview, t_s: float) -> None:
-        """Keep account of the messages in what has just passed."""
-        assert self._splitter is not None
-        for message in self._splitter.feed(view):
-            self._passed(Kind.MESSAGE, message, t_s)
-        self._ahead = len(self._splitter)
-        if self._splitter.failure:
-            rest, failure = self._give_up_framing()
-            self._passed(Kind.CHUNK, rest, t_s, failure)
-
-    def _passed(self, kind: Kind, data: bytes | memoryview, t_s: float, note: str = "") -> None:
-        self._index += 1
-        self.link.pieces[self.heading] += 1
-        if self.link.tap.on:
-            whole = data if isinstance(data, bytes) else bytes(data[:KEPT_BYTES])
-            self.link.record(
-                kind,
-                self.heading,
-                self.connection,
-                whole,
-                size=len(data),
-                t_s=t_s,
-                arrive_s=self.link.tap.now(),
-                note=note,
-            )
-
-    def _admit(self, data: bytes) -> None:
-        """Give each piece in the data its fate and its place in line."""
-        if self._splitter is None:
-            self._enter(Kind.CHUNK, data)
-            return
-        for message in self._splitter.feed(data):
-            ahead, self._ahead = self._ahead, 0
-            self._enter(Kind.MESSAGE, message, ahead)
-        if self._splitter.failure:
-            ahead = self._ahead
-            rest, failure = self._give_up_framing()
-            self._enter(Kind.CHUNK, rest, ahead, failure)
-
-    def _give_up_framing(self) -> tuple[bytes, str]:
-        assert self._splitter is not None
-        splitter, self._splitter, self._ahead = self._splitter, None, 0
-        return splitter.take(), splitter.failure
-
-    def _enter(self, kind: Kind, data: bytes, ahead: int = 0, note: str = "") -> None:
-        """One piece, of which the first ``ahead`` bytes have left before there was a fault."""
-        self.link.pieces[self.heading] += 1
-        self.link.injected.update(self._conditions.silenced_by)
-        if ahead:
-            fate = Fate(data[ahead:])
-        else:
-            fate = self.link.decide(self.heading, self.connection, self._index, data)
-        self._index += 1
-        fate.notes += [note] if note else []
-        parcel = self._parcel(kind, fate)
-        if not fate.copies:
+    def _line_up(self, parcel: Parcel, hold_s: float) -> None:
+        if not parcel.copies:
             self._lose(parcel)
-        elif fate.hold_s and self._line.held is None:
+        elif hold_s and self._line.held is None:
             self._line.held = parcel
-            self._wake(fate.hold_s, self._nobody_came)
+            self._wake(hold_s, self._nobody_came)
         elif self._line.let_pass(parcel):
             self.link.injected["reorder"] += 1
-
-    def _parcel(self, kind: Kind, fate: Fate) -> Parcel:
-        if fate.delay_s:
-            fate.notes.append(f"{Effect.DELAYED} {fate.delay_s:.3g} s")
-        release_s = self._loop.time() + fate.delay_s
-        return Parcel(kind, self.link.tap.now(), release_s, fate.data, fate.fragment, fate.notes, fate.copies)
 
     def _nobody_came(self) -> None:
         self._line.let_go()
         self.pump()
-
-    def _settle_incomplete(self) -> None:
-        """What the stream ended in the middle of: on record, and on its way if it has not left yet."""
-        if self._splitter is None or not (rest := self._splitter.take()):
-            return
-        ahead, self._ahead = self._ahead, 0
-        note = "incomplete message"
-        if ahead == len(rest):
-            self._passed(Kind.CHUNK, rest, self.link.tap.now(), note)
-        elif self.over:
-            self._lose(self._parcel(Kind.CHUNK, Fate(rest, notes=[note])))
-        else:
-            self.link.pieces[self.heading] += 1
-            self._line.push(self._parcel(Kind.CHUNK, Fate(rest[ahead:], notes=[note])))
 
     # ---- what leaves
 
@@ -300,11 +220,10 @@ class Lane:
 
     def _release_beginning(self) -> None:
         """After a heal, the beginning of a message need not wait for its end."""
-        if self._splitter is None or not self._line.empty or not self._conditions.calm or not self._clear():
+        if not self._line.empty or not self._conditions.calm or not self._clear():
             return
         assert self.sink is not None
-        if beginning := self._splitter.peek(self._ahead):
-            self._ahead += len(beginning)
+        if beginning := self._intake.beginning():
             self._crossed += len(beginning)
             self.sink.write(beginning)
 
@@ -342,7 +261,8 @@ class Lane:
         self._timers.clear()
         for parcel in self._line.clear():
             self._lose_rest(parcel)
-        self._settle_incomplete()
+        if (rest := self._intake.incomplete(self._loop.time())) is not None:
+            self._lose(rest)
         self.regulate()
 
     def regulate(self) -> None:

@@ -189,6 +189,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self._connections: dict[int, Connection] = {}
         self._all_closed = asyncio.Event()
+        self._closing = False
 
     async def open(self, listen: Address) -> Address:
         """Listen.
@@ -203,6 +204,7 @@ class TcpProxy:
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         if self._socket is not None:
@@ -257,7 +259,9 @@ class TcpProxy:
         self.link.note(Kind.OPEN, "forward", connection.index)
         self.link.injected.update(set(self.link.conditions["forward"].silenced_by))
         cut = self.link.standing_of(Cut)
-        if cut is not None and cut.meet():
+        if self._closing:  # it was accepted just before
+            connection.cut("link closed")
+        elif cut is not None and cut.meet():
             self.link.injected[cut.fault.kind] += 1
             connection.cut("cut")
         else:
