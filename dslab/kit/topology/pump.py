@@ -62,6 +62,8 @@ class Pump:
 
     def _carry(self) -> int:
         """Carry one piece; its size, 0 if there is none now."""
+        if not self._open:  # closed by what came before in the same round of the loop
+            return 0
         try:
             piece = os.read(self.read_end, PIPE_BYTES)
         except BlockingIOError:
