@@ -268,4 +268,5 @@ class Keeper:
 def main() -> None:
     """``keeper DESCRIPTOR RUN``: serve the control channel that was inherited under that number."""
     with socket.socket(fileno=int(sys.argv[1])) as control:
+        control.set_inheritable(False)  # no service may hold this, or speak on it
         Keeper(control, run_id=sys.argv[2]).run()

@@ -1,0 +1,233 @@
+"""The keeper by itself: what it starts, carries and tells. How it ends things is in test_teardown."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslab.kit.errors import KitError
+from dslab.kit.topology import pump
+from dslab.kit.topology.keeper_client import Keeper
+
+WaitFor = Callable[[Callable[[], object], str], None]
+
+
+class Kept:
+    """A keeper, and what it told."""
+
+    def __init__(self, keeper: Keeper, run_id: str, folder: Path) -> None:
+        self.keeper = keeper
+        self.mark = f"{run_id}/1/s"
+        self.out, self.err = folder / "out", folder / "err"
+        self.told: list[Mapping[str, Any]] = []
+        self._folder = folder
+        keeper.listen(self.mark, self.told.append)
+
+    def spawn(self, program: str, *arguments: str) -> int:
+        pid: int = self.keeper.ask(
+            "spawn",
+            mark=self.mark,
+            argv=[sys.executable, "-c", program, *arguments],
+            env={"DSLAB_RUN": self.mark, "PATH": os.defpath},
+            cwd=str(self._folder),
+            out=str(self.out),
+            err=str(self.err),
+        )["pid"]
+        return pid
+
+    def ask(self, do: str) -> None:
+        self.keeper.ask(do, mark=self.mark)
+
+    def exit_status(self) -> int | None:
+        return next((message["status"] for message in self.told if "exited" in message), None)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    run_id = f"test-{os.urandom(4).hex()}"
+    keeper = Keeper(run_id, tmp_path / "keeper.log")
+    yield Kept(keeper, run_id, tmp_path)
+    keeper.close()
+    assert (tmp_path / "keeper.log").read_text() == ""
+
+
+def test_what_a_service_finds(kept: Kept, wait_for: WaitFor, tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+print(os.getcwd(), sys.stdin.read() == "", os.getpid() == os.getsid(0), sorted(os.listdir("/proc/self/fd")))
+print(sorted(os.environ))
+print({signal.getsignal(n) == signal.SIG_DFL for n in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)})
+print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+    kept.spawn(program)
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    lines = kept.out.read_text().splitlines()
+    # Its own three, and the one that lists the others: nothing of the keeper's.
+    assert lines[0] == f"{tmp_path} True True ['0', '1', '2', '3']"
+    assert lines[1] == "['DSLAB_RUN', 'LC_CTYPE', 'PATH']"
+    assert lines[2:] == ["{True}", "set()"]
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [("", 0), ("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 128 + 9), ("1 / 0", 1)],
+)
+def test_exit_status(kept: Kept, wait_for: WaitFor, program: str, status: int) -> None:
+    kept.spawn(program)
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.exit_status() == status
+
+
+def test_output_is_complete_when_the_end_is_told(kept: Kept, wait_for: WaitFor) -> None:
+    kept.spawn("import sys; sys.stdout.write('x' * 3_000_000)")
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.out.stat().st_size == 3_000_000
+
+
+def test_flush(kept: Kept) -> None:
+    kept.spawn("import os, time; os.write(1, b'before'); open('done', 'w'); time.sleep(1000)")
+    while not (kept.out.parent / "done").exists():
+        time.sleep(0.001)
+    kept.ask("flush")
+    assert kept.out.read_text() == "before"
+
+
+def test_a_service_that_prints_too_much_goes_on(kept: Kept, wait_for: WaitFor) -> None:
+    program = "import sys; sys.stdout.write('0123456789\\n' * 2_000_000); print('end', file=sys.stderr)"
+    kept.spawn(program)
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.exit_status() == 0
+    assert kept.err.read_text() == "end\n"
+    text = kept.out.read_text()
+    assert pump.MAX_FILE_BYTES <= len(text) <= pump.MAX_FILE_BYTES + 100
+    assert text.endswith("\n[dslab: cut here, at 8 MiB; the rest was thrown away]\n")
+
+
+def test_a_service_that_never_stops_printing(kept: Kept) -> None:
+    kept.spawn("while True: print('x' * 1000)")
+    for _ in range(3):
+        kept.ask("flush")
+    kept.ask("kill")
+    assert kept.exit_status() == 128 + 9
+    assert kept.out.stat().st_size <= pump.MAX_FILE_BYTES + 100
+
+
+def test_marks(kept: Kept, wait_for: WaitFor) -> None:
+    program = f"""
+import sys, time
+say = sys.stderr.write
+say("dslab:mark one\\nnoise\\nx dslab:mark no\\ndslab:mark \\xe4\\ndslab:ma")
+sys.stderr.flush()
+time.sleep(0.05)
+say("rk two\\ndslab:mark " + "y" * 10_000 + "\\n" + "z" * 300_000 + "\\n")
+for _ in range({pump.MAX_MARKS + 10}):
+    say("dslab:mark again\\n")
+"""
+    before = time.time()
+    kept.spawn(program)
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    notes = [message for message in kept.told if "noted" in message]
+    assert [note["text"] for note in notes[:3]] == ["one", "ä", "two"]
+    assert notes[3]["text"] == "y" * pump.MAX_MARK_BYTES
+    assert notes[4]["text"] == "again"
+    assert len(notes) == pump.MAX_MARKS
+    assert before <= notes[0]["at"] < notes[2]["at"] <= time.time()
+    assert "dslab:mark one\n" in kept.err.read_text()
+
+
+def test_pause_stops_the_whole_family(kept: Kept, wait_for: WaitFor) -> None:
+    program = """
+import os, time
+path = "child" if os.fork() == 0 else "parent"
+while True:
+    with open(path, "a") as file:
+        file.write("x")
+    time.sleep(0.001)
+"""
+    kept.spawn(program)
+    files = [kept.out.parent / name for name in ("child", "parent")]
+    sizes = lambda: [file.stat().st_size if file.exists() else 0 for file in files]  # noqa: E731
+    wait_for(lambda: all(sizes()), "both of them")
+    kept.ask("pause")
+    before = sizes()
+    time.sleep(0.05)
+    assert sizes() == before
+    kept.ask("resume")
+    wait_for(lambda: all(now > then for now, then in zip(sizes(), before, strict=True)), "both of them")
+
+
+def test_what_has_ended_can_be_acted_on(kept: Kept, wait_for: WaitFor) -> None:
+    kept.spawn("")
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    for do in ("term", "kill", "pause", "resume", "flush"):
+        kept.ask(do)
+
+
+def test_terminate_asks_only_the_service_itself(kept: Kept, wait_for: WaitFor) -> None:
+    program = """
+import os, signal, time
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, lambda *_: open("child-asked", "w"))
+else:
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
+open(str(os.getpid()), "w")
+while True:
+    time.sleep(1)
+"""
+    kept.spawn(program)
+    wait_for(lambda: len([file for file in kept.out.parent.iterdir() if file.name.isdecimal()]) == 2, "both")
+    kept.ask("term")
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.exit_status() == 7
+    assert not (kept.out.parent / "child-asked").exists()
+
+
+def test_ctrl_c_does_not_reach_it(kept: Kept) -> None:
+    kept.ask("flush")
+    os.kill(kept.keeper.pid, signal.SIGINT)
+    os.kill(kept.keeper.pid, signal.SIGHUP)
+    assert os.getsid(kept.keeper.pid) == kept.keeper.pid
+    kept.ask("flush")
+
+
+def test_a_keeper_that_is_gone(tmp_path: Path, wait_for: WaitFor) -> None:
+    keeper = Keeper("test-gone", tmp_path / "log")
+    os.kill(keeper.pid, signal.SIGKILL)
+    wait_for(lambda: not keeper.alive, "its end")
+    with pytest.raises(KitError, match="The keeper of this run is gone"):
+        keeper.ask("flush", mark="test-gone/1/s")
+    keeper.close()
+
+
+def test_it_starts_fast(tmp_path: Path) -> None:
+    """A loaded machine takes several times as long as a quiet one: about 35 ms."""
+    fastest_s = 1.0
+    for number in range(3):
+        before = time.perf_counter()
+        keeper = Keeper(f"test-fast-{number}", tmp_path / "log")
+        keeper.ask("flush", mark="none")
+        fastest_s = min(fastest_s, time.perf_counter() - before)
+        keeper.close()
+    assert fastest_s < 0.3
+
+
+def test_no_descriptor_is_left(kept: Kept, wait_for: WaitFor) -> None:
+    def open_files() -> int:
+        kept.ask("flush")
+        return len(list(Path(f"/proc/{kept.keeper.pid}/fd").iterdir()))
+
+    if sys.platform != "linux":
+        pytest.skip("no /proc")
+    before = open_files()
+    for _ in range(20):
+        kept.told.clear()
+        kept.spawn("")
+        wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert open_files() == before
