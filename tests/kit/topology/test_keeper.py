@@ -153,7 +153,10 @@ while True:
 """
     kept.spawn(program)
     files = [kept.out.parent / name for name in ("child", "parent")]
-    sizes = lambda: [file.stat().st_size if file.exists() else 0 for file in files]  # noqa: E731
+
+    def sizes() -> list[int]:
+        return [file.stat().st_size if file.exists() else 0 for file in files]
+
     wait_for(lambda: all(sizes()), "both of them")
     kept.ask("pause")
     before = sizes()
