@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dslab.kit.grader.lastwords import LastException, last_exception, tail
-from dslab.kit.grader.render import render, render_beginning
+from dslab.kit.grader.render import counted, render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
 from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
-from dslab.kit.trace.event import CARRIES_BYTES, Event
+from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
+from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
@@ -61,7 +62,13 @@ def _render_pieces(pieces: Sequence[Event]) -> str:
     size = sum(max(piece.size, len(piece.data)) for piece in pieces)
     if not size:
         return ""
-    return render(kept) if size == len(kept) else render_beginning(kept, size)
+    if size == len(kept):
+        return render(kept)
+    # How much of a stream got as far as the link before the check failed is chance; a message is whole.
+    whole = all(piece.kind is not Kind.CHUNK for piece in pieces)
+    return render_beginning(
+        kept, counted(size, "byte") if whole else f"more than {MAX_BYTES_PER_EVENT:,} bytes"
+    )
 
 
 def programs(spec: TopologySpec, own_files: Collection[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dslab.kit.grader.classify import NOT_SO, leaves, message_of, traceback_of, verdict_of
@@ -17,9 +18,27 @@ from dslab.kit.grader.evidence import Evidence
 from dslab.kit.grader.lastwords import LastException
 from dslab.kit.grader.ledger import Blocked, Planned
 from dslab.kit.grader.request import GradeRequest
-from dslab.kit.grader.verdict import CheckResult, Verdict
+from dslab.kit.grader.verdict import CheckResult, RunResult, StepResult, Verdict
 
 _GRAVITY = (Verdict.PASS, Verdict.SKIPPED, Verdict.FAIL, Verdict.ERROR)
+
+
+def blank_result(request: GradeRequest) -> RunResult:
+    """The result of a run in which nothing has happened yet."""
+    steps = tuple(
+        StepResult(step.id, step.title, step.points, (), request.hints_used.get(step.id, 0))
+        for step in request.steps
+    )
+    return RunResult(
+        lab=request.lab.name,
+        title=request.lab.title,
+        seed=request.seed,
+        backend=request.backend,
+        submission=str(request.submission),
+        steps=steps,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        complete=False,
+    )
 
 
 @dataclass(slots=True)

@@ -64,9 +64,9 @@ def _visible(character: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def render_beginning(data: bytes, size_bytes: int, width: int = LINE_WIDTH) -> str:
-    """Write the beginning of a value of that size, of which no more is known."""
-    length = f" ... ({counted(size_bytes, 'byte')})"
+def render_beginning(data: bytes, size: str, width: int = LINE_WIDTH) -> str:
+    """Write the beginning of a value of which no more is known but its size."""
+    length = f" ... ({size})"
     room = max(width - len(length) - 2, 8)
     if is_text(data[:1000]):
         return f'"{head(as_text(data), room)}"{length}'

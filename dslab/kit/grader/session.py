@@ -12,12 +12,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -26,18 +25,21 @@ from dslab.kit.grader.bench import Bench
 from dslab.kit.grader.classify import message_of, verdict_of
 from dslab.kit.grader.collecting import ignored, planned, reorder, step_mark
 from dslab.kit.grader.compare import compare
+from dslab.kit.grader.evidence import Evidence
 from dslab.kit.grader.ledger import Ledger, Planned
 from dslab.kit.grader.loading import CheckFile
 from dslab.kit.grader.marks import StepMark
-from dslab.kit.grader.outcome import Happened, repeat_command, result_of
+from dslab.kit.grader.outcome import Happened, blank_result, repeat_command, result_of
 from dslab.kit.grader.progress import Watcher
 from dslab.kit.grader.reports import Reports
 from dslab.kit.grader.request import GradeRequest
 from dslab.kit.grader.syntax import syntax_errors
-from dslab.kit.grader.verdict import RunResult, StepResult, Verdict
+from dslab.kit.grader.verdict import Verdict
 
 if TYPE_CHECKING:
     from dslab.kit.topology.running import Topology
+
+T = TypeVar("T")
 
 INTERRUPTED = 130  # as a shell has it for a program that Ctrl-C ended
 
@@ -58,7 +60,7 @@ class GradingSession:
         self.failure: BaseException | None = None
         self.interrupted = False
         self._begun_s = time.monotonic()
-        self.result = _blank(request)
+        self.result = blank_result(request)
         self._bench: Bench | None = None
         self._ledger: Ledger | None = None
         self._reports: Reports | None = None
@@ -178,19 +180,22 @@ class GradingSession:
             raise
 
     def _enter(self, check: Planned, bench: Bench, ledger: Ledger) -> None:
-        evidence = bench.gather(check, self._happened)
+        happened = self._happened
+        evidence = self._whatever(lambda: bench.gather(check, happened), Evidence())
         repeat = repeat_command(self.request, check.step, Path.cwd())
-        result = result_of(check, self._happened, evidence, repeat)
-        entered = ledger.enter(check.key, replace(result, trace=self._picture(check, bench, result.message)))
+        result = result_of(check, happened, evidence, repeat)
+        picture = self._whatever(lambda: bench.draw(check, happened, result.message), "")
+        entered = ledger.enter(check.key, replace(result, trace=picture))
         self._write()
         self.watcher.check_ended(check, entered)
 
-    def _picture(self, check: Planned, bench: Bench, message: str) -> str:
+    def _whatever(self, make: Callable[[], T], otherwise: T) -> T:
+        """What is only there to be looked at takes no points from anybody if it cannot be made."""
         try:
-            return bench.draw(check, self._happened, message)
-        except Exception as error:  # noqa: BLE001 - a picture that cannot be drawn takes no points from anybody
-            self._note(f"There is no picture of {check.name}: {message_of(error)}.")
-            return ""
+            return make()
+        except Exception as error:  # noqa: BLE001 - whatever breaks in a picture, the verdict stands
+            self._note(f"A report is incomplete: {message_of(error)}.")
+            return otherwise
 
     # The end
 
@@ -254,20 +259,3 @@ class GradingSession:
         except DslabError as error:
             self.failure = error
             pytest.exit(str(error), returncode=error.exit_status)
-
-
-def _blank(request: GradeRequest) -> RunResult:
-    steps = tuple(
-        StepResult(step.id, step.title, step.points, (), request.hints_used.get(step.id, 0))
-        for step in request.steps
-    )
-    return RunResult(
-        lab=request.lab.name,
-        title=request.lab.title,
-        seed=request.seed,
-        backend=request.backend,
-        submission=str(request.submission),
-        steps=steps,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        complete=False,
-    )

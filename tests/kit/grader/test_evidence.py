@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr, without_goodbyes
@@ -36,7 +37,9 @@ def test_the_last_connection_counts() -> None:
 
 
 def test_long_data_of_which_only_the_beginning_was_kept() -> None:
-    assert last_sent([chunk(b"abc", size=5_000)]) == '"abc" ... (5,000 bytes)'
+    assert last_sent([chunk(b"abc", size=5_000)]) == '"abc" ... (more than 4,096 bytes)'
+    message = replace(chunk(b"abc", size=5_000), kind=Kind.MESSAGE)
+    assert last_sent([message]) == '"abc" ... (5,000 bytes)'
 
 
 def test_nothing_sent() -> None:

@@ -42,8 +42,10 @@ def test_long_hex_is_cut_in_the_middle() -> None:
 
 
 def test_only_the_beginning_is_known() -> None:
-    assert render_beginning(b"abc", 5_000) == '"abc" ... (5,000 bytes)'
-    assert render_beginning(bytes(range(128, 256)), 5_000, 40) == "80 81 82 83 84 85 ... (5,000 bytes)"
+    assert render_beginning(b"abc", "5,000 bytes") == '"abc" ... (5,000 bytes)'
+    assert (
+        render_beginning(bytes(range(128, 256)), "5,000 bytes", 40) == "80 81 82 83 84 85 ... (5,000 bytes)"
+    )
 
 
 def test_control_characters_are_made_visible() -> None:

@@ -393,6 +393,22 @@ def test_checks_that_cannot_be_loaded(lab: Path, grade_lab: Grade) -> None:
         grade_lab()
 
 
+def test_picture_that_cannot_be_drawn_takes_no_points(
+    write_checks: Write, grade_lab: Grade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_wrong(topology):
+            """It echoes."""
+            assert ask(topology, b"Hello") == b"Hello"
+    ''')
+    monkeypatch.setattr("dslab.kit.trace.diagram.render", None)
+    result = grade_lab()
+    assert check(result, "test_wrong").verdict is Verdict.FAIL
+    assert check(result, "test_wrong").trace == ""
+    assert result.notes == ("A report is incomplete: TypeError: 'NoneType' object is not callable.",)
+
+
 def test_private_checks_from_outside(tmp_path: Path, lab: Path, grade_lab: Grade) -> None:
     private = tmp_path / "private"
     private.mkdir()
