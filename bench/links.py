@@ -12,6 +12,8 @@ link, process     the same as link, but the links program is a process of its ow
 ================  ==========================================================================
 
 The round trips are made by a blocking client, as checks make them; only ``asyncio`` has its asyncio client.
+Beside that, a whole check, with and without a trace: an echo server is started, and 10 connections make 20
+requests of 1,000 bytes each, with framing and labels.
 
 Run it as ``python bench/links.py``; it prints a table and writes ``bench/results/links.json``.
 """
@@ -31,12 +33,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from dslab.echo.client import connect
 from dslab.kit.address import Address
 from dslab.kit.links import LinksClient, LinkSpec, LinksThread
 
@@ -45,6 +48,8 @@ MESSAGE = b"m" * 64
 BLOCK = bytes(64 * 1024)
 TRIPS = 1_000
 WARM_UP_TRIPS = 50
+CHECKS_PER_ROUND = 3
+CHECK_CONNECTIONS, CHECK_REQUESTS, CHECK_BYTES = 10, 20, 1_000
 MAX_LINK_COST_S = 0.000_15
 MIN_LINK_SHARE = 0.40
 MAX_RECORDING_COST = 0.05
@@ -191,6 +196,48 @@ class Way:
     rates: list[float] = field(default_factory=list)
 
 
+@dataclass
+class Checks:
+    """How long a check takes, without a trace and with one."""
+
+    plain_s: list[float] = field(default_factory=list)
+    recorded_s: list[float] = field(default_factory=list)
+
+    @property
+    def cost(self) -> float:
+        """The share that recording adds."""
+        return statistics.median(self.recorded_s) / statistics.median(self.plain_s) - 1
+
+
+def _check_s(links: LinksClient) -> float:
+    start_s = time.perf_counter()
+    command = [sys.executable, "-m", "dslab.echo", "server", "--model", "threads", "--bind", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        upstream = Address.parse(process.stdout.readline().split()[-1])
+        wire = "dslab.echo.messages"
+        spec = LinkSpec("check->server", "check", "server", Address("127.0.0.1", 0), (upstream,))
+        address = links.open(replace(spec, framing=f"{wire}:frames", describe=f"{wire}:describe_message"))
+        for _ in range(CHECK_CONNECTIONS):
+            with connect(address) as connection:
+                for _ in range(CHECK_REQUESTS):
+                    connection.request(bytes(CHECK_BYTES))
+        process.kill()
+    links.close(spec.name)
+    return time.perf_counter() - start_s
+
+
+def _measure_checks(rounds: int) -> Checks:
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder, LinksThread(1) as thread, thread.client() as links:
+        recorded = _recorded(links, Path(folder), lambda: _check_s(links))
+        _check_s(links)
+        for _ in range(rounds):
+            checks.plain_s.append(_check_s(links))
+            checks.recorded_s.append(recorded())
+    return checks
+
+
 def _measure(ways: list[Way], rounds: int) -> None:
     for number in range(rounds + 1):
         for way in ways:
@@ -300,20 +347,24 @@ def _verdicts(ways: list[Way]) -> dict[str, float]:
     }
 
 
-def _report(ways: list[Way], rounds: int, size: int) -> None:
-    figures = _verdicts(ways)
+def _report(ways: list[Way], checks: Checks, rounds: int, size: int) -> None:
+    figures = {**_verdicts(ways), "recording_check_cost": checks.cost}
     console = Console()
     console.print(_table(ways))
     console.print(
         f"A link costs {figures['link_cost_s'] * 1e3:.3f} ms per round trip "
         f"(at most {MAX_LINK_COST_S * 1e3:g}) and carries {figures['link_share']:.0%} of the asyncio pair "
-        f"(at least {MIN_LINK_SHARE:.0%}); recording costs {figures['recording_trip_cost']:.1%} of a round "
-        f"trip and {figures['recording_rate_cost']:.1%} of the rate.",
+        f"(at least {MIN_LINK_SHARE:.0%}). "
+        f"Recording makes a check of {statistics.median(checks.plain_s):.2f} s "
+        f"{figures['recording_check_cost']:.1%} longer (at most {MAX_RECORDING_COST:.0%}), a bare round trip "
+        f"{figures['recording_trip_cost']:.1%}, and takes {figures['recording_rate_cost']:.1%} of the rate.",
         highlight=False,
     )
     machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()}
+    checked = {"plain_s": checks.plain_s, "recorded_s": checks.recorded_s}
     measured = {way.name: {"trips_s": way.trips_s, "bytes_per_s": way.rates} for way in ways}
-    report = {"machine": machine, "rounds": rounds, "bytes": size, "figures": figures, "ways": measured}
+    report = {"machine": machine, "rounds": rounds, "bytes": size, "figures": figures}
+    report |= {"ways": measured, "checks": checked}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
@@ -334,7 +385,7 @@ def main() -> None:
         size = options.megabytes * 1_000_000
         with _all_ways(size) as ways:
             _measure(ways, options.rounds)
-        _report(ways, options.rounds, size)
+        _report(ways, _measure_checks(options.rounds * CHECKS_PER_ROUND), options.rounds, size)
 
 
 if __name__ == "__main__":

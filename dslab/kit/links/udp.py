@@ -78,7 +78,9 @@ class Upstream:
         """Look its address up."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(*self.address.pair, type=socket.SOCK_DGRAM)
-        self.family, self.resolved = found[0][0], found[0][4]
+        # Nobody answers to tell which of several addresses is right; compose networks are IPv4 by default.
+        best = min(found, key=lambda one: one[0] != socket.AF_INET)
+        self.family, self.resolved = best[0], best[4]
         self._resolved_s = loop.time()
 
     def refresh(self, now_s: float) -> None:

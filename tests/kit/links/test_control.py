@@ -23,8 +23,10 @@ from dslab.kit.address import Address
 from dslab.kit.errors import ConfigError, KitError, MachineError, UsageError
 from dslab.kit.links import LinksClient, LinkSpec, LinkStats, LinksThread
 from dslab.kit.links.control import MAX_LINE_BYTES, decode_reply, decode_request, encode, encode_error
+from dslab.kit.links.program import Program
 from dslab.kit.links.spec import spec_from_json, spec_to_json
-from dslab.kit.trace.recorder import read
+from dslab.kit.trace.event import Event
+from dslab.kit.trace.recorder import Recorder, read
 
 OpenLink = Callable[..., Any]  # see conftest
 ANYWHERE = Address("127.0.0.1", 0)
@@ -182,6 +184,35 @@ def test_a_trace_that_cannot_be_written(links: LinksClient, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(MachineError, match="cannot be written"):
         links.begin(tmp_path / "file" / "trace.jsonl", time.time())
+
+
+def test_a_disk_that_is_full(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def full(recorder: Recorder, event: Event) -> None:
+        raise OSError(28, "No space left on device")
+
+    wire = open_link()
+    client, server = wire.connect()
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "record", full)
+        client.send(b"arrives all the same")
+        assert server.receive(20) == b"arrives all the same"
+        with pytest.raises(MachineError, match="No space left"):
+            wire.links.end()
+    wire.links.begin(tmp_path / "again.jsonl", time.time())
+
+
+def test_a_bug_in_one_request_ends_no_link(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(program: Program, *request: Any) -> None:
+        raise RuntimeError("a bug")
+
+    wire = open_link()
+    with monkeypatch.context() as patched:
+        patched.setattr(Program, "apply", broken)
+        with pytest.raises(KitError, match="a bug"):
+            wire.apply("cut")
+    client, server = wire.connect()
+    client.send(b"x")
+    assert server.receive(1) == b"x"
 
 
 def test_a_trace_ends_where_it_should(open_link: OpenLink, tmp_path: Path) -> None:

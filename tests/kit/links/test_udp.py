@@ -6,11 +6,13 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dslab.kit.errors import UsageError
+from dslab.kit.address import Address
+from dslab.kit.errors import MachineError, UsageError
 from dslab.kit.links import udp
 from dslab.kit.trace.event import Kind
 
@@ -199,6 +201,26 @@ def test_a_target_that_is_not_there_yet_and_then_is(open_link: OpenLink) -> None
         wire.target.settimeout(20)
         client.send(b"somebody there")
         assert received(wire, 1) == [b"somebody there"]
+
+
+def test_a_target_with_a_name(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp, "RESOLVED_S", 0.0)
+    wire = open_link("udp")
+    named = replace(
+        wire.spec, name="a->named", upstreams=(Address("localhost", wire.spec.upstreams[0].port),)
+    )
+    wire = replace(wire, spec=named, address=wire.links.open(named))
+    client = wire.sender()
+    for text in (b"one", b"two", b"three"):
+        client.send(text)
+        assert received(wire, 1) == [text]
+
+
+def test_a_name_that_nobody_has(open_link: OpenLink) -> None:
+    wire = open_link("udp")
+    nowhere = replace(wire.spec, name="a->nowhere", upstreams=(Address("nowhere.invalid", 9),))
+    with pytest.raises(MachineError, match=r"nowhere\.invalid:9 cannot be resolved"):
+        wire.links.open(nowhere)
 
 
 def test_a_client_that_is_gone_does_no_harm(open_link: OpenLink) -> None:
