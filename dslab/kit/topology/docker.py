@@ -141,15 +141,8 @@ class DockerBackend:
     def _container_with_keeper(self, launch: Launch) -> DockerNode:
         docker, place, name = self._opened()[0], self._place, launch.node
         make_output_files(place.folder, name)
-        entry = node_entry(
-            launch.service,
-            name,
-            run_id=place.run.run_id,
-            user=docker.user,
-            work=place.work.resolve(),
-            scratch=self.scratch(name).outside,
-            output=place.folder.resolve(),
-        )
+        scratch = self.scratch(name).outside
+        entry = node_entry(launch.service, name, docker=docker, place=place, scratch=scratch)
         self._put_on_record(name, entry)
         mark = f"{self._prefix}/{name}"
         return docker.do(DockerNode, docker, **self._settings(name), entry=entry, place=place, mark=mark)

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from docker import APIClient
+from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.types import IPAMConfig, IPAMPool
 from docker.utils import kwargs_from_env
@@ -60,6 +61,13 @@ def frames(connection: socket.socket) -> Iterator[tuple[int, bytes]]:
             yield header[0], stream.read(int.from_bytes(header[4:], "big"))
 
 
+def look_for(url: str) -> None:
+    """See that somebody listens there, if it is a local socket. The SDK leaves one open where nobody does."""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(url.removeprefix("unix://"))
+
+
 class Engine:
     """A client of the engine of this machine. Threads may share it.
 
@@ -68,14 +76,15 @@ class Engine:
     """
 
     def __init__(self) -> None:
+        settings: dict[str, Any] = {"base_url": ContextAPI.get_current_context().Host, **kwargs_from_env()}
         try:
-            settings = kwargs_from_env()
+            look_for(settings["base_url"])
             # The SDK's stubs leave out most of this class.
             self.api: Any = APIClient(version="auto", timeout=REQUEST_S, num_pools=CONNECTIONS, **settings)
-        except REFUSED as error:
-            if "Permission denied" in str(error):
-                remedy = f"Become a member of the group docker and log in again. {WITHOUT}"
-                raise MachineError("The Docker engine does not let you in.", remedy=remedy) from error
+        except PermissionError as error:
+            remedy = f"Become a member of the group docker and log in again. {WITHOUT}"
+            raise MachineError("The Docker engine does not let you in.", remedy=remedy) from error
+        except (OSError, *REFUSED) as error:
             raise MachineError("No Docker engine answers.", remedy=WITHOUT) from error
 
     def close(self) -> None:

@@ -72,34 +72,23 @@ class Attached(Channel):
         return not self._reader.is_alive()
 
 
-def node_entry(
-    service: ServiceSpec, node: str, *, run_id: str, user: str, work: Path, scratch: Path, output: Path
-) -> Entry:
-    """What the container of a node of the course image is like.
-
-    Args:
-        service: The service that it is a node of.
-        node: Its name.
-        run_id: The run's.
-        user: Whose its processes are.
-        work: The run's copy of the lab's files.
-        scratch: The node's own folder.
-        output: The folder of its output files, made before.
-    """
-    files = [bind(output / name, f"{OUTPUT}/{name}") for name in output_files(node)]
+def node_entry(service: ServiceSpec, node: str, *, docker: DockerRun, place: Place, scratch: Path) -> Entry:
+    """What the container of a node of the course image is like."""
+    files = [bind(place.folder.resolve() / name, f"{OUTPUT}/{name}") for name in output_files(node)]
     base = {
         **CONFINED,
         "image": image_of(service),
-        "command": [*KEEPER, run_id],
+        "command": [*KEEPER, place.run.run_id],
         "hostname": node,
-        "user": user,
+        "user": docker.user,
         "working_dir": working_dir(service),
         "environment": {"HOME": SCRATCH},
         "stdin_open": True,
         "volumes": [
-            *lab_volumes(service, work),
+            *lab_volumes(service, place.work.resolve()),
             bind(scratch, SCRATCH),
             bind(PACKAGE, DSLAB_FOLDER, read_only=True),
+            bind(docker.resolver, "/etc/resolv.conf", read_only=True),
             *files,
         ],
     }

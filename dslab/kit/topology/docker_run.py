@@ -42,6 +42,8 @@ T = TypeVar("T")
 PACKAGE = Path(dslab.__file__).parent
 NOBODY = "65534:65534"
 WORKERS = 8
+# Nodes are told addresses. The engine's name server would pass on other questions to the world, and wait.
+NO_NAMES = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 NETWORK_ATTEMPTS = 500
 # Where the engine, too, takes its networks from (RFC 1918); here in pieces of a thousand addresses.
 SUBNETS = tuple(
@@ -64,6 +66,7 @@ class DockerRun:
         project: With what every name begins that the run gives; Compose's project, too.
         labels: What everything of the run bears.
         user: Whose the programs under test are: the caller's, but never root's.
+        resolver: The nodes' ``resolv.conf``.
 
     Raises:
         MachineError: No engine answers, it has no course image, or not a fresh one, or no subnet.
@@ -72,8 +75,10 @@ class DockerRun:
     def __init__(self, run: RunFolder) -> None:
         self.engine = Engine()
         self.project = f"dslab-{run.run_id}"
-        self.labels = {RUN_LABEL: run.run_id, FOLDER_LABEL: str(run.path)}
+        self.labels = {RUN_LABEL: run.run_id, FOLDER_LABEL: str(run.path.resolve())}
         self.user = f"{os.getuid()}:{os.getgid()}" if os.getuid() else NOBODY
+        self.resolver = run.path.resolve() / "resolv.conf"
+        self.resolver.write_text(NO_NAMES)
         self._image_labels: dict[str, Mapping[str, str]] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker")
         self._pending: set[Future[Any]] = set()
@@ -180,10 +185,12 @@ class DockerRun:
         """
         sweeper, self._sweeper = self._sweeper, None
         self._workers.shutdown(cancel_futures=True)
-        if sweeper is not None:
-            self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
-            sweeper.close()
-        self.engine.close()
+        try:
+            if sweeper is not None:
+                self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
+                sweeper.close()
+        finally:
+            self.engine.close()
 
     def _make_network(self) -> ipaddress.IPv4Network:
         """The run's network, in a subnet of its own.
