@@ -64,10 +64,11 @@ def order(events: Iterable[Event], named: Iterable[str]) -> list[str]:
     seen: dict[str, None] = {}
     silent: dict[str, None] = {}
     for event in events:
-        if "->" in event.link:
-            seen |= {event.sender: None, event.receiver: None}
-        elif event.link:
-            silent[event.link] = None
+        source, arrow, target = event.link.partition("->")
+        if arrow:
+            seen |= {source: None, target: None}
+        elif source:
+            silent[source] = None
     names = list(seen | dict.fromkeys(named) | silent)
     return sorted(names, key=lambda name: name != GRADER)
 

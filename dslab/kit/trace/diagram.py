@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from dslab.kit.trace.account import Clock, details, legend, summary
 from dslab.kit.trace.columns import characters
 from dslab.kit.trace.event import Event
-from dslab.kit.trace.layout import lay_out
+from dslab.kit.trace.layout import BOLD_CHARACTER_PX, lay_out
 from dslab.kit.trace.quantity import shorten
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _HEX_BYTE = re.compile(r"(?<!\S)[0-9a-f]{2}(?!\S)")
 TEMPLATES = Path(__file__).parent / "templates"
-BOLD_CHARACTER_PX = 7.4  # on the average in the widest of the fonts, at 12 px
 MAX_CAPTION_CHARS = 4_000
 
 

@@ -56,7 +56,10 @@ class Fold:
         lost = sum(Effect.LOST in event.effects for event in messages)
         parts += [f"{lost:,} of them lost"] if lost else []
         kinds = Counter(event.kind for event in self.events)
-        parts += [count(kinds[kind], f"more {noun}") for kind, noun in NOUNS.items() if kinds[kind]]
+        if kinds[Kind.OPEN]:
+            del kinds[Kind.CLOSE]  # goes without saying
+        more = "" if parts else "more "
+        parts += [count(kinds[kind], more + noun) for kind, noun in NOUNS.items() if kinds[kind]]
         return ", ".join([*parts, duration(self.events[-1].t_s - self.t_s)])
 
 

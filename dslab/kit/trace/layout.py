@@ -12,7 +12,7 @@ from itertools import chain
 from dslab.kit.trace.columns import GUTTER_PX, HEAD_PX, MARGIN_PX, cut, fit, order, place, write
 from dslab.kit.trace.describe import printable
 from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind, NodeState
-from dslab.kit.trace.fold import Fold
+from dslab.kit.trace.fold import QUIET_EFFECTS, Fold
 from dslab.kit.trace.picture import (
     Arrow,
     Band,
@@ -38,6 +38,8 @@ TICK_PX = 15.0
 LOST_AT = 0.62  # of the way to the other column
 HELD_AT = 0.5
 SIGN_CHARACTER_PX = 6.6
+BOLD_CHARACTER_PX = 7.4
+CHIP_PX = 34.0  # around the text on a line
 SIGN_INSET_PX = 16.0
 
 
@@ -96,6 +98,7 @@ def _arrow(row: Row, event: Event, x: Mapping[str, float], story: Story) -> Arro
         detail=writing.detail,
         effects=writing.effects or ("held" if ending is Ending.HELD else ""),
         ending=ending,
+        struck=bool(event.effects - QUIET_EFFECTS) or ending is not Ending.ARRIVED,
         last=event is story.last,
     )
 
@@ -124,11 +127,12 @@ def _sign(row: Row, event: Event, columns: Sequence[Column]) -> Sign:
 
 def _notice(row: Row, event: Event, x: Mapping[str, float]) -> Notice:
     x0, x1 = sorted((x.get(event.sender, GUTTER_PX), x.get(event.receiver, GUTTER_PX)))
-    ends = f"{event.label} ends" if event.note == "off" else event.label
+    label = event.label.removesuffix(f", {event.direction}") if event.direction else event.label
+    ends = f"{label} ends" if event.note == "off" else label
     text = "healed" if event.label == HEAL else ends
     if event.direction:
-        text += f" ({event.sender} to {event.receiver})"
-    return Notice(event, x0, x1, row.y, cut(printable(text), int((x1 - x0) / SIGN_CHARACTER_PX) - 4))
+        text += f" to {event.receiver}"
+    return Notice(event, x0, x1, row.y, cut(printable(text), int((x1 - x0 - CHIP_PX) / BOLD_CHARACTER_PX)))
 
 
 def _bands(story: Story, x: Mapping[str, float], timeline: Timeline, bottom: float) -> tuple[Band, ...]:

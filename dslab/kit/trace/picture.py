@@ -57,6 +57,7 @@ class Arrow:
     detail: str
     effects: str
     ending: Ending
+    struck: bool  # a fault did something to it
     last: bool = False  # the last thing that the grader sent or received before the check failed
 
 

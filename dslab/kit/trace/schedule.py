@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ TRAVELS = CARRIES_BYTES | {Kind.OPEN, Kind.CLOSE, Kind.RESET}
 # The order of moments at the same time.
 ARRIVES, DEPARTS, ARRIVES_AT_ONCE = range(3)
 SLANT_FROM_S = 0.001
+MOST_CROSSED = 3  # rows that an arrow without a fault may cross
 # Room above and below a row's height.
 ROW_PX = (17.0, 6.0)
 FOLD_PX = (24.0, 22.0)
@@ -67,16 +69,28 @@ def schedule(story: Story, lanes: Lanes) -> tuple[list[Row], Timeline]:
 def _moments(items: Sequence[Item]) -> Iterator[tuple[float, int, int]]:
     """When each row begins, and when what set off in it arrives.
 
-    Of equal times an arrival comes first, since an answer may leave at that very moment. A delay too short to
-    tell anything is drawn as none: pipelined messages would only cross each other's texts.
+    Of equal times an arrival comes first, since an answer may leave at that very moment.
     """
+    times = [item.t_s for item in items]
     for index, item in enumerate(items):
         yield item.t_s, DEPARTS, index
         if isinstance(item, Event) and item.kind in TRAVELS:
-            if item.arrive_s is not None and item.arrive_s - item.t_s >= SLANT_FROM_S:
+            if item.arrive_s is not None and _is_slanted(item, item.arrive_s, times):
                 yield item.arrive_s, ARRIVES, index
             else:
                 yield item.t_s, ARRIVES_AT_ONCE, index
+
+
+def _is_slanted(event: Event, arrive_s: float, times: Sequence[float]) -> bool:
+    """Whether the delay of that event is drawn.
+
+    Not if no fault made it and many others are on their way at the same time, as in a pipeline: their arrows
+    would only cross each other's texts.
+    """
+    if arrive_s - event.t_s < SLANT_FROM_S:
+        return False
+    crossed = bisect_left(times, arrive_s) - bisect_right(times, event.t_s)
+    return bool(event.effects) or crossed <= MOST_CROSSED
 
 
 def _room(item: Item) -> tuple[float, float]:

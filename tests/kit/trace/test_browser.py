@@ -72,7 +72,7 @@ def reader(browser: Browser, tmp_path: Path) -> Iterator[Reader]:
 
 def test_pointing_at_an_arrow_shows_its_bytes(reader: Reader, scenarios: Scenarios) -> None:
     page = reader.open(scenarios["byte_by_byte"]())
-    page.locator(".arrow.message", has_text="h").first.hover()
+    page.locator(".arrow.chunk", has_text="h").first.hover()
     aside = page.locator("aside")
     assert "grader → server" in aside.inner_text()
     assert "0000  68  h" in aside.inner_text()
@@ -108,12 +108,12 @@ def test_a_fold_lists_what_it_hides(reader: Reader, scenarios: Scenarios) -> Non
 
 def test_a_click_holds_what_is_shown(reader: Reader, scenarios: Scenarios) -> None:
     page = reader.open(scenarios["lossy"]())
-    page.locator("#picture .lost").first.click()
+    page.locator(".arrow.lost").first.click()
     held = page.locator("aside").inner_text()
-    page.locator("#picture .corrupted").hover()
+    page.locator(".arrow.corrupted").hover()
     assert page.locator("aside").inner_text() == held
     page.keyboard.press("Escape")
-    page.locator("#picture .duplicate").hover()
+    page.locator(".arrow.duplicate").hover()
     assert "duplicate" in page.locator("aside").inner_text()
 
 
@@ -168,7 +168,8 @@ def _luminance(color: str) -> float:
 
 BOXES = """(selector) => [...document.querySelectorAll(selector)].map((element) => {
     const box = element.getBBox();
-    return {text: element.textContent, x: box.x, y: box.y, right: box.x + box.width, bottom: box.y + box.height};
+    const [right, bottom] = [box.x + box.width, box.y + box.height];
+    return {text: element.textContent, x: box.x, y: box.y, right, bottom};
 })"""
 
 

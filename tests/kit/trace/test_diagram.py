@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from html import unescape
 from pathlib import Path
@@ -50,8 +51,9 @@ def texts(element: ElementTree.Element) -> str:
 
 def test_there_is_an_arrow_for_every_message(scenarios: Scenarios) -> None:
     picture = picture_in(page_of(scenarios["byte_by_byte"]()))
-    assert len(classes(picture, "message")) == 18
-    assert len(classes(picture, "open")) == 2
+    arrows = [arrow.get("class", "").split()[1] for arrow in classes(picture, "arrow")]
+    assert Counter(arrows) == {"chunk": 18, "open": 1, "close": 1}
+    assert len(classes(picture, "shaft")) == len(arrows)
     assert len(classes(picture, "last")) == 1
     assert "the check fails here" in texts(picture)
 
@@ -94,7 +96,7 @@ def test_lost_corrupted_duplicated_and_held_are_marked(scenarios: Scenarios) -> 
 
 def test_what_comes_after_the_failure_is_faint(scenarios: Scenarios) -> None:
     picture = picture_in(page_of(scenarios["byte_by_byte"]()))
-    assert len(classes(picture, "after")) == 2
+    assert len(classes(picture, "after")) == 3
 
 
 def test_the_legend_lists_only_what_occurs(scenarios: Scenarios) -> None:

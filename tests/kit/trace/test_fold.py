@@ -98,4 +98,4 @@ def test_a_fold_names_what_it_hides() -> None:
     opens = [Event(t_s=number, link="a->b", kind=Kind.OPEN, connection=number) for number in range(50)]
     pieces = [Event(t_s=number + 0.5, link="a->b", kind=Kind.CHUNK, size=10) for number in range(50)]
     [folded] = folds(fold(sorted([*opens, *pieces], key=lambda event: event.t_s)))
-    assert folded.text == "43 more pieces, 430 B, 43 more connections, 42.5 s"
+    assert folded.text == "43 more pieces, 430 B, 43 connections, 42.5 s"
