@@ -24,6 +24,6 @@ def receive_message(connection):
     if size > MAX_MESSAGE_BYTES:
         raise ValueError("too long")
     message = receive_exactly(connection, size)
-    if len(message) < size:
+    if len(prefix) < LENGTH_BYTES or len(message) < size:
         raise ConnectionError("the stream ended inside a message")
     return message

@@ -21,6 +21,6 @@ def receive_message(connection):
         return None
     size = int.from_bytes(prefix, "big")
     message = receive_exactly(connection, size)
-    if len(message) < size:
+    if len(prefix) < LENGTH_BYTES or len(message) < size:
         raise ConnectionError("the stream ended inside a message")
     return message
