@@ -25,9 +25,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class Addresses:
-    """The addresses of one run."""
+    """The addresses of one run.
 
-    def __init__(self) -> None:
+    Args:
+        all_of_127: Whether this machine has all of 127/8.
+    """
+
+    def __init__(self, *, all_of_127: bool = sys.platform == "linux") -> None:
+        self._all_of_127 = all_of_127
         self._held = ExitStack()
         self._block = ""
         self._used = HOSTS_PER_BLOCK
@@ -36,7 +41,7 @@ class Addresses:
 
     def fresh_host(self) -> str:
         """A host that nothing in this run has had; 127.0.0.1 where there is no other."""
-        if sys.platform != "linux":
+        if not self._all_of_127:
             return LOOPBACK
         if self._used == HOSTS_PER_BLOCK:
             self._block, self._used = self._reserve_block(), 0

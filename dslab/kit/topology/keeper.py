@@ -33,7 +33,8 @@ The control channel is a pair of sockets. A message is one line of JSON. Nodes a
 ``end``     ``prefix``                   the nodes of that topology are gone; ``left`` would not go
 ==========  ===========================  =================================================================
 
-Unasked it tells ``{"exited": mark, "status": n, "at": t}``, after the last output is in its file, and
+An answer may instead be ``failed``, with what the system said: too many processes, too many files. Unasked
+the keeper tells ``{"exited": mark, "status": n, "at": t}``, after the last output is in its file, and
 ``{"noted": mark, "text": "...", "at": t}`` for a line on stderr that begins with ``dslab:mark``.
 
 Source: prctl(2), PR_SET_CHILD_SUBREAPER and PR_SET_PDEATHSIG.
@@ -48,7 +49,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -129,7 +130,11 @@ class Keeper:
         self._received = rest
         for line in lines:
             request = json.loads(line)
-            self._send({"id": request["id"], **self._answer(request)})
+            try:
+                answer = self._answer(request)
+            except OSError as error:  # no process, no descriptor, no file: the machine is full
+                answer = {"failed": error.strerror or str(error)}
+            self._send({"id": request["id"], **answer})
 
     def _answer(self, request: Request) -> dict[str, Any]:
         if request["do"] == "spawn":
@@ -252,17 +257,21 @@ class Keeper:
         # has members.
         itself = set() if node.ended else {node.pid}
         session = {pid for pid, row in table.items() if row.session == node.pid}
-        return processes.family(itself | session | self._orphans(table, node.mark), table)
+        orphans = {pid for pid, mark in self._orphans(table) if mark == node.mark}
+        return processes.family(itself | session | orphans, table)
 
-    def _orphans(self, table: processes.Table, prefix: str) -> set[int]:
+    def _orphans(self, table: processes.Table) -> Iterator[tuple[int, str]]:
+        """Those who have lost their parent, with their marks."""
         known = {node.pid for node in self._nodes.values()}
-        lost = [pid for pid, row in table.items() if row.parent == self._orphanage and pid not in known]
-        return {pid for pid in lost if processes.mark_of(pid).startswith(prefix)}
+        for pid, row in table.items():
+            if row.parent == self._orphanage and pid not in known:
+                yield pid, processes.mark_of(pid)
 
     def _ours(self, prefix: str) -> set[int]:
         """All of our descendants; where orphans go elsewhere, those too whose mark begins so."""
         table = processes.process_table()
-        return processes.family({self._pid} | self._orphans(table, prefix), table) - {self._pid}
+        orphans = {pid for pid, mark in self._orphans(table) if mark.startswith(prefix)}
+        return processes.family({self._pid} | orphans, table) - {self._pid}
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from dslab.kit.errors import KitError
+from dslab.kit.errors import KitError, MachineError
 from dslab.kit.topology import processes
 
 ANSWER_S = 30.0
@@ -60,6 +60,7 @@ class Channel:
 
         Raises:
             KitError: The keeper is gone, or does not answer.
+            MachineError: The machine does not let the keeper do it.
         """
         answer: Future[dict[str, Any]] = Future()
         with self._sending:
@@ -71,9 +72,12 @@ class Channel:
             with suppress(OSError):  # then the reader finds the end, and fails the answer
                 self._ours.sendall(request.encode() + b"\n")
         try:
-            return answer.result(ANSWER_S)
+            result = answer.result(ANSWER_S)
         except TimeoutError as error:
             raise KitError(f"The keeper did not answer {do!r} within {ANSWER_S:g} s.") from error
+        if "failed" in result:
+            raise MachineError(f"The keeper cannot {do}: {result['failed']}.")
+        return result
 
     def close(self) -> None:
         """Let the keeper go, with every node that it keeps."""
@@ -105,7 +109,10 @@ class Channel:
         if "id" in message:
             self._answers.pop(message["id"]).set_result(message)
             return
-        hear = self._listeners.get(message.get("exited") or message["noted"])
+        if "exited" in message:  # nothing more is told about that node
+            hear = self._listeners.pop(message["exited"], None)
+        else:
+            hear = self._listeners.get(message["noted"])
         if hear:
             hear(message)
 

@@ -14,7 +14,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import KitError
 from dslab.kit.links import LinksClient, LinksThread
 from dslab.kit.topology import processes
-from dslab.kit.topology.addresses import Addresses
+from dslab.kit.topology.addresses import LOOPBACK, Addresses
 from dslab.kit.topology.backend import Launch, Place, Scratch, Tell
 from dslab.kit.topology.keeper_client import Keeper
 from dslab.kit.topology.local_process import LocalProcess
@@ -64,7 +64,8 @@ class LocalBackend:
 
     def listen_at(self, source: str, target: str, port: Port) -> Address:
         """An address of the link's own, so that it looks like the target's: same port, other host."""
-        return self._addresses.at(self._host(f"{source}->{target}"), port.number)
+        host = self._host(f"{source}->{target}")
+        return Address(host, 0 if host == LOOPBACK else port.number)
 
     def dial(self, source: str, listening: Address) -> Address:
         """The same for everybody on this machine."""

@@ -89,8 +89,8 @@ class LocalProcess:
             return self._health.doubt() if self._health else "it has not started"
         heard = self._heard()
         wanted = " and ".join(self._unheard(heard))
-        instead = ", ".join(sorted(map(str, heard))) or "nowhere"
-        return f"it should listen on {wanted}, but listens on {instead}".replace("on nowhere", "nowhere")
+        instead = f"on {', '.join(sorted(map(str, heard)))}" if heard else "nowhere"
+        return f"it should listen on {wanted}, but listens {instead}"
 
     def terminate(self) -> None:
         """SIGTERM."""

@@ -97,6 +97,7 @@ class Topology:
         folder: ``<run>/<check>``.
         seed: The seed of every random choice of its links.
         services: Its nodes by name.
+        links: The control channel of its links program, once it is open.
     """
 
     def __init__(
@@ -135,7 +136,7 @@ class Topology:
         self._closing.callback(self._backend.close)
         self._closing.callback(self._journal.close)
         self._backend.open()
-        links = self._backend.links
+        links = self.links = self._backend.links
         links.begin(self.folder / TRACE, self._place.run.epoch_s, self.seed)
         self._closing.callback(links.end)
         self._faults = Faults(links)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dslab.kit.address import Address
 from dslab.kit.errors import ConfigError, PeerSilent, ServiceFailed, UsageError
-from dslab.kit.topology.backend import Backend, Launch, Process
+from dslab.kit.topology.backend import MARK_PREFIX, Backend, Launch, Process
 from dslab.kit.topology.forms import nearest
 from dslab.kit.topology.journal import Journal
 from dslab.kit.topology.roles import variables as variables_of
@@ -211,7 +211,7 @@ class Service:
 
     def _failed(self, what: str) -> ServiceFailed:
         stderr = self.errors()[-TAIL_CHARACTERS:]
-        last = (stderr.strip().splitlines() or [""])[-1]
+        last = next((line for line in reversed(stderr.splitlines()) if _says_something(line)), "").strip()
         return ServiceFailed(f"{self.name} {what}{f': {last}' if last else ''}.", stderr=stderr)
 
     # Filling in the compose entry.
@@ -255,3 +255,7 @@ class Service:
             if value is not None:
                 filled[name] = value
         return filled
+
+
+def _says_something(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith(MARK_PREFIX)

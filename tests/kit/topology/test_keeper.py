@@ -28,9 +28,9 @@ class Kept:
         self.out, self.err = folder / "out", folder / "err"
         self.told: list[Mapping[str, Any]] = []
         self._folder = folder
-        keeper.listen(self.mark, self.told.append)
 
     def spawn(self, program: str, *arguments: str) -> int:
+        self.keeper.listen(self.mark, self.told.append)
         pid: int = self.keeper.ask(
             "spawn",
             mark=self.mark,

@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from dslab.kit.errors import KitError
-from dslab.kit.topology import processes
+from dslab.kit.topology import keeper_client, processes
+from dslab.kit.topology.addresses import Addresses
 from dslab.kit.topology.compose import read
 from dslab.kit.topology.local import end_leftovers
 from dslab.kit.topology.runfolder import RunFolder
@@ -150,6 +151,40 @@ def test_an_exception_in_the_check(open_lab: OpenLab, run: RunFolder) -> None:
 def descendants_of_keeper(run: RunFolder) -> list[psutil.Process]:
     keeper = psutil.Process(json.loads((run.path / "run.json").read_text())["pids"][1])
     return [child for child in keeper.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+# Where the system is not Linux: one loopback address, no /proc, no subreaper, no PDEATHSIG.
+
+NOT_LINUX = """
+import sys
+sys.path += sys.argv[3:]
+import psutil
+from dslab.kit.topology import keeper_client, processes
+from dslab.kit.topology.addresses import Addresses
+from dslab.kit.topology.keeper import main
+sys.platform, processes.LINUX = "darwin", False
+main()
+"""
+
+
+@pytest.mark.parametrize("kind", ["children", "daemon", "tree"])
+def test_without_linux(
+    kind: str, open_lab: OpenLab, run: RunFolder, wait_for: WaitFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper_client, "START", NOT_LINUX)
+    run.shared(Addresses, lambda: Addresses(all_of_127=False))
+    listen = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[2][10:])))\n"
+    compose = f"services: {{s: {{command: 'python unruly.py {kind} ${{BIND:-0.0.0.0:7000}}'}}}}"
+    topology = open_lab(compose, {"unruly.py": listen + UNRULY})
+    topology.start()
+    assert topology["s"].address().host == "127.0.0.1"
+    wait_for(lambda: noted(topology["s"].scratch) >= KINDS[kind], "its processes")
+    topology["s"].pause()
+    topology["s"].kill()
+    assert living(run.run_id) == set()
+    topology["s"].start()
+    topology.close()
+    assert living(run.run_id) == set()
 
 
 # The keeper is killed.
