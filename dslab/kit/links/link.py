@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from dslab.kit.errors import UsageError
 from dslab.kit.links.fate import PIECEWISE, Fate, Place, decide
@@ -31,6 +33,9 @@ from dslab.kit.links.spec import LinkSpec, LinkStats
 from dslab.kit.links.tap import KEPT_BYTES, Tap
 from dslab.kit.trace import describe
 from dslab.kit.trace.event import Direction, Event, Kind
+
+# Of a longer message the describer sees only what the trace keeps.
+MAX_DESCRIBED_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -189,10 +194,8 @@ class Link:
     def note(self, kind: Kind, direction: Direction, connection: int, note: str = "") -> None:
         """Record what happened to a connection."""
         if self.tap.on:
-            t_s, name = self.tap.now(), self.spec.name
-            self.tap.record(
-                Event(t_s=t_s, link=name, kind=kind, direction=direction, note=note, connection=connection)
-            )
+            event = partial(Event, t_s=self.tap.now(), link=self.spec.name, kind=kind, direction=direction)
+            self.tap.record(partial(event, note=note, connection=connection))
 
     def record(
         self,
@@ -209,24 +212,24 @@ class Link:
         """Record a piece that travelled. `data` may be its beginning only, `size` is its whole length."""
         if not self.tap.on:
             return
-        self.tap.record(
-            Event(
-                t_s=t_s,
-                link=self.spec.name,
-                kind=kind,
-                direction=heading,
-                data=data[:KEPT_BYTES],
-                size=size,
-                label=self._describe(data) if self._describe else "",
-                note=note,
-                connection=connection,
-                arrive_s=arrive_s,
-            )
+        known = data if self._describe is not None and size <= MAX_DESCRIBED_BYTES else data[:KEPT_BYTES]
+        make_event = partial(
+            self._event, kind, heading, connection, known, size=size, t_s=t_s, arrive_s=arrive_s, note=note
+        )
+        self.tap.record(make_event, len(known))
+
+    def _event(self, kind: Kind, heading: Heading, connection: int, known: bytes, **fields: Any) -> Event:
+        return Event(
+            link=self.spec.name,
+            kind=kind,
+            direction=heading,
+            connection=connection,
+            data=known[:KEPT_BYTES],
+            label=self._describe(known) if self._describe else "",
+            **fields,
         )
 
     def _announce(self, label: str, direction: Direction, note: str) -> None:
         if self.tap.on:
-            t_s, name = self.tap.now(), self.spec.name
-            self.tap.record(
-                Event(t_s=t_s, link=name, kind=Kind.FAULT, direction=direction, label=label, note=note)
-            )
+            event = partial(Event, t_s=self.tap.now(), link=self.spec.name, kind=Kind.FAULT)
+            self.tap.record(partial(event, direction=direction, label=label, note=note))

@@ -1,8 +1,16 @@
-"""Where a links program records: one trace at a time, or none, for all of its links."""
+"""Where a links program records: one trace at a time, or none, for all of its links.
+
+What is to be recorded is only noted down at first, and made into lines of the file a moment later, in small
+batches. Otherwise a receiver that has just got its bytes would wait for the thread that writes about them,
+because the grader's own thread cannot run while the links' thread does.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from dslab.kit.errors import MachineError
@@ -10,15 +18,24 @@ from dslab.kit.trace.event import Event
 from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT, Recorder
 
 KEPT_BYTES = MAX_BYTES_PER_EVENT
+LATER_S = 0.05
+BATCH = 32
+MAX_PENDING = 4_096
+MAX_PENDING_BYTES = 4 * 1024 * 1024
+
+MakeEvent = Callable[[], Event]
 
 
 class Tap:
-    """Holds the open recorder. Links ask `on` before they prepare an event."""
+    """Holds the open recorder. Links ask `on` before they prepare an event. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self._epoch_s = 0.0
         self._failure: OSError | None = None
+        self._pending: deque[MakeEvent] = deque()
+        self._pending_bytes = 0
+        self._timer: asyncio.Handle | None = None
 
     @property
     def on(self) -> bool:
@@ -41,6 +58,7 @@ class Tap:
         Raises:
             MachineError: It could not be written.
         """
+        self._write(len(self._pending))
         recorder, self._recorder = self._recorder, None
         failure, self._failure = self._failure, None
         try:
@@ -51,11 +69,37 @@ class Tap:
         if failure is not None:
             raise MachineError(f"The trace could not be written: {failure}.") from failure
 
-    def record(self, event: Event) -> None:
-        """Put it on record, if anything is."""
+    def record(self, make_event: MakeEvent, size: int = 0) -> None:
+        """Put an event on record, if anything is.
+
+        Args:
+            make_event: Makes it. Called soon, not now.
+            size: How many bytes are kept until then.
+        """
         if self._recorder is None:
             return
-        try:
-            self._recorder.record(event)
-        except OSError as error:  # a full disk must not break the connection; `end` tells it
-            self._recorder, self._failure = None, error
+        self._pending.append(make_event)
+        self._pending_bytes += size
+        if len(self._pending) >= MAX_PENDING or self._pending_bytes >= MAX_PENDING_BYTES:
+            self._write(len(self._pending))
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(LATER_S, self._write_some)
+
+    def _write_some(self) -> None:
+        self._write(BATCH)
+        if self._pending:  # let connections have their turn first
+            self._timer = asyncio.get_running_loop().call_soon(self._write_some)
+
+    def _write(self, count: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for _ in range(min(count, len(self._pending))):
+            event = self._pending.popleft()()
+            try:
+                if self._recorder is not None:
+                    self._recorder.record(event)
+            except OSError as error:  # a full disk must not break a connection; `end` tells it
+                self._recorder, self._failure = None, error
+        if not self._pending:
+            self._pending_bytes = 0
