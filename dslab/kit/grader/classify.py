@@ -25,9 +25,10 @@ import pytest
 
 import dslab
 from dslab.kit.errors import DslabError, PeerError
-from dslab.kit.grader.render import harmless
+from dslab.kit.grader.render import cut, harmless
 from dslab.kit.grader.verdict import Verdict
 
+MAX_MESSAGE_CHARACTERS = 1_000
 NOT_SO = "This does not hold:"
 _PACKAGE = Path(dslab.__file__).resolve().parent
 
@@ -71,7 +72,7 @@ def message_of(error: BaseException) -> str:
             words = str(error)
         case _:
             words = f"{type(error).__name__}: {error}".removesuffix(": ")
-    return harmless(" ".join(words.split()))
+    return harmless(cut(" ".join(words.split()), MAX_MESSAGE_CHARACTERS))
 
 
 def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -90,7 +91,7 @@ def traceback_of(error: BaseException) -> str:
     if around and around[-1] + 1 < len(told.stack):
         del told.stack[: around[-1] + 1]
     lines = "".join(told.format()).splitlines()
-    return "\n".join(map(harmless, lines))
+    return "\n".join(harmless(cut(line, MAX_MESSAGE_CHARACTERS)) for line in lines)
 
 
 def _runs_checks(file: Path) -> bool:

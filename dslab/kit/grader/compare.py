@@ -24,7 +24,7 @@ HEX_BYTES = 20  # three columns each
 BEFORE_CARET = 24  # how much of what is equal stays in sight
 MANY = 200  # a detail has room for a long value, in one cut line
 
-_LABELS = ("came back  ", "expected   ", "in hex     ")
+_LABELS = ("came back  ", "expected   ")
 _MARGIN = " " * len(_LABELS[0])
 _WORDS = {
     "!=": "anything but",
@@ -196,9 +196,11 @@ def _hex_rows(left: bytes, right: bytes, at: int) -> list[str]:
     # Whole groups of four before the difference, so that the row shifts rarely.
     start = max(0, (at - HEX_BYTES // 2) // 4 * 4)
     windows = [data[start : start + HEX_BYTES].hex(" ") for data in (left, right)]
-    label = _LABELS[2] if start == 0 else f"{f'from {start:,}':<11}"
+    label = "in hex" if start == 0 else f"from {start:,}"
+    if len(label) >= len(_MARGIN):
+        label = f"{start:,}"
     place = " " * (3 * (at - start))
-    return [label + windows[0], _MARGIN + windows[1], f"{_MARGIN}{place}^^"]
+    return [f"{label:<{len(_MARGIN)}}{windows[0]}", _MARGIN + windows[1], f"{_MARGIN}{place}^^"]
 
 
 def _items(left: Sequence[object], right: Sequence[object]) -> Comparison:

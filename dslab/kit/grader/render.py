@@ -23,7 +23,7 @@ def render(value: object, width: int = LINE_WIDTH) -> str:
         case str():
             return _cut_with_length(value, width, "character")
         case _:
-            return cut(harmless(repr(value)), width)
+            return harmless(cut(repr(value), width))
 
 
 def cut(text: str, width: int) -> str:

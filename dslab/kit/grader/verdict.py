@@ -201,11 +201,6 @@ class RunResult:
         }
 
 
-def shares(points: Fraction, checks: int) -> list[Fraction]:
-    """Share a step's points evenly by its checks."""
-    return [points / checks] * checks
-
-
 def number(points: Fraction) -> int | float:
     """As a JSON number: whole where it is whole, else rounded to two decimals."""
     return points.numerator if points.denominator == 1 else round(float(points), 2)

@@ -92,6 +92,11 @@ def test_bytes_that_are_no_text_are_shown_in_hex() -> None:
     )
 
 
+def test_difference_far_back() -> None:
+    rows = compare("==", RANDOM * 1000 + b"a", RANDOM * 1000 + b"b").rows
+    assert rows[2] == "4,999,988  1e f2 97 66 27 fd 90 3d 91 7d a7 1d 61"
+
+
 def test_text_beside_what_is_no_text_is_shown_in_hex() -> None:
     assert shown(b"*", b"\xff\xfe\xfd*").splitlines()[1:3] == [
         'came back  "*" (1 byte)',
