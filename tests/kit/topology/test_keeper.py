@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dslab.kit.errors import KitError
+from dslab.kit.errors import KitError, MachineError
 from dslab.kit.topology import pump
 from dslab.kit.topology.keeper_client import Keeper
 
@@ -207,6 +207,13 @@ def test_a_keeper_that_is_gone(tmp_path: Path, wait_for: WaitFor) -> None:
     with pytest.raises(KitError, match="The keeper of this run is gone"):
         keeper.ask("flush", mark="test-gone/1/s")
     keeper.close()
+
+
+def test_what_the_machine_refuses(kept: Kept) -> None:
+    kept.out = kept.out / "no" / "such" / "folder"
+    with pytest.raises(MachineError, match=r"^The keeper cannot spawn: (No such file|Not a) .*directory\.$"):
+        kept.spawn("")
+    kept.ask("flush")
 
 
 def test_it_starts_fast(tmp_path: Path) -> None:

@@ -137,6 +137,16 @@ def test_other_topologies_of_the_run_live_on(open_lab: OpenLab, run: RunFolder, 
     assert len(living(run.run_id)) == 2
 
 
+def test_names_that_begin_alike(open_lab: OpenLab, run: RunFolder, wait_for: WaitFor) -> None:
+    compose = "services: {s: {command: python unruly.py daemon}, s2: {command: python unruly.py daemon}}"
+    topology = open_lab(compose, {"unruly.py": UNRULY})
+    topology.start()
+    wait_for(lambda: all(noted(service.scratch) >= 2 for service in topology.services.values()), "all four")
+    topology["s"].kill()
+    assert {processes.mark_of(pid).rpartition("/")[2] for pid in living(run.run_id)} == {"s2"}
+    assert len(living(run.run_id)) == 2
+
+
 def test_an_exception_in_the_check(open_lab: OpenLab, run: RunFolder) -> None:
     def check() -> None:
         with open_lab(COMPOSE.format(kind="children"), {"unruly.py": UNRULY}) as topology:
