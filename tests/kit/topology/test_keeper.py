@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import sys
 import time
@@ -97,6 +98,20 @@ def test_flush(kept: Kept) -> None:
         time.sleep(0.001)
     kept.ask("flush")
     assert kept.out.read_text() == "before"
+
+
+def test_a_pump_may_be_closed_in_the_turn_that_announced_more(tmp_path: Path) -> None:
+    with selectors.DefaultSelector() as selector:
+        carrier = pump.Pump(str(tmp_path / "out"), selector)
+        writer = os.dup(carrier.write_end)
+        carrier.start()
+        os.write(writer, b"last words")
+        announced = selector.select(1)
+        carrier.close()
+        for key, _ in announced:
+            key.data()
+        os.close(writer)
+    assert (tmp_path / "out").read_text() == "last words"
 
 
 def test_a_service_that_prints_too_much_goes_on(kept: Kept, wait_for: WaitFor) -> None:
