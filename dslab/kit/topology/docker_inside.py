@@ -15,11 +15,16 @@ Beyond the keeper's own requests it answers these:
 =============  ===========  =========================================================================
 
 Paths and current folders in requests are the grader's; here there is one place for each.
+
+The service has the keeper's user, yet must not speak for it: process 1 lets nobody look into it (prctl,
+PR_SET_DUMPABLE), so that its channel cannot be opened through /proc; and signals that a container's first
+process does not handle never reach it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -29,6 +34,7 @@ from dslab.kit.topology.keeper import Keeper, Node, Request
 
 OUTPUT = "/run/dslab"  # where the files for the node's output are mounted, by their suffixes
 STREAMS = ("out", "err")
+PR_SET_DUMPABLE = 4
 HEALTH = ".health"  # what the mark of a health command ends with
 
 
@@ -50,7 +56,19 @@ class StandardStreams:
 
 
 class ContainerKeeper(Keeper):
-    """The keeper of a container, in which every process but the keeper belongs to the node."""
+    """The keeper of a container, in which every process but the keeper belongs to the node.
+
+    Args:
+        run_id: With what the marks of this run begin.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(cast("Any", StandardStreams()), run_id)
+        self._prctl(PR_SET_DUMPABLE, 0)
+
+    def _watch_children(self) -> None:
+        super()._watch_children()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _answer(self, request: Request) -> dict[str, Any]:
         match request["do"]:
@@ -88,7 +106,7 @@ class ContainerKeeper(Keeper):
 
 def main() -> None:
     """``docker_inside RUN``: serve stdin and stdout."""
-    ContainerKeeper(cast("Any", StandardStreams()), run_id=sys.argv[1]).run()
+    ContainerKeeper(run_id=sys.argv[1]).run()
 
 
 if __name__ == "__main__":

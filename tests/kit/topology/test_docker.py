@@ -159,6 +159,22 @@ def test_a_neighbour_called_like_a_module_of_ours_does_not_reach_the_keeper(open
         topology.start()
 
 
+def test_a_service_cannot_touch_its_keeper(open_lab: OpenLab) -> None:
+    program = """
+    import os, signal
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1):
+        os.kill(1, number)
+    for file in ("fd/0", "fd/1", "mem", "environ"):
+        try:
+            open(f"/proc/1/{file}", "wb" if file == "fd/1" else "rb").close()
+            print("opened", file)
+        except PermissionError:
+            print("no")
+    """
+    topology = open_lab("services: {s: {command: python s.py}}", {"s.py": program})
+    assert output_of(topology) == "no\nno\nno\nno\n"
+
+
 def test_escaping_children_end_with_their_service(open_lab: OpenLab, wait_for: WaitFor) -> None:
     program = """
     import os, sys, time
