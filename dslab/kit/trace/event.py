@@ -76,6 +76,8 @@ class Effect(StrEnum):
 
 
 CARRIES_BYTES = frozenset({Kind.CHUNK, Kind.MESSAGE, Kind.DATAGRAM})
+# Effects that a message owes its late arrival to.
+LATE = frozenset({Effect.DELAYED, Effect.REORDERED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ class Fold:
         messages = [event for event in self.events if event.kind in CARRIES_BYTES]
         parts = [f"{count(len(messages), *_noun(messages))}, {size(_bytes(messages))}"] if messages else []
         lost = sum(Effect.LOST in event.effects for event in messages)
-        parts += [f"{lost:,} of them lost"] if lost else []
+        parts += ["all lost" if lost == len(messages) else f"{lost:,} of them lost"] if lost else []
         kinds = Counter(event.kind for event in self.events)
         if kinds[Kind.OPEN]:
             del kinds[Kind.CLOSE]  # goes without saying

@@ -37,6 +37,7 @@ BOTTOM_PX = 28.0
 TICK_PX = 15.0
 LOST_AT = 0.62  # of the way to the other column
 HELD_AT = 0.5
+SUCCESS = " 0"  # as in ``exit status 0``
 SIGN_CHARACTER_PX = 6.6
 BOLD_CHARACTER_PX = 7.4
 CHIP_PX = 34.0  # around the text on a line
@@ -122,7 +123,8 @@ def _sign(row: Row, event: Event, columns: Sequence[Column]) -> Sign:
     room = int((following - columns[here].x - 2 * SIGN_INSET_PX) / SIGN_CHARACTER_PX)
     news = event.note if event.label == NodeState.EXITED and event.note else event.label
     text = news if news == event.note or not event.note else f"{news}, {event.note}"
-    return Sign(event, columns[here].x, row.y, cut(printable(text), room))
+    bad = event.label == NodeState.EXITED and not event.note.endswith(SUCCESS)
+    return Sign(event, columns[here].x, row.y, cut(printable(text), room), bad)
 
 
 def _notice(row: Row, event: Event, x: Mapping[str, float]) -> Notice:

@@ -69,6 +69,7 @@ class Sign:
     x: float
     y: float
     text: str
+    bad: bool  # it ended otherwise than well
 
 
 @dataclass(frozen=True, slots=True)

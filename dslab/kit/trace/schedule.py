@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
+from dslab.kit.trace.event import CARRIES_BYTES, LATE, Event, Kind
 from dslab.kit.trace.fold import Fold, Item
 from dslab.kit.trace.story import Story
 from dslab.kit.trace.timeline import Timeline, scale_for
 
 TOP_PX = 12.0
 TRAVELS = CARRIES_BYTES | {Kind.OPEN, Kind.CLOSE, Kind.RESET}
-# The order of moments at the same time.
-ARRIVES, DEPARTS, ARRIVES_AT_ONCE = range(3)
 SLANT_FROM_S = 0.001
-MOST_CROSSED = 3  # rows that an arrow without a fault may cross
+MOST_BESIDE = 4  # on their way at the same time, itself included
 # Room above and below a row's height.
 ROW_PX = (17.0, 6.0)
 FOLD_PX = (24.0, 22.0)
@@ -51,46 +48,55 @@ class Lanes:
 
 def schedule(story: Story, lanes: Lanes) -> tuple[list[Row], Timeline]:
     """Give every row its height, and every arrow its end."""
-    moments = sorted(_moments(story.items))
+    moments = sorted(_moments(story))
     timeline = Timeline(max(1, len(lanes.position)), scale_for([t_s for t_s, _, _ in moments]), TOP_PX)
     left: dict[int, float] = {}
     arrived: dict[int, float] = {}
-    for t_s, rank, index in moments:
+    for t_s, departs, index in moments:
         item = story.items[index]
-        if rank != DEPARTS:
-            arrived[index] = timeline.arrival(t_s, left[index])
+        if not departs:
+            arrived[index] = timeline.arrival(t_s, lanes.of(item), left[index])
             continue
         left[index] = timeline.row(t_s, lanes.of(item), *_room(item))
+        arrived[index] = left[index]
         if isinstance(item, Fold):
             timeline.skip(item.events[-1].t_s, FOLD_PX[1])
-    return [Row(story.items[index], y, arrived.get(index, y)) for index, y in sorted(left.items())], timeline
+        elif item.kind in TRAVELS:  # at once, until a later moment says otherwise
+            arrived[index] = timeline.arrival(t_s, lanes.of(item), left[index])
+    return [Row(story.items[index], y, arrived[index]) for index, y in sorted(left.items())], timeline
 
 
-def _moments(items: Sequence[Item]) -> Iterator[tuple[float, int, int]]:
-    """When each row begins, and when what set off in it arrives.
+def _moments(story: Story) -> Iterator[tuple[float, bool, int]]:
+    """When each row begins (True), and when what set off in it arrives, if its delay is drawn.
 
     Of equal times an arrival comes first, since an answer may leave at that very moment.
     """
-    times = [item.t_s for item in items]
-    for index, item in enumerate(items):
-        yield item.t_s, DEPARTS, index
-        if isinstance(item, Event) and item.kind in TRAVELS:
-            if item.arrive_s is not None and _is_slanted(item, item.arrive_s, times):
-                yield item.arrive_s, ARRIVES, index
-            else:
-                yield item.t_s, ARRIVES_AT_ONCE, index
+    on_the_way = [item for item in story.items if isinstance(item, Event) and item.kind in TRAVELS]
+    for index, item in enumerate(story.items):
+        yield item.t_s, True, index
+        if isinstance(item, Event) and item.kind in TRAVELS and _is_slanted(item, on_the_way, story):
+            yield _end_s(item), False, index
 
 
-def _is_slanted(event: Event, arrive_s: float, times: Sequence[float]) -> bool:
-    """Whether the delay of that event is drawn.
+def _is_slanted(event: Event, others: Sequence[Event], story: Story) -> bool:
+    """Whether the delay of that event is drawn; one that a fault made is, if it can be seen.
 
-    Not if no fault made it and many others are on their way at the same time, as in a pipeline: their arrows
-    would only cross each other's texts.
+    Of the others not that of one among many, as in a pipeline: their arrows would only cross each other's
+    texts. And not that of one which would seem to arrive after the failure that it led to: the link and the
+    grader look at the clock independently.
     """
-    if arrive_s - event.t_s < SLANT_FROM_S:
+    if _end_s(event) - event.t_s < SLANT_FROM_S:
         return False
-    crossed = bisect_left(times, arrive_s) - bisect_right(times, event.t_s)
-    return bool(event.effects) or crossed <= MOST_CROSSED
+    if event.effects & LATE:
+        return True
+    beside = sum(other.t_s < _end_s(event) and _end_s(other) > event.t_s for other in others)
+    failed_at_s = story.failed_at_s
+    crosses_failure = failed_at_s is not None and event.t_s <= failed_at_s < _end_s(event)
+    return beside <= MOST_BESIDE and not crosses_failure
+
+
+def _end_s(event: Event) -> float:
+    return event.t_s if event.arrive_s is None else event.arrive_s
 
 
 def _room(item: Item) -> tuple[float, float]:

@@ -123,4 +123,5 @@ def _ends(event: Event, key: tuple[str, str, str]) -> bool:
 
 
 def _name(label: str) -> str:
-    return label.split(" ", 1)[0]
+    """The fault's kind: ``stall`` of ``stall, forward``."""
+    return label.split(" ", 1)[0].rstrip(",")

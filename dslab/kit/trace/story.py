@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from dslab.kit.trace.columns import GRADER
-from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind, NodeState
+from dslab.kit.trace.event import CARRIES_BYTES, LATE, Effect, Event, Kind, NodeState
 from dslab.kit.trace.fold import Item, fold
 
 BEGIN = "begin"
@@ -34,7 +34,11 @@ class Story:
 
     @property
     def last(self) -> Event | None:
-        """The message that arrived last, or set off last in vain: the grader's own, if it had any."""
+        """The message before the failure that did it, most likely.
+
+        It is the one that came last, late ones counting from when they arrived; one of the grader's own, if
+        it had any; and a lost one only where all were lost.
+        """
         failed_at_s = self.failed_at_s
         if failed_at_s is None:
             return None
@@ -42,7 +46,8 @@ class Story:
             event for event in self.events if event.kind in CARRIES_BYTES and _end_s(event) <= failed_at_s
         ]
         concerned = [event for event in before if GRADER in (event.sender, event.receiver)] or before
-        return max(concerned, key=_end_s, default=None)
+        got_through = [event for event in concerned if Effect.LOST not in event.effects] or concerned
+        return max(got_through, key=_end_s, default=None)
 
     @property
     def unanswered(self) -> list[int]:
@@ -92,7 +97,8 @@ def _only_gets_ready(event: Event) -> bool:
 
 
 def _end_s(event: Event) -> float:
-    return event.t_s if event.arrive_s is None else event.arrive_s
+    late = event.effects & LATE and event.arrive_s is not None
+    return event.arrive_s or event.t_s if late else event.t_s
 
 
 def _is_request(event: Event) -> bool:

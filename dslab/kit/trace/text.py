@@ -191,7 +191,7 @@ class _Drawing:
         self._time(line, sign.event)
         mark = sign.event.kind is Kind.MARK
         grave = sign.event.label in SIGNS
-        style = MARK if mark else FAULT if grave else MUTED
+        style = MARK if mark else FAILURE if sign.bad else FAULT if grave else MUTED
         line.put(self.at[sign.x], "◀" if mark else SIGNS.get(sign.event.label, "○"), style)
         line.put(self.at[sign.x] + 2, sign.text, style)
 

@@ -20,6 +20,7 @@ WAIT_S = 0.005
 WAIT_PX = 40.0
 BURST_PX = 26.0
 MIN_SLANT_PX = 7.0
+HEAD_PX = 4.0  # half an arrow's head: no text may stand in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +87,12 @@ class Timeline:
         self._remember(t_s)
         return self._y
 
-    def arrival(self, t_s: float, left_at_y: float) -> float:
+    def arrival(self, t_s: float, lanes: Iterable[int], left_at_y: float) -> float:
         """Where something that left at that height arrives: always lower, or time would stand still."""
         self._pass_until(t_s)
         self._y = max(self._y, left_at_y + MIN_SLANT_PX)
+        for lane in lanes:
+            self._taken[lane] = max(self._taken[lane], self._y - HEAD_PX)
         self._remember(t_s)
         return self._y
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -225,3 +226,47 @@ def test_a_long_name_is_cut_before_it_touches_its_neighbour() -> None:
     columns = place(["x" * 60, "y" * 60], [], frozenset())
     assert columns[0].x + columns[0].width / 2 < columns[1].x - columns[1].width / 2
     assert columns[0].label.endswith("…")
+
+
+def test_a_backlog_is_drawn_without_its_delays() -> None:
+    """Twenty messages that wait for the same accept would be twenty lines through one point."""
+    backlog = [
+        Event(
+            t_s=number // 10 / 1e4,
+            link="a->b",
+            kind=Kind.CHUNK,
+            direction="forward",
+            data=b"x",
+            size=1,
+            note="fragment into 2",
+            arrive_s=0.05,
+        )
+        for number in range(20)
+    ]
+    assert {round(arrow.y1 - arrow.y0) for arrow in lay_out(backlog).arrows} == {7}
+    delayed = [replace(event, note="delayed 0.05 s") for event in backlog]
+    assert min(arrow.y1 - arrow.y0 for arrow in lay_out(delayed).arrows) > 7
+
+
+def test_an_exit_other_than_with_0_is_bad() -> None:
+    notes = ("exit status 0", "exit status 10", "exit status -9", "")
+    ends = [Event(t_s=1, link="s", kind=Kind.NODE, label="exited", note=note) for note in notes]
+    assert [sign.bad for sign in lay_out(ends).signs] == [False, True, True, True]
+
+
+def test_a_lost_message_is_the_last_only_where_all_were_lost() -> None:
+    got = Event(t_s=1, link="a->b", kind=Kind.DATAGRAM, direction="forward", label="got", arrive_s=1)
+    lost = Event(t_s=2, link="a->b", kind=Kind.DATAGRAM, direction="forward", label="lost", note="lost")
+    assert [arrow.last for arrow in lay_out([got, lost], failed_at_s=3).arrows] == [True, False]
+    assert [arrow.last for arrow in lay_out([lost], failed_at_s=3).arrows] == [True]
+
+
+def test_what_led_to_the_failure_does_not_arrive_after_it() -> None:
+    """The link's clock is read a moment later than the grader's."""
+    answer = Event(
+        t_s=1, link="grader->s", kind=Kind.CHUNK, direction="backward", data=b"x", size=1, arrive_s=1.1
+    )
+    picture = lay_out([answer], failed_at_s=1.05)
+    assert picture.failure_y is not None
+    assert picture.arrows[0].y1 < picture.failure_y
+    assert picture.arrows[0].last

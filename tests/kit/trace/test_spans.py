@@ -91,5 +91,5 @@ def test_what_happens_once_is_no_span() -> None:
 
 
 def test_blocking_faults_are_known() -> None:
-    spans = faults([fault(1, "partition {a} | {b}"), fault(2, "lose 0.3")])
-    assert [span.blocks for span in spans] == [True, False]
+    spans = faults([fault(1, "partition {a} | {b}"), fault(2, "lose 0.3"), fault(3, "stall, forward")])
+    assert [span.blocks for span in spans] == [True, False, True]

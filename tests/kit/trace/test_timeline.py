@@ -49,7 +49,7 @@ def test_a_long_wait_becomes_a_break_of_fixed_height() -> None:
 def test_an_arrival_is_always_lower_than_its_departure() -> None:
     timeline = Timeline(1, px_per_s=1, top=0)
     left = timeline.row(0, [0], ABOVE, BELOW)
-    assert timeline.arrival(0, left) > left
+    assert timeline.arrival(0, [0], left) > left
 
 
 def test_a_skip_takes_its_pixels_whatever_its_time() -> None:
