@@ -1,0 +1,23 @@
+"""Linda: a tuple space. Programs meet in the data, not in each other.
+
+One program puts a tuple out (``out``); another reads (``rd``) or takes (``in``) one that matches a
+template, and waits if there is none. Neither names the other (referential decoupling), and they need not
+run at the same time (temporal decoupling).
+
+Read in this order:
+
+1. ``values``: what a field may hold, what a template is, and when two values match.
+2. ``messages``: what travels, byte by byte.
+3. ``matching``, ``table``, ``store``: templates made ready, tuples indexed by every field.
+4. ``waiting``: the blocked templates, indexed the other way round.
+5. ``protocol``: the server as a state machine; ``nearest`` explains to a person why a program waits.
+6. ``journal``: what makes a space survive a crash. ``server``: the asyncio shell around all of it.
+7. ``client``, ``aclient``: blocking and asyncio. The module ``linda`` beside this package is the one that the
+   textbook's programs import.
+
+``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it.
+
+Source: ch. 2, Shared data spaces; D. Gelernter, "Generative communication in Linda", 1985.
+"""
+
+__all__ = ["aclient", "client", "messages", "protocol", "values"]

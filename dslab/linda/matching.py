@@ -1,0 +1,86 @@
+"""Matching: a template made ready to be compared with many tuples.
+
+A `Pattern` splits a template into what can be looked up and what must be looked at:
+
+- its *kinds*, one letter per field, ``*`` for ``object``: tuples are kept in one table per kinds, so that
+  every formal of a type is decided by choosing the table;
+- its *actuals*, as (position, key): looked up in an index;
+- its *nested* patterns, the tuples with formals inside: each candidate must be looked at.
+
+The rules of equality are those of `values`. This module does no I/O and keeps no state.
+
+Source: ch. 2, Shared data spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dslab.linda.values import ANY, KINDS, Fields, Formal, key_of, kinds_of
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A compiled template.
+
+    Attributes:
+        kinds: A letter per field.
+        actuals: Position and key of each field that is a value.
+        nested: Position and pattern of each field that is a tuple with formals inside.
+    """
+
+    kinds: str
+    actuals: tuple[tuple[int, Any], ...]
+    nested: tuple[tuple[int, Pattern], ...]
+
+    @property
+    def arity(self) -> int:
+        """How many fields a tuple must have."""
+        return len(self.kinds)
+
+    def admits(self, kinds: str) -> bool:
+        """Could a tuple of these kinds match?"""
+        return self.kinds == kinds or (len(self.kinds) == len(kinds) and _admit(self.kinds, kinds))
+
+    def accepts(self, fields: Sequence[Any]) -> bool:
+        """Does a tuple whose kinds are admitted match?"""
+        for position, key in self.actuals:
+            if key_of(fields[position]) != key:
+                return False
+        if not self.nested:
+            return True
+        return all(pattern.matches(fields[position]) for position, pattern in self.nested)
+
+    def matches(self, fields: Fields) -> bool:
+        """Does a tuple match?"""
+        return self.admits(kinds_of(fields)) and self.accepts(fields)
+
+
+def compile_template(template: Fields) -> Pattern:
+    """Make a pattern of a template as `values.from_wire` gives it."""
+    kinds = ""
+    actuals: list[tuple[int, Any]] = []
+    nested: list[tuple[int, Pattern]] = []
+    for position, field in enumerate(template):
+        if isinstance(field, Formal):
+            kinds += field.kind
+            continue
+        kinds += KINDS[type(field)]
+        if type(field) is tuple and has_formals(field):
+            nested.append((position, compile_template(field)))
+        else:
+            actuals.append((position, key_of(field)))
+    return Pattern(kinds, tuple(actuals), tuple(nested))
+
+
+def has_formals(field: Any) -> bool:
+    """Is there a formal in this tuple, at any depth?"""
+    if type(field) is tuple:
+        return any(map(has_formals, field))
+    return isinstance(field, Formal)
+
+
+def _admit(wanted: str, kinds: str) -> bool:
+    return all(want in (ANY, kind) for want, kind in zip(wanted, kinds, strict=True))

@@ -1,0 +1,75 @@
+"""The nearest tuples: why a program waits for ever.
+
+Nearly always because of a tuple that is there, and differs in one field: a letter, a ``1`` for a ``"1"``.
+So each field of the template in turn is made to match anything; what the index then finds differs in that
+field only.
+
+This module does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dslab.linda.matching import Pattern, compile_template, has_formals
+from dslab.linda.store import Store
+from dslab.linda.values import ANY, KINDS, NAMES, Fields, Formal, show, show_value
+
+_AFAR = 3
+"""Of so many fields that differ, each is named."""
+
+
+def explain(store: Store, space: int, template: Fields, pattern: Pattern) -> str:
+    """Say in a sentence or two what comes near to a template."""
+    anything = Pattern(ANY * pattern.arity, (), ())
+    total = store.count(space, anything)
+    if not total:
+        return _other_arities(store.arities(space), pattern.arity)
+    have = f"{_tuples(total)} {'has' if total == 1 else 'have'} this arity"
+    near = [sentence for field in range(pattern.arity) for sentence in _near(store, space, template, field)]
+    return "; ".join([have, *(near or _far(store, space, template, anything))])
+
+
+def _near(store: Store, space: int, template: Fields, field: int) -> Iterator[str]:
+    """What differs in one field only."""
+    relaxed = compile_template((*template[:field], Formal(ANY), *template[field + 1 :]))
+    place = store.find(space, relaxed)
+    if place is not None:
+        table, number = place
+        count = store.count(space, relaxed)
+        who = "1 differs" if count == 1 else f"{count:,} differ"
+        yield f"{who} in field {field}: {difference(table.rows[number][field], template[field])}"
+
+
+def _far(store: Store, space: int, template: Fields, anything: Pattern) -> Iterator[str]:
+    """What differs in more: the oldest tuple as an example."""
+    place = store.find(space, anything)
+    if place is None:
+        return
+    table, number = place
+    fields = table.rows[number]
+    compared = enumerate(zip(fields, template, strict=True))
+    differ = [(field, pair) for field, pair in compared if not compile_template(pair[1:]).matches(pair[:1])]
+    shown = ", ".join(f"field {field}: {difference(*pair)}" for field, pair in differ[:_AFAR])
+    yield f"the oldest, {show(fields)}, differs in {len(differ)} fields: {shown}"
+
+
+def difference(value: object, wanted: object) -> str:
+    """Say why a value does not match a field of a template."""
+    kind = NAMES[KINDS[type(value)]]
+    if isinstance(wanted, Formal):
+        return f"{show_value(value)} is of type {kind}, not {NAMES[wanted.kind]}"
+    if type(value) is type(wanted) or has_formals(wanted):
+        return f"{show_value(value)} is not {show_value(wanted)}"
+    return f"{show_value(value)} ({kind}) is not {show_value(wanted)} ({NAMES[KINDS[type(wanted)]]})"
+
+
+def _other_arities(arities: list[int], wanted: int) -> str:
+    if not arities:
+        return "the space is empty"
+    others = " or ".join(map(str, arities[:5]))
+    return f"no tuple of this space has {wanted} fields; those there have {others}"
+
+
+def _tuples(count: int) -> str:
+    return "1 tuple" if count == 1 else f"{count:,} tuples"

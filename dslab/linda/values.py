@@ -1,0 +1,254 @@
+"""Values: what a field of a tuple may hold, and how it is written down.
+
+====== ==================== =======================================================================
+kind   Python type          on the wire (MessagePack)
+====== ==================== =======================================================================
+``s``  str                  str
+``i``  int                  int; beyond 64 bits extension 1: two's complement, big-endian, shortest
+``f``  float                float 64
+``b``  bool                 bool
+``y``  bytes                bin
+``n``  None                 nil
+``t``  tuple                extension 2: an array of its fields
+``l``  list                 extension 3: an array of its elements
+``S``  `Handle`             extension 4: the number of a tuple space, as an int
+``*``  object (formal only) extension 5: the kind of any formal, one letter of this column
+====== ==================== =======================================================================
+
+A tuple that is matched against, a template, may hold types beside values: *formals* beside *actuals*. A
+type stands for any value of exactly that type, ``object`` for any value at all. Formals may also stand in a
+tuple within a template, not in a list.
+
+**Two values match if and only if they are written the same on the wire.** So ``True`` is not 1, 1 does not
+match
+1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN matches itself (nobody could ever
+take it out otherwise). ``None`` is a value; its type is the formal for it, and comes to the same.
+
+Whatever else Python has does not travel, and is refused with the number of its field: dictionaries, sets, and
+also subclasses (an ``IntEnum`` would come out as a different type than it went in).
+
+Source: ch. 2, Shared data spaces (Linda); D. Gelernter, "Generative communication in Linda", 1985, for
+actuals and formals. MessagePack: github.com/msgpack/msgpack/blob/master/spec.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, Final, TypeAlias
+
+import msgspec
+from msgspec.msgpack import Ext
+
+from dslab.kit.errors import UsageError
+
+Fields: TypeAlias = tuple[Any, ...]
+
+MAX_FIELDS = 1_000
+MAX_DEPTH = 32
+ANY: Final = "*"
+
+_CONVERTED = frozenset("ftl")
+"""Kinds whose values are not their own keys: Python finds 0.0 and -0.0 equal, and no list hashable."""
+
+_BIG, _TUPLE, _LIST, _HANDLE, _FORMAL = 1, 2, 3, 4, 5
+_SEQUENCES = {_TUPLE: tuple, _LIST: list}
+_INT64 = range(-(2**63), 2**64)  # MessagePack has int 64 and uint 64
+_FLOAT = struct.Struct("!d")
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class FieldError(UsageError):
+    """A field holds what no tuple or template may hold. The message has the field's number."""
+
+
+class Handle(msgspec.Struct, frozen=True):
+    """A tuple space as a value: its number at the server."""
+
+    number: int
+
+
+class Formal(msgspec.Struct, frozen=True):
+    """A field of a template that stands for any value of a kind."""
+
+    kind: str
+
+
+KINDS: Final[dict[type, str]] = {
+    str: "s", int: "i", float: "f", bool: "b", bytes: "y", NoneType: "n", tuple: "t", list: "l", Handle: "S"
+}  # fmt: skip
+NAMES: Final = {kind: type_.__name__ for type_, kind in KINDS.items()}
+NAMES.update({"n": "None", "S": "TupleSpace", ANY: "object"})
+_PLAIN = frozenset({str, float, bool, bytes, NoneType, int})
+"""Types that MessagePack tells apart by itself."""
+
+
+def kinds_of(fields: Sequence[Any]) -> str:
+    """Give the kinds of a tuple's fields, a letter each."""
+    return "".join([KINDS[type(field)] for field in fields])
+
+
+def to_wire(fields: object, *, template: bool = False) -> Fields:
+    """Marshal a tuple, or a template.
+
+    Raises:
+        FieldError: A field does not travel.
+    """
+    if type(fields) is not tuple:
+        raise FieldError(f"{fields!r:.80} is not a tuple.", remedy='A tuple of one field is written ("a",).')
+    if len(fields) > MAX_FIELDS:
+        raise FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
+    if all(map(_is_plain, fields)):
+        return fields
+    return tuple([_field_to_wire(field, number, template) for number, field in enumerate(fields)])
+
+
+def from_wire(fields: Fields, *, template: bool = False) -> Fields:
+    """Unmarshal a tuple, or a template (whose formals become `Formal`).
+
+    Raises:
+        FieldError: A field is nothing that `to_wire` writes.
+    """
+    if len(fields) > MAX_FIELDS:
+        raise FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
+    if _PLAIN.issuperset(map(type, fields)):
+        return fields
+    return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
+
+
+def key_of(value: Any) -> Any:
+    """Give what a value is looked up by: equal exactly for values of one kind that match, and hashable."""
+    kind = type(value)
+    if kind is float:
+        return _FLOAT.pack(value)
+    if kind is tuple or kind is list:
+        return _encode([_to_wire(element, 1, False) for element in value])
+    return value
+
+
+def keys_of(kinds: str, fields: Fields) -> Sequence[Any]:
+    """Give the keys of a tuple's fields."""
+    if _CONVERTED.isdisjoint(kinds):
+        return fields
+    return [key_of(field) for field in fields]
+
+
+def show(fields: Sequence[Any]) -> str:
+    """Write a tuple or template as Python would, its formals as their types."""
+    shown = ", ".join(map(show_value, fields))
+    return f"({shown},)" if len(fields) == 1 else f"({shown})"
+
+
+def show_value(value: Any) -> str:
+    """Write one field, shortened."""
+    if isinstance(value, Formal):
+        return NAMES[value.kind]
+    if isinstance(value, Handle):
+        return f"<TupleSpace {value.number}>"
+    if type(value) is tuple:
+        return show(value)
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+
+
+def _is_plain(field: Any) -> bool:
+    """Will MessagePack write this field as it is? Nearly all are, and need no other look."""
+    kind = type(field)
+    if kind is str:
+        return bool(field.isascii())
+    return kind in _PLAIN if kind is not int else field in _INT64
+
+
+def _field_to_wire(field: Any, number: int, template: bool) -> Any:
+    try:
+        return _to_wire(field, 0, template)
+    except (ValueError, RecursionError) as error:
+        raise FieldError(f"Field {number} {error}.") from error
+
+
+def _to_wire(value: Any, depth: int, template: bool) -> Any:
+    kind = type(value)
+    if kind is int:
+        return value if value in _INT64 else Ext(_BIG, _shortest(value))
+    if kind is str:
+        return _utf8(value)
+    if kind in _PLAIN:
+        return value
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
+    if kind is tuple or kind is list:
+        code, template = (_TUPLE, template) if kind is tuple else (_LIST, False)
+        return Ext(code, _encode([_to_wire(element, depth + 1, template) for element in value]))
+    if isinstance(value, Handle):
+        return Ext(_HANDLE, _encode(value.number))
+    return _formal_to_wire(value, template)
+
+
+def _formal_to_wire(value: Any, template: bool) -> Ext:
+    if isinstance(value, Formal):
+        letter: str | None = value.kind
+    elif isinstance(value, type):
+        letter = ANY if value is object else "S" if issubclass(value, Handle) else KINDS.get(value)
+    else:
+        raise ValueError(f"holds {value!r:.60}: a {type(value).__name__} does not travel")  # noqa: TRY004
+    if not template:
+        raise ValueError(f"is the type {value!r:.60}: types stand in templates only")
+    if letter is None:
+        raise ValueError(f"is the type {value.__name__}, of which no value travels")
+    return Ext(_FORMAL, letter.encode())
+
+
+def _utf8(text: str) -> str:
+    if not text.isascii():
+        text.encode()  # a lone surrogate has no UTF-8: UnicodeEncodeError is a ValueError
+    return text
+
+
+def _shortest(value: int) -> bytes:
+    return value.to_bytes((value if value >= 0 else ~value).bit_length() // 8 + 1, "big", signed=True)
+
+
+def _field_from_wire(field: Any, number: int, template: bool) -> Any:
+    try:
+        return _from_wire(field, 0, template)
+    except (ValueError, TypeError) as error:
+        raise FieldError(f"Field {number} {error}.") from error
+
+
+def _from_wire(value: Any, depth: int, template: bool) -> Any:
+    if type(value) in _PLAIN:
+        return value
+    if type(value) is not Ext:
+        raise ValueError(f"is a MessagePack {type(value).__name__}, which no value is written as")
+    if depth >= MAX_DEPTH:
+        raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
+    if value.code == _FORMAL:
+        return _formal_from_wire(value, template)
+    return _extension_from_wire(value, depth, template)
+
+
+def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
+    if value.code == _BIG:
+        number = int.from_bytes(value.data, "big", signed=True)
+        if number in _INT64 or _shortest(number) != value.data:
+            raise ValueError(f"is {number}, written longer than need be")
+        return number
+    try:
+        inner = _decode(value.data)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"holds an extension {value.code} that is cut short") from error
+    if value.code == _HANDLE and type(inner) is int and inner >= 0:
+        return Handle(inner)
+    if value.code in _SEQUENCES and type(inner) is list:
+        template = template and value.code == _TUPLE
+        return _SEQUENCES[value.code]([_from_wire(element, depth + 1, template) for element in inner])
+    raise ValueError(f"is an extension {value.code} that no value is written as")
+
+
+def _formal_from_wire(value: Ext, template: bool) -> Formal:
+    kind = bytes(value.data).decode("latin-1")
+    if not template or kind not in NAMES:
+        raise ValueError(f"is a formal {kind!r:.20} where none may stand")
+    return Formal(kind)

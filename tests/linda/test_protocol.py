@@ -1,0 +1,439 @@
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from msgspec.msgpack import Ext
+
+from dslab.linda.messages import (
+    Abort,
+    Blocked,
+    Cancel,
+    Collect,
+    Commit,
+    Count,
+    Done,
+    Found,
+    FromClient,
+    FromServer,
+    Hello,
+    In,
+    List,
+    Listed,
+    NewSpace,
+    Nothing,
+    Notify,
+    Out,
+    Rd,
+    Refused,
+    Waiting,
+)
+from dslab.linda.protocol import Dropped, Opened, Sends, Spaces
+from dslab.linda.store import Stored
+from dslab.linda.values import Handle, from_wire, to_wire
+
+ANN, BEN, CLEO = 1, 2, 3
+
+
+class Desk:
+    """Spaces with clients, and a clock that is set by hand."""
+
+    def __init__(self, **options: Any) -> None:
+        self.now_s = 100.0
+        self.spaces = Spaces(**options)
+        self.requests = 0
+        for connection, name in ((ANN, "ann"), (BEN, "ben"), (CLEO, "cleo")):
+            self.spaces.connect(connection, name)
+            self.send(connection, Hello(0, 1, options.get("token", "")))
+
+    def send(self, connection: int, message: FromClient) -> Sends:
+        return self.spaces.receive(connection, message, self.now_s)
+
+    def out(self, connection: int, *fields: Any, space: int = 0, **options: Any) -> Sends:
+        self.requests += 1
+        sends = self.send(connection, Out(self.requests, space, to_wire(fields), **options))
+        assert sends[0] == (connection, Done(self.requests))
+        return sends[1:]
+
+    def look(
+        self, connection: int, kind: Any, *template: Any, space: int = 0, **options: Any
+    ) -> FromServer | None:
+        """The reply to an In or Rd; None if it waits."""
+        self.requests += 1
+        wire = to_wire(template, template=True)
+        sends = self.send(connection, kind(self.requests, space, wire, **options))
+        assert [to for to, _ in sends] in ([], [connection])
+        return sends[0][1] if sends else None
+
+    def has(self, *template: Any, space: int = 0) -> int:
+        [(_, reply)] = self.send(ANN, Count(0, space, to_wire(template, template=True)))
+        assert isinstance(reply, Done)
+        return reply.number
+
+
+def found(reply: FromServer | None) -> Any:
+    assert isinstance(reply, Found), reply
+    return from_wire(reply.fields)
+
+
+def test_a_space_is_a_multiset_and_gives_the_oldest_first() -> None:
+    desk = Desk()
+    for fields in [("a", 1), ("a", 2), ("a", 1)]:
+        desk.out(ANN, *fields)
+    assert desk.has("a", 1) == 2
+    taken = [found(desk.look(BEN, In, "a", int))[1] for _ in range(3)]
+    assert taken == [1, 2, 1]
+    assert isinstance(desk.look(BEN, In, "a", int, wait_s=0), Nothing)
+
+
+def test_types_are_exact() -> None:
+    desk = Desk()
+    desk.out(ANN, True)
+    desk.out(ANN, 1)
+    desk.out(ANN, 1.0)
+    assert [desk.has(1), desk.has(True), desk.has(1.0), desk.has(int), desk.has(object)] == [1, 1, 1, 1, 3]
+
+
+def test_one_tuple_wakes_every_reader_and_the_first_taker() -> None:
+    desk = Desk()
+    assert desk.look(BEN, In, "a", int) is None
+    assert desk.look(CLEO, In, "a", object) is None
+    assert desk.look(CLEO, Rd, str, int) is None
+    woken = desk.out(ANN, "a", 7)
+    assert [(to, type(reply), reply.request) for to, reply in woken] == [(CLEO, Found, 3), (BEN, Found, 1)]
+    assert desk.has("a", 7) == 0
+    assert [to for to, _ in desk.out(ANN, "a", 8)] == [CLEO]
+    assert desk.out(ANN, "a", 9) == []
+
+
+def test_takers_of_equal_templates_are_served_in_the_order_in_which_they_came() -> None:
+    desk = Desk()
+    for connection in (CLEO, ANN, BEN, ANN):
+        assert desk.look(connection, In, "a", int) is None
+    served = [to for n in range(4) for to, _ in desk.out(BEN, "a", n)]
+    assert served == [CLEO, ANN, BEN, ANN]
+
+
+def test_a_taker_that_left_swallows_nothing() -> None:
+    desk = Desk()
+    desk.look(BEN, In, "a")
+    desk.look(CLEO, In, "a")
+    assert desk.spaces.disconnect(BEN, desk.now_s) == []
+    assert [to for to, _ in desk.out(ANN, "a")] == [CLEO]
+    desk.out(ANN, "a")
+    assert desk.has("a") == 1
+
+
+def test_a_taker_whose_end_has_not_been_noticed_is_passed_over() -> None:
+    dead = {BEN}
+    desk = Desk(alive=lambda connection: connection not in dead)
+    desk.look(BEN, In, "a")
+    desk.look(CLEO, In, "a")
+    assert [to for to, _ in desk.out(ANN, "a")] == [CLEO]
+    assert desk.out(ANN, "a") == []
+    desk.spaces.disconnect(BEN, desk.now_s)
+    assert desk.has("a") == 1
+
+
+def test_waiting_ends_in_time() -> None:
+    desk = Desk()
+    assert desk.look(BEN, In, "a", wait_s=2.0) is None
+    assert desk.spaces.deadline_s == 102.0
+    assert desk.spaces.tick(101.9) == []
+    assert desk.spaces.tick(102.0) == [(BEN, Nothing(1))]
+    assert desk.spaces.deadline_s is None
+    desk.out(ANN, "a")
+    assert desk.has("a") == 1
+
+
+def test_cancel() -> None:
+    desk = Desk()
+    desk.look(BEN, In, "a")
+    assert set(desk.send(BEN, Cancel(9, 1))) == {(BEN, Nothing(1)), (BEN, Done(9))}
+    assert desk.send(BEN, Cancel(10, 1)) == [(BEN, Done(10))]
+    assert desk.out(ANN, "a") == []
+
+
+def test_a_lease_ends() -> None:
+    desk = Desk()
+    desk.out(ANN, "a", lease_s=5.0)
+    desk.out(ANN, "a", lease_s=9.0)
+    desk.now_s += 5
+    assert desk.has("a") == 1
+    assert desk.spaces.deadline_s == 109.0
+    desk.now_s += 5
+    assert isinstance(desk.look(BEN, Rd, "a", wait_s=0), Nothing)
+
+
+def test_leases_and_deadlines_that_are_over_early_do_not_pile_up() -> None:
+    desk = Desk()
+    for _ in range(1_000):
+        desk.out(ANN, "a", lease_s=1e6)
+        found(desk.look(BEN, In, "a", wait_s=1e6))
+        desk.look(BEN, In, "a", wait_s=1e6)
+        desk.out(ANN, "a")
+    assert len(desk.spaces._store._leases) < 100
+    assert len(desk.spaces._deadlines) < 100
+
+
+def test_spaces_are_values_and_formals() -> None:
+
+    desk = Desk()
+    [(_, reply)] = desk.send(ANN, NewSpace(1))
+    assert reply == Done(1, 1)
+    desk.out(ANN, "MicroBlog", Handle(1))
+    assert found(desk.look(BEN, Rd, "MicroBlog", Handle)) == ("MicroBlog", Handle(1))
+    desk.out(BEN, "bob", space=1)
+    assert (desk.has("bob"), desk.has("bob", space=1)) == (0, 1)
+
+
+def test_collect_copies_or_moves() -> None:
+    desk = Desk()
+    desk.send(ANN, NewSpace(1))
+    for number in range(4):
+        desk.out(ANN, "a", number)
+    template = to_wire(("a", int), template=True)
+    assert desk.send(ANN, Collect(1, 0, 1, template, False)) == [(ANN, Done(1, 4))]
+    assert (desk.has("a", int), desk.has("a", int, space=1)) == (4, 4)
+    assert desk.look(BEN, In, "a", 2, space=1) is not None
+    assert desk.look(BEN, In, "a", 2, space=1) is None
+    assert [to for to, _ in desk.send(ANN, Collect(2, 0, 1, template, True))] == [ANN, BEN]
+    assert (desk.has("a", int), desk.has("a", int, space=1)) == (0, 6)
+
+
+def test_notify_tells_of_every_tuple_until_it_is_cancelled() -> None:
+    desk = Desk()
+    assert desk.send(BEN, Notify(1, 0, to_wire(("a", int), template=True))) == []
+    assert [to for n in range(2) for to, _ in desk.out(ANN, "a", n)] == [BEN, BEN]
+    assert desk.has("a", int) == 2
+    desk.send(BEN, Cancel(2, 1))
+    assert desk.out(ANN, "a", 3) == []
+
+
+# ---- transactions
+
+
+def test_a_transaction_happens_at_once() -> None:
+    desk = Desk()
+    desk.out(ANN, "task", 1)
+    found(desk.look(BEN, In, "task", int, transaction=1))
+    assert desk.has("task", int) == 0
+    assert desk.look(CLEO, In, "result", int) is None
+    assert desk.out(BEN, "result", 1, transaction=1) == []
+    assert desk.send(BEN, Commit(50, 1))[0] == (BEN, Done(50))
+    assert (desk.has("task", int), desk.has("result", int)) == (0, 0)  # cleo has the result
+
+
+@pytest.mark.parametrize("how", ["abort", "die"])
+def test_a_transaction_is_undone(how: str) -> None:
+    desk = Desk()
+    desk.out(ANN, "task", 1)
+    found(desk.look(BEN, In, "task", int, transaction=1))
+    desk.out(BEN, "result", 1, transaction=1)
+    assert desk.look(CLEO, In, "task", int) is None
+    sends = desk.send(BEN, Abort(50, 1)) if how == "abort" else desk.spaces.disconnect(BEN, 100.0)
+    assert [(to, type(reply)) for to, reply in sends if to == CLEO] == [(CLEO, Found)]
+    assert (desk.has("task", int), desk.has("result", int)) == (0, 0)
+
+
+def test_a_transaction_sees_what_it_put_and_nobody_else_does() -> None:
+    desk = Desk()
+    desk.out(BEN, "a", 1, transaction=1)
+    assert isinstance(desk.look(CLEO, Rd, "a", int, wait_s=0), Nothing)
+    assert isinstance(desk.look(BEN, Rd, "a", int, wait_s=0), Nothing)
+    assert isinstance(desk.look(BEN, Rd, "a", int, wait_s=0, transaction=2), Nothing)
+    found(desk.look(BEN, Rd, "a", int, wait_s=0, transaction=1))
+    found(desk.look(BEN, In, "a", int, wait_s=0, transaction=1))
+    desk.send(BEN, Commit(50, 1))
+    assert desk.has("a", int) == 0
+
+
+def test_a_transaction_wakes_its_own_waiter() -> None:
+    desk = Desk()
+    assert desk.look(BEN, In, "a", transaction=1) is None
+    [(_, refused)] = desk.send(BEN, Commit(9, 1))
+    assert isinstance(refused, Refused)
+    assert [to for to, _ in desk.out(BEN, "a", transaction=1)] == [BEN]
+    desk.send(BEN, Commit(10, 1))
+    assert desk.has("a") == 0
+
+
+def test_what_a_blocked_transaction_was_handed_comes_back() -> None:
+    desk = Desk()
+    assert desk.look(BEN, In, "a", transaction=1) is None
+    assert [to for to, _ in desk.out(ANN, "a")] == [BEN]
+    desk.spaces.disconnect(BEN, desk.now_s)
+    assert desk.has("a") == 1
+
+
+def test_a_lease_ends_inside_a_transaction() -> None:
+    desk = Desk()
+    desk.out(ANN, "a", lease_s=5.0)
+    found(desk.look(BEN, In, "a", transaction=1))
+    desk.now_s += 6
+    desk.send(BEN, Abort(9, 1))
+    assert desk.has("a") == 0
+
+
+# ---- durability
+
+
+def test_changes_and_snapshots_lead_to_the_same_tuples() -> None:
+    desk = Desk(durable=True)
+    desk.send(ANN, NewSpace(1))
+    desk.out(ANN, "a", 1)
+    desk.out(ANN, "b", 2, space=1)
+    found(desk.look(BEN, In, "a", int))
+    desk.out(ANN, "c", 3)
+    found(desk.look(BEN, In, "c", int, transaction=1))
+    desk.look(CLEO, In, "d", transaction=1)
+    desk.out(ANN, "d")
+    changes = desk.spaces.changes()
+    assert desk.spaces.changes() == []
+    live: dict[int, Stored] = {}
+    for change in changes:
+        if isinstance(change, Stored):
+            live[change.number] = change
+        elif isinstance(change, Dropped):
+            del live[change.number]
+    expected = {("b", 2), ("c", 3), ("d",)}  # the open transactions count as undone
+    assert {stored.fields for stored in live.values()} == expected
+    snapshot = list(desk.spaces.snapshot())
+    assert {change.fields for change in snapshot if isinstance(change, Stored)} == expected
+    again = Spaces()
+    again.load(live.values(), max(change.space for change in changes if isinstance(change, Opened)))
+    assert {stored.fields for stored in again._store.all()} == expected
+
+
+# ---- bad input
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (Out(5, 3, ("a",)), "There is no tuple space 3."),
+        (Out(5, 0, ("a", Ext(4, b"\x09"))), "There is no tuple space 9."),
+        (Out(5, 0, ("a", {})), "Field 1 is a MessagePack dict"),
+        (Out(5, 0, (None,) * 1_001), "A tuple of 1,001 fields"),
+        (Out(5, 0, ("a",), lease_s=float("nan")), "A lease of nan seconds"),
+        (In(5, 0, ("a",), wait_s=-1.0), "A wait of -1.0 seconds"),
+        (In(5, -1, ("a",)), "There is no tuple space -1."),
+        (In(5, 0, ([],)), "Field 0 is a MessagePack list"),
+        (Hello(5, 2, ""), "This server speaks version 1"),
+    ],
+)
+def test_a_bad_request_is_refused_and_changes_nothing(message: FromClient, reason: str) -> None:
+    desk = Desk()
+    [(to, reply)] = desk.send(ANN, message)
+    assert isinstance(reply, Refused)
+    assert (to, reply.request) == (ANN, 5)
+    assert reply.reason.startswith(reason)
+    assert list(desk.spaces.snapshot()) == [Opened(0)]
+
+
+def test_a_request_that_waits_cannot_be_made_twice() -> None:
+    desk = Desk()
+    desk.look(BEN, In, "a")
+    [(_, reply)] = desk.send(BEN, In(1, 0, ("b",)))
+    assert isinstance(reply, Refused)
+
+
+def test_only_who_knows_the_token_is_admitted() -> None:
+    spaces = Spaces(token="open sesame")
+    spaces.connect(1, "ann")
+    for message in (Out(1, 0, ("a",)), Hello(1, 1, "sesame"), Hello(1, 1, ""), Out(1, 0, ("a",))):
+        [(_, reply)] = spaces.receive(1, message, 0.0)
+        assert isinstance(reply, Refused)
+        assert not spaces.admitted(1)
+    assert spaces.receive(1, Hello(1, 1, "open sesame"), 0.0) == [(1, Done(1))]
+    assert spaces.admitted(1)
+    assert spaces.receive(1, Out(1, 0, ("a",)), 0.0) == [(1, Done(1))]
+
+
+# ---- what people see
+
+
+def test_the_list_is_short_and_says_how_many_there_are() -> None:
+    desk = Desk()
+    for number in range(5):
+        desk.out(ANN, "a", number)
+    [(_, reply)] = desk.send(ANN, List(1, 0, to_wire((object, object), template=True), 2))
+    assert reply == Listed(1, [("a", 0), ("a", 1)], 5)
+
+
+@pytest.mark.parametrize(
+    ("tuples", "template", "nearest"),
+    [
+        ([], ("MicroBlog", int), "the space is empty"),
+        ([("a",)], ("MicroBlog", int), "no tuple of this space has 2 fields; those there have 1"),
+        (
+            [("Microblog", 1), ("Microblog", 2), ("x", "y")],
+            ("MicroBlog", int),
+            "3 tuples have this arity; 2 differ in field 0: 'Microblog' is not 'MicroBlog'",
+        ),
+        (
+            [("MicroBlog", "1")],
+            ("MicroBlog", int),
+            "1 tuple has this arity; 1 differs in field 1: '1' is of type str, not int",
+        ),
+        (
+            [("a", True)],
+            ("a", 1),
+            "1 tuple has this arity; 1 differs in field 1: True (bool) is not 1 (int)",
+        ),
+        (
+            [("b", 2)],
+            ("a", 1),
+            "1 tuple has this arity; the oldest, ('b', 2), differs in 2 fields: field 0: 'b' is not 'a', "
+            "field 1: 2 is not 1",
+        ),
+    ],
+)
+def test_the_report_says_who_waits_and_what_comes_near(
+    tuples: list[Any], template: tuple[Any, ...], nearest: str
+) -> None:
+    desk = Desk()
+    for fields in tuples:
+        desk.out(ANN, *fields)
+    desk.look(BEN, In, *template)
+    desk.now_s += 3
+    [(_, reply)] = desk.send(ANN, Waiting(9))
+    assert isinstance(reply, Blocked)
+    [waits] = reply.waiters
+    assert (waits.client, waits.verb, waits.waited_s) == ("ben", "in", 3.0)
+    assert waits.nearest == nearest
+
+
+# ---- how long it takes
+
+
+def duration_s(desk: Desk, trips: int = 2_000) -> float:
+    """The best of five, per ``out`` and ``in``."""
+
+    def once() -> float:
+        start_s = time.perf_counter()
+        for number in range(trips):
+            desk.send(ANN, Out(1, 0, ("free", number)))
+            desk.send(ANN, In(2, 0, ("free", number)))
+        return (time.perf_counter() - start_s) / trips
+
+    return min(once() for _ in range(5))
+
+
+def test_ten_thousand_takers_that_do_not_match_cost_nothing() -> None:
+    desk, crowded = Desk(), Desk()
+    for number in range(10_000):
+        assert crowded.look(BEN, In, "taken", number) is None
+    assert duration_s(crowded) < 2.0 * duration_s(desk)  # a scan would take a hundred times as long
+
+
+def test_equal_takers_are_served_in_a_time_that_does_not_depend_on_their_number() -> None:
+    desk = Desk()
+    for _ in range(10_000):
+        desk.look(BEN, In, "a", int)
+    start_s = time.perf_counter()
+    for number in range(10_000):
+        [(_, reply)] = desk.out(ANN, "a", number)
+        assert reply.request == number + 1
+    assert time.perf_counter() - start_s < 5

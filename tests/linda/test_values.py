@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import math
+import struct
+from contextlib import suppress
+from enum import IntEnum
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.msgpack import Ext
+
+from dslab.linda.messages import (
+    MalformedMessage,
+    Out,
+    decode_reply,
+    decode_request,
+    describe,
+    encode,
+    frames,
+)
+from dslab.linda.values import (
+    MAX_DEPTH,
+    FieldError,
+    Formal,
+    Handle,
+    from_wire,
+    key_of,
+    show,
+    to_wire,
+)
+
+atoms = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.binary()
+    | st.builds(Handle, st.integers(0, 2**40))
+)
+values = st.recursive(atoms, lambda inner: st.lists(inner) | st.lists(inner).map(tuple), max_leaves=8)
+tuples = st.lists(values, max_size=6).map(tuple)
+
+
+class Colour(IntEnum):
+    RED = 1
+
+
+def travel(fields: tuple[Any, ...], *, template: bool = False) -> tuple[Any, ...]:
+    message = decode_request(encode(Out(7, 0, to_wire(fields, template=template)))[4:])
+    assert isinstance(message, Out)
+    return from_wire(message.fields, template=template)
+
+
+def typed(value: Any) -> Any:
+    """A value with the types of all its parts, so that == does not take True for 1."""
+    if isinstance(value, tuple | list):
+        return type(value), [typed(part) for part in value]
+    return type(value), struct.pack("!d", value) if type(value) is float else value
+
+
+@given(tuples)
+def test_a_tuple_survives_the_wire(fields: tuple[Any, ...]) -> None:
+    assert typed(travel(fields)) == typed(fields)
+
+
+@given(tuples, tuples)
+def test_keys_are_equal_exactly_for_values_that_are_written_the_same(
+    one: tuple[Any, ...], other: tuple[Any, ...]
+) -> None:
+    for left in one:
+        for right in other:
+            same = encode(Out(1, 0, to_wire((left,)))) == encode(Out(1, 0, to_wire((right,))))
+            assert same == (type(left) is type(right) and key_of(left) == key_of(right))
+            hash(key_of(left))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        (str, int, float, bool, bytes, tuple, list, object),
+        (type(None), Handle),
+        ("a", (int, ("b", object)), 2**80),
+    ],
+)
+def test_formals_survive_the_wire(template: tuple[Any, ...]) -> None:
+    assert show(travel(template, template=True)) == show(to_formals(template))
+
+
+def to_formals(field: Any) -> Any:
+    if isinstance(field, tuple):
+        return tuple(to_formals(part) for part in field)
+    if isinstance(field, type):
+        return Formal(to_wire((field,), template=True)[0].data.decode())
+    return field
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (["a"], "['a'] is not a tuple. A tuple of one field is written (\"a\",)."),
+        ("ab", "'ab' is not a tuple. A tuple of one field is written (\"a\",)."),
+        (("a", {"k": 1}), "Field 1 holds {'k': 1}: a dict does not travel."),
+        (("a", "b", {1}), "Field 2 holds {1}: a set does not travel."),
+        ((1, Colour.RED), "Field 1 holds <Colour.RED: 1>: a Colour does not travel."),
+        ((1 + 2j,), "Field 0 holds (1+2j): a complex does not travel."),
+        (((1, [{}]),), "Field 0 holds {}: a dict does not travel."),
+        ((int,), "Field 0 is the type <class 'int'>: types stand in templates only."),
+        ((1,) * 1_000_000, "A tuple of 1,000,000 fields is too wide: at most 1,000 travel."),
+        ((1, "\ud800"), "Field 1 'utf-8' codec can't encode character"),
+    ],
+)
+def test_what_does_not_travel_is_refused_with_its_field(fields: object, complaint: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        to_wire(fields)
+    assert str(caught.value).startswith(complaint)
+
+
+@pytest.mark.parametrize("template", [(dict,), ("a", [int])])
+def test_a_template_with_an_impossible_formal_is_refused(template: tuple[Any, ...]) -> None:
+    with pytest.raises(FieldError, match="Field"):
+        to_wire(template, template=True)
+
+
+def test_deep_and_cyclic_values_are_refused() -> None:
+    deep: Any = ()
+    for _ in range(MAX_DEPTH - 1):
+        deep = (deep,)
+    assert travel((deep,)) == (deep,)
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+    for value in ((deep,), cyclic):
+        with pytest.raises(FieldError, match="Field 1 is nested deeper than 32 levels"):
+            to_wire((0, value))
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        ({},),
+        ([1],),
+        (Ext(1, b"\x05"),),  # an int that needs no extension
+        (Ext(2, b""),),
+        (Ext(2, b"\x05"),),
+        (Ext(2, msgspec.msgpack.encode([{}])),),
+        (Ext(4, msgspec.msgpack.encode(-1)),),
+        (Ext(5, b"s"),),  # a formal outside a template
+        (Ext(99, b""),),
+        (1,) * 1_001,
+    ],
+)
+def test_what_nobody_writes_is_refused(wire: tuple[Any, ...]) -> None:
+    message = decode_request(encode(Out(1, 0, wire))[4:])
+    assert isinstance(message, Out)
+    with pytest.raises(FieldError):
+        from_wire(message.fields)
+    with pytest.raises(FieldError):
+        from_wire((Ext(5, b"?"),), template=True)
+
+
+def test_a_bomb_of_nested_extensions_is_refused() -> None:
+    wire = Ext(2, b"\x90")
+    for _ in range(1_000):
+        wire = Ext(2, msgspec.msgpack.encode([wire]))
+    with pytest.raises(FieldError, match="deeper"):
+        from_wire((wire,))
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_message_or_malformed(body: bytes) -> None:
+    for decode in (decode_request, decode_reply):
+        with suppress(MalformedMessage):
+            decode(body)
+    with suppress(MalformedMessage):
+        describe(b"\0\0\0\0" + body)
+
+
+def test_deep_arrays_are_malformed() -> None:
+    with pytest.raises(MalformedMessage):
+        decode_request(b"\x94\x02\x01\x00" + b"\x91" * 100_000)
+
+
+def test_frames() -> None:
+    one = encode(Out(1, 0, ("a",)))
+    assert frames(one + b"x") == len(one)
+    assert frames(one[:-1]) is None
+    assert frames(b"\0\0") is None
+    with pytest.raises(ValueError, match="announced"):
+        frames(b"\xff\xff\xff\xff")
+
+
+def test_describe() -> None:
+    assert describe(encode(Out(3, 0, to_wire(("bob", (1,), 2.5))))) == "out ('bob', (1,), 2.5) #3"
+
+
+def test_nan_is_itself() -> None:
+    assert key_of(math.nan) == key_of(math.nan)
+    assert key_of(0.0) != key_of(-0.0)
