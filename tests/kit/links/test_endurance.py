@@ -76,13 +76,6 @@ def target() -> Iterator[socket.socket]:
         yield listener
 
 
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(await reader.read())
-    writer.write_eof()
-    writer.close()
-    await writer.wait_closed()
-
-
 async def visit(address: Address, count: int) -> None:
     for number in range(count):
         reader, writer = await asyncio.open_connection(*address.pair)
@@ -94,9 +87,22 @@ async def visit(address: Address, count: int) -> None:
 
 
 async def many_visits(target: socket.socket, address: Address, count: int) -> None:
+    answering: set[asyncio.Task[None]] = set()
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        answering.add(task)
+        writer.write(await reader.read())
+        writer.close()
+        await writer.wait_closed()
+        answering.discard(task)
+
     server = await asyncio.start_server(echo, sock=target.dup())
     async with server:
         await asyncio.gather(*(visit(address, count // 10) for _ in range(10)))
+        while answering:
+            await asyncio.wait(set(answering))
 
 
 def test_ten_thousand_connections(measured: Measured, target: socket.socket) -> None:
