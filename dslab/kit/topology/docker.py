@@ -134,23 +134,24 @@ class DockerBackend:
         return self._docker, self._links
 
     def _make_node(self, launch: Launch) -> DockerNode | PlainNode:
-        if self._opened()[0].is_course_image(image_of(launch.service)):
-            return self._container_with_keeper(launch)
-        return self._container_as_it_is(launch)
+        image = self._opened()[0].image(image_of(launch.service))
+        make = self._container_with_keeper if image.is_the_courses else self._container_as_it_is
+        return make(launch, image.name)
 
-    def _container_with_keeper(self, launch: Launch) -> DockerNode:
+    def _container_with_keeper(self, launch: Launch, image: str) -> DockerNode:
         docker, place, name = self._opened()[0], self._place, launch.node
         make_output_files(place.folder, name)
         scratch = self.scratch(name).outside
-        entry = node_entry(launch.service, name, docker=docker, place=place, scratch=scratch)
+        entry = node_entry(launch.service, name, image, docker=docker, place=place, scratch=scratch)
         self._put_on_record(name, entry)
         mark = f"{self._prefix}/{name}"
         return docker.do(DockerNode, docker, **self._settings(name), entry=entry, place=place, mark=mark)
 
-    def _container_as_it_is(self, launch: Launch) -> PlainNode:
+    def _container_as_it_is(self, launch: Launch, image: str) -> PlainNode:
         scratch, folder = self.scratch(launch.node).outside, self._place.folder
-        self._put_on_record(launch.node, plain_entry(launch, scratch))
-        return PlainNode(self._opened()[0], **self._settings(launch.node), scratch=scratch, folder=folder)
+        self._put_on_record(launch.node, plain_entry(launch, image, scratch))
+        settings = self._settings(launch.node)
+        return PlainNode(self._opened()[0], **settings, image=image, scratch=scratch, folder=folder)
 
     def _settings(self, node: str) -> dict[str, Any]:
         return {

@@ -36,7 +36,6 @@ from docker.utils import kwargs_from_env
 from requests.exceptions import RequestException
 
 from dslab.kit.errors import KitError, MachineError
-from dslab.kit.topology.docker_image import HOW_TO_BUILD
 from dslab.kit.topology.runfolder import is_alive
 
 RUN_LABEL = "dslab.run"
@@ -91,16 +90,18 @@ class Engine:
         """Close the connections to it."""
         self.api.close()
 
-    def image_labels(self, image: str) -> Mapping[str, str]:
-        """The labels of an image.
+    def __enter__(self) -> Engine:
+        return self
 
-        Raises:
-            MachineError: The engine does not have it.
-        """
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def image_labels(self, image: str) -> Mapping[str, str] | None:
+        """The labels of an image; None if the engine does not have it."""
         try:
             labels: Mapping[str, str] | None = self.api.inspect_image(image)["Config"].get("Labels")
-        except ImageNotFound as error:
-            raise MachineError(f"There is no image {image} here.", remedy=HOW_TO_BUILD) from error
+        except ImageNotFound:
+            return None
         return labels or {}
 
     def reaches_containers(self) -> bool:

@@ -1,12 +1,13 @@
-"""The course image: its name, what it says about itself, and whether it still fits this dslab. Pure.
+"""Images: their names, what the course's says about itself, and whether it still fits this dslab. Pure.
 
-``make images`` builds it (docker/build.py) and labels it with what dslab needed then. dslab's own code in it
-does not matter to a run: each run brings its own.
+``make images`` builds the course image (docker/build.py) and labels it with what dslab needed then. dslab's
+own code in it does not matter to a run: each run brings its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 
 from dslab.kit.errors import MachineError
@@ -16,7 +17,35 @@ DSLAB_FOLDER = "/opt/dslab/dslab"  # the package's place in it
 COURSE_LABEL = "dslab.course"  # whoever has it holds Python and dslab; set by docker/Dockerfile
 REQUIRES_LABEL = "dslab.requires"
 
+# What `make images OFFLINE=1` makes in place of a third party's, by that one's name.
+STAND_INS = {"rabbitmq": "dslab-rabbitmq:offline"}
+
 HOW_TO_BUILD = "Run `make images` (where no registry answers: `make images OFFLINE=1`)."
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has, by its name."""
+
+    name: str
+    labels: Mapping[str, str]
+
+    @property
+    def is_the_courses(self) -> bool:
+        """Whether it holds Python and dslab, so that a keeper can run in it; RabbitMQ's does not."""
+        return COURSE_LABEL in self.labels
+
+
+def how_to_get(image: str) -> str:
+    """What to do where an image is missing."""
+    if image == COURSE_IMAGE or not stand_in(image):
+        return HOW_TO_BUILD
+    return f"Run `docker pull {image}` (where no registry answers: `make images OFFLINE=1`)."
+
+
+def stand_in(image: str) -> str | None:
+    """The image that does instead of that one, if it is there."""
+    return STAND_INS.get(image.partition(":")[0])
 
 
 def requirements() -> str:
@@ -26,11 +55,6 @@ def requirements() -> str:
     except PackageNotFoundError:
         return ""
     return ", ".join(sorted(one for one in needed if "extra ==" not in one))
-
-
-def is_course_image(labels: Mapping[str, str]) -> bool:
-    """Whether services of that image are dslab's to look after; RabbitMQ's, say, is not."""
-    return COURSE_LABEL in labels
 
 
 def check_fresh(image: str, labels: Mapping[str, str]) -> None:

@@ -21,7 +21,6 @@ from dslab.kit.topology.docker_entry import (
     Entry,
     bind,
     entry_of,
-    image_of,
     lab_volumes,
     working_dir,
 )
@@ -72,12 +71,14 @@ class Attached(Channel):
         return not self._reader.is_alive()
 
 
-def node_entry(service: ServiceSpec, node: str, *, docker: DockerRun, place: Place, scratch: Path) -> Entry:
+def node_entry(
+    service: ServiceSpec, node: str, image: str, *, docker: DockerRun, place: Place, scratch: Path
+) -> Entry:
     """What the container of a node of the course image is like."""
     files = [bind(place.folder.resolve() / name, f"{OUTPUT}/{name}") for name in output_files(node)]
     base = {
         **CONFINED,
-        "image": image_of(service),
+        "image": image,
         "command": [*KEEPER, place.run.run_id],
         "hostname": node,
         "user": docker.user,

@@ -22,7 +22,7 @@ from typing import Any
 
 from dslab.kit.topology.backend import Launch, Report, Stream, Tell
 from dslab.kit.topology.docker_engine import STDOUT, Engine, frames
-from dslab.kit.topology.docker_entry import LIMITED, NO_LOG, Entry, bind, entry_of, image_of
+from dslab.kit.topology.docker_entry import LIMITED, NO_LOG, Entry, bind, entry_of
 from dslab.kit.topology.docker_run import DockerRun
 from dslab.kit.topology.pump import CUT, MAX_FILE_BYTES
 from dslab.kit.topology.spec import SCRATCH, Port, Transport
@@ -38,11 +38,11 @@ LOOK_EVERY_S = 0.3  # a look costs the engine some 50 ms
 END_S = 10.0
 
 
-def plain_entry(launch: Launch, scratch: Path) -> Entry:
+def plain_entry(launch: Launch, image: str, scratch: Path) -> Entry:
     """What the container of one start is like."""
     base: Entry = {
         **LIMITED,
-        "image": image_of(launch.service),
+        "image": image,
         "hostname": launch.node,
         "environment": dict(launch.environment),
         "volumes": [bind(scratch, SCRATCH)],
@@ -196,6 +196,7 @@ class PlainNode:
         name: What the run calls them.
         address: The node's address in the run's network.
         labels: Labels beside the run's.
+        image: The image.
         scratch: The node's own folder.
         folder: The check's folder.
     """
@@ -207,6 +208,7 @@ class PlainNode:
         *,
         address: str,
         labels: dict[str, str],
+        image: str,
         scratch: Path,
         folder: Path,
     ) -> None:
@@ -217,6 +219,7 @@ class PlainNode:
             "labels": labels,
             "host": {"log_config": NO_LOG},
         }
+        self._image = image
         self._scratch = scratch
         self._folder = folder
         self._container: str | None = None
@@ -225,7 +228,9 @@ class PlainNode:
         """Start the image's program in a new container."""
         self.close()
         docker = self._docker
-        self._container = docker.create(self._name, plain_entry(launch, self._scratch), **self._settings)
+        self._container = docker.create(
+            self._name, plain_entry(launch, self._image, self._scratch), **self._settings
+        )
         return PlainProcess(docker.engine, self._container, launch, self._folder, tell)
 
     def hang_up(self) -> None:

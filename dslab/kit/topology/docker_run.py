@@ -32,7 +32,7 @@ from dslab.kit.errors import KitError, MachineError
 from dslab.kit.topology import docker_entry
 from dslab.kit.topology.docker_engine import FOLDER_LABEL, REFUSED, RUN_LABEL, Engine, reason
 from dslab.kit.topology.docker_entry import Entry
-from dslab.kit.topology.docker_image import COURSE_IMAGE, check_fresh, is_course_image
+from dslab.kit.topology.docker_image import COURSE_IMAGE, Image, check_fresh, how_to_get, stand_in
 from dslab.kit.topology.docker_sweep import Sweeper
 from dslab.kit.topology.runfolder import RunFolder
 
@@ -79,12 +79,12 @@ class DockerRun:
         self.user = f"{os.getuid()}:{os.getgid()}" if os.getuid() else NOBODY
         self.resolver = run.path.resolve() / "resolv.conf"
         self.resolver.write_text(NO_NAMES)
-        self._image_labels: dict[str, Mapping[str, str]] = {}
+        self._images: dict[str, Image] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="docker")
         self._pending: set[Future[Any]] = set()
         self._sweeper: Sweeper | None = None
         try:
-            check_fresh(COURSE_IMAGE, self.labels_of(COURSE_IMAGE))
+            check_fresh(COURSE_IMAGE, self.image(COURSE_IMAGE).labels)
             self._sweeper = Sweeper(f"{RUN_LABEL}={run.run_id}", run.path / "sweeper.log")
             run.note(pids=[os.getpid(), self._sweeper.pid], project=self.project)
             self.do(self.engine.sweep_dead_runs)
@@ -133,19 +133,22 @@ class DockerRun:
         usable = self._subnet.num_addresses - RESERVED_ADDRESSES - 1
         return str(self._subnet[RESERVED_ADDRESSES + next(self._serials) % usable])
 
-    def is_course_image(self, image: str) -> bool:
-        """Whether that image holds Python and dslab.
+    def image(self, wanted: str) -> Image:
+        """That image, or what stands in for it here.
 
         Raises:
-            MachineError: The engine does not have it.
+            MachineError: The engine has neither.
         """
-        return is_course_image(self.labels_of(image))
+        if wanted not in self._images:
+            self._images[wanted] = self.do(self._find_image, wanted)
+        return self._images[wanted]
 
-    def labels_of(self, image: str) -> Mapping[str, str]:
-        """The labels of an image; asked for once."""
-        if image not in self._image_labels:
-            self._image_labels[image] = self.do(self.engine.image_labels, image)
-        return self._image_labels[image]
+    def _find_image(self, wanted: str) -> Image:
+        for name in (wanted, stand_in(wanted)):
+            labels = self.engine.image_labels(name) if name else None
+            if name and labels is not None:
+                return Image(name, labels)
+        raise MachineError(f"There is no image {wanted} here.", remedy=how_to_get(wanted))
 
     def create(
         self,

@@ -62,8 +62,9 @@ def sweep(label: str) -> None:
 
     for _ in range(ATTEMPTS):
         try:
-            if not Engine().sweep(label):
-                return
+            with Engine() as engine:
+                if not engine.sweep(label):
+                    return
         except (DslabError, *REFUSED) as error:
             print(f"{label}: {error}", file=sys.stderr, flush=True)  # noqa: T201 - into its log
         time.sleep(SETTLED_S)
