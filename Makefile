@@ -82,6 +82,10 @@ bench: $(VENV)/.ready-dev ## Measure against peers, side by side, in one run
 docs: $(VENV)/.ready-dev ## Refresh included code, tables, outputs and pictures in the pages
 	$(BIN)/dslab docs
 
+.PHONY: golden
+golden: $(VENV)/.ready-dev ## Record anew what wrong submissions show on the terminal (review the diff)
+	$(BIN)/pytest -n $(JOBS) tests/test_labs.py -k test_a_wrong_submission --record-golden
+
 .PHONY: prove
 prove: $(VENV)/.ready-dev ## Measure how often the grader is wrong; writes labs/*/PROOF.md (long)
 	$(BIN)/dslab prove

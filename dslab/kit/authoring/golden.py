@@ -1,0 +1,45 @@
+"""Golden files: what a wrong submission shows on the terminal, word for word.
+
+``solutions/NN-name/golden/NAME.txt`` holds the whole output for ``wrong/NAME.py``, with what differs from run
+to run (times, addresses, folders) replaced by a word. A change of any message shows as a difference that a
+reviewer reads. ``make golden`` records them anew.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import unified_diff
+from pathlib import Path
+
+GOLDEN_SEED = 1
+VARYING = (
+    (re.compile(r"\S*\.dslab/runs/[^/\s]+"), "RUN"),
+    (re.compile(r"\b127(?:\.\d+){3}:\d+"), "ADDRESS"),
+    (re.compile(r"\b\d+(?:\.\d+)? (ms|s|MB)(?!\w)"), r"N \1"),
+)
+
+
+def normalised(printed: str, submission: Path) -> str:
+    """The output without what differs from run to run.
+
+    Args:
+        printed: What ``dslab test`` wrote to a pipe.
+        submission: The folder that was graded.
+    """
+    text = printed.replace(str(submission), "SUBMISSION")
+    for pattern, word in VARYING:
+        text = pattern.sub(word, text)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def difference(golden: Path, text: str) -> str:
+    """A unified diff from the golden file to this text; empty if they are equal."""
+    recorded = golden.read_text(encoding="utf-8") if golden.is_file() else ""
+    lines = unified_diff(recorded.splitlines(), text.splitlines(), str(golden), "this run", lineterm="")
+    return "\n".join(lines)
+
+
+def record(golden: Path, text: str) -> None:
+    """Write the golden file."""
+    golden.parent.mkdir(exist_ok=True)
+    golden.write_text(text, encoding="utf-8")

@@ -1,0 +1,35 @@
+"""Golden files: what differs from run to run does not count, everything else does."""
+
+from pathlib import Path
+
+import pytest
+
+from dslab.kit.authoring import golden
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        (
+            "picture    .dslab/runs/20261122-233120-lab1-34a2/test_x/picture.html",
+            "picture    RUN/test_x/picture.html",
+        ),
+        ("127.156.2.47:7000 reset the connection", "ADDRESS reset the connection"),
+        ("did not end within 3 s, grew by 31.4 MB", "did not end within N s, grew by N MB"),
+        ("1,021 bytes, 3 steps", "1,021 bytes, 3 steps"),
+        (
+            "again  dslab test 1 --submission /tmp/a/wrong --seed 1",
+            "again  dslab test 1 --submission SUBMISSION --seed 1",
+        ),
+    ],
+)
+def test_normalised(printed: str, shown: str) -> None:
+    assert golden.normalised(printed + "   ", Path("/tmp/a/wrong")) == shown + "\n"
+
+
+def test_a_difference_is_shown_and_recording_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "golden" / "late.txt"
+    assert "+Byte 0 differs." in golden.difference(path, "Byte 0 differs.\n")
+    golden.record(path, "Byte 0 differs.\n")
+    assert not golden.difference(path, "Byte 0 differs.\n")
+    assert "-Byte 0 differs." in golden.difference(path, "Byte 1 differs.\n")
