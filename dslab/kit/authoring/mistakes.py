@@ -119,7 +119,7 @@ def _call(node: ast.Call) -> Iterator[Change]:
 
 def _handler(node: ast.ExceptHandler) -> Iterator[Change]:
     said = f"except {ast.unparse(node.type)}" if node.type else "except"
-    if not all(isinstance(one, ast.Pass | ast.Continue) for one in node.body):
+    if not all(isinstance(one, ast.Pass | ast.Continue) or says_nothing(one) for one in node.body):
         swallowed = deepcopy(node)
         swallowed.body = [ast.Pass()]
         yield Change(node, "exception swallowed", _block(swallowed, node.col_offset), f"{said}: swallowed")
@@ -176,3 +176,18 @@ def _block(node: ast.AST, indent: int) -> str:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
+
+
+def says_nothing(node: ast.AST) -> bool:
+    """A docstring, or a message to stderr or to a log."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) or says_nothing(node.value)
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    to_stderr = any(
+        keyword.arg == "file" and ast.unparse(keyword.value) == "sys.stderr" for keyword in node.keywords
+    )
+    return (called == "print" and to_stderr) or called.startswith(
+        ("logging.", "log.", "logger.", "sys.stderr.")
+    )

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dslab.kit.authoring.markers import Region, find_regions
-from dslab.kit.authoring.mistakes import Change, mistakes
+from dslab.kit.authoring.mistakes import Change, mistakes, says_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _function_of(node: ast.AST) -> str:
 def _is_idle(node: ast.AST) -> bool:
     """Whether a change here could not be seen from outside: docstrings, annotations, texts for people."""
     chain = [node, *_parents(node)]
-    return _says_nothing(node) or any(_hides(parent, child) for child, parent in pairwise(chain))
+    return says_nothing(node) or any(_hides(parent, child) for child, parent in pairwise(chain))
 
 
 def _hides(parent: ast.AST, child: ast.AST) -> bool:
@@ -152,19 +152,4 @@ def _hides(parent: ast.AST, child: ast.AST) -> bool:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
             return child is parent.returns
         case _:
-            return _says_nothing(parent)
-
-
-def _says_nothing(node: ast.AST) -> bool:
-    """A docstring, or a message to stderr or to a log."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant) or _says_nothing(node.value)
-    if not isinstance(node, ast.Call):
-        return False
-    called = ast.unparse(node.func)
-    to_stderr = any(
-        keyword.arg == "file" and ast.unparse(keyword.value) == "sys.stderr" for keyword in node.keywords
-    )
-    return (called == "print" and to_stderr) or called.startswith(
-        ("logging.", "log.", "logger.", "sys.stderr.")
-    )
+            return says_nothing(parent)

@@ -64,11 +64,15 @@ def test_one_kind_at_a_time(body: str, operator: str, expected: list[str]) -> No
 
 
 def test_exceptions() -> None:
-    body = "try:\n    x = a\nexcept OSError as error:\n    x = error\nexcept KeyError:\n    pass"
+    body = (
+        "try:\n    x = a\nexcept OSError as error:\n    x = error\nexcept KeyError:\n    pass\n"
+        "except ValueError:\n    print('text', file=sys.stderr)"
+    )
     assert changes(body) == [
         "except OSError: swallowed",
         "except OSError: not caught",
         "except KeyError: not caught",
+        "except ValueError: not caught",
     ]
 
 
