@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,14 +72,14 @@ def _moments(story: Story) -> Iterator[tuple[float, bool, int]]:
 
     Of equal times an arrival comes first, since an answer may leave at that very moment.
     """
-    on_the_way = [item for item in story.items if isinstance(item, Event) and item.kind in TRAVELS]
+    on_the_way = _OnTheWay([event for event in story.events if event.kind in TRAVELS])
     for index, item in enumerate(story.items):
         yield item.t_s, True, index
         if isinstance(item, Event) and item.kind in TRAVELS and _is_slanted(item, on_the_way, story):
             yield _end_s(item), False, index
 
 
-def _is_slanted(event: Event, others: Sequence[Event], story: Story) -> bool:
+def _is_slanted(event: Event, on_the_way: _OnTheWay, story: Story) -> bool:
     """Whether the delay of that event is drawn; one that a fault made is, if it can be seen.
 
     Of the others not that of one among many, as in a pipeline: their arrows would only cross each other's
@@ -89,10 +90,22 @@ def _is_slanted(event: Event, others: Sequence[Event], story: Story) -> bool:
         return False
     if event.effects & LATE:
         return True
-    beside = sum(other.t_s < _end_s(event) and _end_s(other) > event.t_s for other in others)
     failed_at_s = story.failed_at_s
     crosses_failure = failed_at_s is not None and event.t_s <= failed_at_s < _end_s(event)
-    return beside <= MOST_BESIDE and not crosses_failure
+    return not crosses_failure and on_the_way.beside(event) <= MOST_BESIDE
+
+
+class _OnTheWay:
+    """Counts what is on its way at the same time, be it drawn or folded."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._departures = sorted(event.t_s for event in events)
+        self._arrivals = sorted(_end_s(event) for event in events)
+
+    def beside(self, event: Event) -> int:
+        """How many others set off before it arrived, and had not arrived when it set off; itself included."""
+        set_off = bisect_left(self._departures, _end_s(event))
+        return set_off - bisect_right(self._arrivals, event.t_s)
 
 
 def _end_s(event: Event) -> float:

@@ -47,7 +47,7 @@ class Story:
         ]
         concerned = [event for event in before if GRADER in (event.sender, event.receiver)] or before
         got_through = [event for event in concerned if Effect.LOST not in event.effects] or concerned
-        return max(got_through, key=_end_s, default=None)
+        return max(reversed(got_through), key=_end_s, default=None)
 
     @property
     def unanswered(self) -> list[int]:
