@@ -22,8 +22,19 @@ WaitFor = Callable[[Callable[[], object], str], None]
 DEADLINE_S = 20.0
 
 
+@pytest.fixture(scope="session")
+def docker_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunFolder]:
+    """One run for all tests on Docker, as for all checks of a lab: to make one takes a second."""
+    course = tmp_path_factory.mktemp("docker") / "course"
+    with RunFolder.create(course, lab="1", seed=1, backend="docker") as run:
+        yield run
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[RunFolder]:
+def run(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RunFolder]:
+    if "backend" in request.fixturenames and request.getfixturevalue("backend") == "docker":
+        yield request.getfixturevalue("docker_run")
+        return
     with RunFolder.create(tmp_path / "course", lab="1", seed=1, backend="local") as run:
         yield run
 

@@ -6,12 +6,12 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from dslab.kit.address import Address
 from dslab.kit.errors import ConfigError, PeerSilent, ServiceFailed, UsageError
+from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.running import Topology
 from dslab.kit.trace.event import Event, Kind
 from dslab.kit.trace.recorder import read as read_trace
@@ -725,7 +725,8 @@ def test_output_survives_the_topology(open_lab: OpenLab) -> None:
     assert (topology.folder / "server.out").read_text() == "listening\n"
 
 
-def test_the_folder_is_where_it_should_be(open_lab: OpenLab, tmp_path: Path) -> None:
+def test_the_folder_is_where_it_should_be(open_lab: OpenLab, run: RunFolder) -> None:
     topology = open_lab(PAIR, PROGRAMS, check="test name / with [odd] signs")
     assert topology.folder.name == "test-name-with-odd-signs"
-    assert topology.folder.parents[2] == tmp_path / "course" / ".dslab"
+    assert topology.folder.parent == run.path
+    assert run.path.parents[1].name == ".dslab"
