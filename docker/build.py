@@ -167,7 +167,7 @@ def build_rabbitmq() -> None:
 def build_course(base: str) -> None:
     """The course image on its base."""
     recipe = [COURSE / name for name in ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml")]
-    inputs = digest([*recipe, COURSE / "constraints.txt", COURSE / "dslab"], base, *look(OFFLINE_BASE))
+    inputs = digest([*recipe, COURSE / "constraints.txt", COURSE / "dslab"], base, *look(base))
     labels = {INPUTS_LABEL: inputs, REQUIRES_LABEL: needed_now()}
 
     def make() -> None:
@@ -196,11 +196,11 @@ def write_env(values: dict[str, str]) -> None:
 
 def build_online() -> None:
     """With a registry."""
-    write_env({})
     try:
         build_course(REGISTRY_BASE)
     except BuildError as failure:
         raise BuildError(f"{failure}\nWithout a registry: make images OFFLINE=1") from failure
+    write_env({})
 
 
 def build_offline() -> None:
@@ -226,7 +226,7 @@ def main() -> int:
         console.print(f"OFFLINE=1 builds from Debian's packages, on a Debian machine: {problem}.")
         return 3
     except (BuildError, subprocess.CalledProcessError) as failure:
-        console.print(str(failure), markup=False)
+        console.print(str(failure), markup=False, soft_wrap=True)
         return 3
     console.print(f"Images are ready ({time.monotonic() - began_s:.1f} s).")
     return 0
