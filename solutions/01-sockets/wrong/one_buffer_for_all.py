@@ -1,4 +1,4 @@
-# caught by: test_client_in_mid_message, test_reset_in_mid_message
+# caught by: test_client_in_mid_message, test_reset_in_mid_message, test_cut_off_message
 # replaces: concurrent_server.py
 # The tasks share one buffer, so half a message of one client is completed by another one.
 import asyncio
