@@ -7,12 +7,13 @@ rounds with their quartiles, and ratios of medians.
 ================  ==========================================================================
 sockets           a blocking client and a blocking server, connected directly
 asyncio           an asyncio client and an asyncio server, connected directly
-link              the same asyncio pair through a link (a thread of the client's process)
+link              the same asyncio pair through a link (a thread of this process, as of the grader's)
 link, recording   the same, with a trace
 link, process     the same as link, but the links program is a process of its own
 ================  ==========================================================================
 
-The round trips are made by a blocking client, as checks make them; only ``asyncio`` has its asyncio client.
+The round trips are made by a blocking client in this process, as checks make them; only ``asyncio`` has its
+asyncio client. The streams are sent by a process of their own, as services send them.
 Beside that, a whole check, with and without a trace: an echo server is started, and 10 connections make 20
 requests of 1,000 bytes each, with framing and labels.
 
@@ -55,7 +56,7 @@ MIN_LINK_SHARE = 0.40
 MAX_RECORDING_COST = 0.05
 
 
-# ---- the peers: echo answers every piece, sink counts bytes and tells how many at the end
+# ---- the peers: echo answers every piece, sink counts bytes and tells how many at the end, source sends them
 
 
 class AsyncioPeer(asyncio.Protocol):
@@ -155,7 +156,7 @@ def _trip_asyncio(address: Address) -> float:
     return asyncio.run(trips())
 
 
-def _rate_blocking(address: Address, size: int) -> float:
+def _send_blocking(address: Address, size: int) -> float:
     """Bytes per second, until the sink says that it has them all."""
     with socket.create_connection(address.pair) as connection:
         start_s = time.perf_counter()
@@ -166,21 +167,24 @@ def _rate_blocking(address: Address, size: int) -> float:
         return int.from_bytes(said, "big") / (time.perf_counter() - start_s)
 
 
-def _rate_asyncio(address: Address, size: int) -> float:
-    async def stream() -> float:
-        reader, writer = await asyncio.open_connection(*address.pair)
-        start_s = time.perf_counter()
-        for _ in range(size // len(BLOCK)):
-            writer.write(BLOCK)
-            await writer.drain()
-        writer.write_eof()
-        said = await reader.readexactly(8)
-        end_s = time.perf_counter()
-        writer.close()
-        await writer.wait_closed()
-        return int.from_bytes(said, "big") / (end_s - start_s)
+async def _send_asyncio(address: Address, size: int) -> float:
+    reader, writer = await asyncio.open_connection(*address.pair)
+    start_s = time.perf_counter()
+    for _ in range(size // len(BLOCK)):
+        writer.write(BLOCK)
+        await writer.drain()
+    writer.write_eof()
+    said = await reader.readexactly(8)
+    end_s = time.perf_counter()
+    writer.close()
+    await writer.wait_closed()
+    return int.from_bytes(said, "big") / (end_s - start_s)
 
-    return asyncio.run(stream())
+
+def _rate(model: str, address: Address, size: int) -> float:
+    command = [sys.executable, __file__, "--peer", model, "--role", "source"]
+    command += ["--to", str(address), "--megabytes", str(size // 1_000_000)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 # ---- the measurement
@@ -259,7 +263,7 @@ def _through(
         for role, upstream in zip(("echo", "sink"), upstreams, strict=True)
     )
     stack.callback(links.disconnect)
-    return (lambda: _trip_blocking(echo)), (lambda: _rate_asyncio(sink, size))
+    return (lambda: _trip_blocking(echo)), (lambda: _rate("asyncio", sink, size))
 
 
 def _recorded(links: LinksClient, folder: Path, measure: Callable[[], float]) -> Callable[[], float]:
@@ -297,11 +301,13 @@ def _all_ways(size: int) -> Iterator[list[Way]]:
         trip, rate = _through(stack, links, plain, size)
         far_trip, far_rate = _through(stack, enter(_links_process()), plain, size)
         yield [
-            Way("sockets", lambda: _trip_blocking(blocking[0]), lambda: _rate_blocking(blocking[1], size)),
+            Way("sockets", lambda: _trip_blocking(blocking[0]), lambda: _rate("blocking", blocking[1], size)),
             Way(
-                "sockets to asyncio", lambda: _trip_blocking(plain[0]), lambda: _rate_blocking(plain[1], size)
+                "sockets to asyncio",
+                lambda: _trip_blocking(plain[0]),
+                lambda: _rate("blocking", plain[1], size),
             ),
-            Way("asyncio", lambda: _trip_asyncio(plain[0]), lambda: _rate_asyncio(plain[1], size)),
+            Way("asyncio", lambda: _trip_asyncio(plain[0]), lambda: _rate("asyncio", plain[1], size)),
             Way("link", trip, rate),
             Way("link, recording", _recorded(links, folder, trip), _recorded(links, folder, rate)),
             Way("link, process", far_trip, far_rate),
@@ -372,23 +378,34 @@ def _report(ways: list[Way], checks: Checks, rounds: int, size: int) -> None:
     RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
+def _be_peer(options: argparse.Namespace, size: int) -> None:
+    match options.peer, options.role:
+        case "blocking", "source":
+            print(_send_blocking(Address.parse(options.to), size))
+        case "asyncio", "source":
+            print(asyncio.run(_send_asyncio(Address.parse(options.to), size)))
+        case "blocking", role:
+            _serve_blocking(role)
+        case _, role:
+            asyncio.run(_serve_asyncio(role))
+
+
 def main() -> None:
     """Measure and report; or be a peer of the measurement."""
     parser = argparse.ArgumentParser(description="What a link costs.")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--megabytes", type=int, default=200, help="how much to send for the rate")
+    parser.add_argument("--megabytes", type=int, default=300, help="how much to send for the rate")
     parser.add_argument("--peer", choices=["blocking", "asyncio"], help=argparse.SUPPRESS)
-    parser.add_argument("--role", choices=["echo", "sink"], help=argparse.SUPPRESS)
+    parser.add_argument("--role", choices=["echo", "sink", "source"], help=argparse.SUPPRESS)
+    parser.add_argument("--to", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.peer == "blocking":
-        _serve_blocking(options.role)
-    elif options.peer == "asyncio":
-        asyncio.run(_serve_asyncio(options.role))
-    else:
-        size = options.megabytes * 1_000_000
-        with _all_ways(size) as ways:
-            _measure(ways, options.rounds)
-        _report(ways, _measure_checks(options.rounds * CHECKS_PER_ROUND), options.rounds, size)
+    size = options.megabytes * 1_000_000
+    if options.peer:
+        _be_peer(options, size)
+        return
+    with _all_ways(size) as ways:
+        _measure(ways, options.rounds)
+    _report(ways, _measure_checks(options.rounds * CHECKS_PER_ROUND), options.rounds, size)
 
 
 if __name__ == "__main__":
