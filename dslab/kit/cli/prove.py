@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from dataclasses import dataclass
@@ -152,6 +153,13 @@ def _progress(console: Console) -> Progress:
     )
 
 
+def _as_entry(mutant: Mutant) -> str:
+    """The mutant as equivalent.toml names it."""
+    fields = {"file": mutant.file, "function": mutant.function, "change": mutant.change}
+    number = f", number = {mutant.number}" if mutant.number > 1 else ""
+    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in fields.items()) + number
+
+
 def _tell(console: Console, proof: Proof, ran: int, written: bool) -> None:
     console.print(f"[bold]{proof.lab}[/bold]: {ran} runs; what was remembered did not run again")
     console.print(
@@ -162,9 +170,7 @@ def _tell(console: Console, proof: Proof, ran: int, written: bool) -> None:
     made = len(proof.caught) + len(proof.survivors) + len(proof.undecided)
     console.print(f"mutants          {len(proof.caught)} of {made} caught, {proof.kill_rate:.1%}")
     for mutant in (*proof.survivors, *proof.undecided):
-        console.print(
-            f"  survived  {mutant.file}:{mutant.line} {mutant.function}: {mutant.change}", markup=False
-        )
+        console.print(f"  survived  {_as_entry(mutant)}   (line {mutant.line})", markup=False)
     for line in proof.shortcomings:
         console.print(f"  {line}", style="red", markup=False)
     if written:
