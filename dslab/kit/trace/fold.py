@@ -15,7 +15,7 @@ from itertools import chain, groupby
 from dslab.kit.trace.event import CARRIES_BYTES, Effect, Event, Kind
 from dslab.kit.trace.quantity import count, duration, size
 
-SHOW_ALL_BELOW = 44
+SHOW_ALL_BELOW = 60
 KEEP_FIRST = 4
 KEEP_LAST = 3
 SMALLEST_FOLD = 4

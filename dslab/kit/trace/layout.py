@@ -129,7 +129,7 @@ def _sign(row: Row, event: Event, columns: Sequence[Column]) -> Sign:
 
 def _notice(row: Row, event: Event, x: Mapping[str, float]) -> Notice:
     x0, x1 = sorted((x.get(event.sender, GUTTER_PX), x.get(event.receiver, GUTTER_PX)))
-    label = event.label.removesuffix(f", {event.direction}") if event.direction else event.label
+    label = event.label.replace(f", {event.direction}", "", 1) if event.direction else event.label
     ends = f"{label} ends" if event.note == "off" else label
     text = "healed" if event.label == HEAL else ends
     if event.direction:

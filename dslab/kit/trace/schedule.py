@@ -17,6 +17,7 @@ SLANT_FROM_S = 0.001
 MOST_BESIDE = 4  # on their way at the same time, itself included
 # Room above and below a row's height.
 ROW_PX = (17.0, 6.0)
+NOTICE_PX = (17.0, 11.0)
 FOLD_PX = (24.0, 22.0)
 RULE_PX = (34.0, 16.0)
 
@@ -115,4 +116,10 @@ def _end_s(event: Event) -> float:
 def _room(item: Item) -> tuple[float, float]:
     if isinstance(item, Fold):
         return FOLD_PX
-    return RULE_PX if item.kind is Kind.CHECK else ROW_PX
+    match item.kind:
+        case Kind.CHECK:
+            return RULE_PX
+        case Kind.FAULT:
+            return NOTICE_PX
+        case _:
+            return ROW_PX

@@ -270,3 +270,10 @@ def test_what_led_to_the_failure_does_not_arrive_after_it() -> None:
     assert picture.failure_y is not None
     assert picture.arrows[0].y1 < picture.failure_y
     assert picture.arrows[0].last
+
+
+def test_a_fault_of_one_direction_says_towards_whom() -> None:
+    fault = Event(
+        t_s=1, link="a->b", kind=Kind.FAULT, direction="backward", label="lose, backward, first 1", note="on"
+    )
+    assert [notice.text for notice in lay_out([fault]).notices] == ["lose, first 1 to a"]
