@@ -196,7 +196,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
         client: Where it connects from.
         verb: ``in`` or ``rd``.
         space: The space it looks into.
-        template: What it waits for.
+        template: What it waits for, as Python would write it.
         waited_s: For how long so far.
         nearest: What comes near, in words.
     """
@@ -204,7 +204,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
     client: str
     verb: str
     space: int
-    template: Fields
+    template: str
     waited_s: float
     nearest: str
 

@@ -54,10 +54,11 @@ from dslab.linda.messages import (
     Refused,
     Waiting,
     WaitsFor,
+    encode,
 )
 from dslab.linda.nearest import explain
 from dslab.linda.store import Store, Stored
-from dslab.linda.values import Fields, Handle, from_wire, keys_of, kinds_of, to_wire
+from dslab.linda.values import Fields, Handle, from_wire, keys_of, kinds_of, show, to_wire
 from dslab.linda.waiting import Verb, Waiter, Waiters
 
 MAX_WAITING = 50_000
@@ -65,7 +66,9 @@ MAX_WAITING = 50_000
 
 MAX_TRANSACTIONS = 1_000
 MAX_LISTED = 1_000
+MAX_LISTED_BYTES = 1024 * 1024
 MAX_REPORTED = 200
+MAX_SHOWN = 500
 
 _REBUILD_FROM = 64
 
@@ -346,7 +349,14 @@ class Spaces:
         _, pattern = self._template(message.space, message.template)
         places = self._store.find_all(message.space, pattern)
         most = max(0, min(message.most, MAX_LISTED))
-        tuples = [to_wire(table.rows[number]) for table, number in places[:most]]
+        tuples: list[Fields] = []
+        left_bytes = MAX_LISTED_BYTES
+        for table, number in places[:most]:
+            wire = to_wire(table.rows[number])
+            left_bytes -= len(encode(Found(0, wire)))
+            if left_bytes < 0:
+                break
+            tuples.append(wire)
         return Listed(message.request, tuples, len(places))
 
     def _report(self, now_s: float) -> Iterator[WaitsFor]:
@@ -359,9 +369,9 @@ class Spaces:
         waiting.sort(key=lambda pair: pair[0].number)
         for waiter, client in waiting[:MAX_REPORTED]:
             near = explain(self._store, waiter.space, waiter.template, waiter.pattern)
-            template = to_wire(waiter.template, template=True)
+            template = show(waiter.template)[:MAX_SHOWN]
             waited_s = now_s - waiter.since_s
-            yield WaitsFor(client.name, waiter.verb, waiter.space, template, waited_s, near)
+            yield WaitsFor(client.name, waiter.verb, waiter.space, template, waited_s, near[:MAX_SHOWN])
 
     # ---- tuples come
 

@@ -64,10 +64,22 @@ class FieldError(UsageError):
     """A field holds what no tuple or template may hold. The message has the field's number."""
 
 
-class Handle(msgspec.Struct, frozen=True):
+class Handle:
     """A tuple space as a value: its number at the server."""
 
-    number: int
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Handle) and self.number == other.number
+
+    def __hash__(self) -> int:
+        return hash((Handle, self.number))
+
+    def __repr__(self) -> str:
+        return f"<TupleSpace {self.number}>"
 
 
 class Formal(msgspec.Struct, frozen=True):
@@ -145,8 +157,6 @@ def show_value(value: Any) -> str:
     """Write one field, shortened."""
     if isinstance(value, Formal):
         return NAMES[value.kind]
-    if isinstance(value, Handle):
-        return f"<TupleSpace {value.number}>"
     if type(value) is tuple:
         return show(value)
     shown = repr(value)

@@ -1,0 +1,188 @@
+"""The journal: what makes a space survive a crash.
+
+The folder holds one append-only file, ``space.log``. What happened between two looks at the disk, to all
+clients together, is one record (group commit), written and synced before any of them gets a reply. So an
+acknowledged ``out``
+survives a crash, and a transaction is in the file whole or not at all::
+
+    offset  size  field
+    0       16    "dslab.linda log" and the version, 1, as one byte; then records:
+    0       4     n, the length of the changes: unsigned, big-endian
+    4       4     CRC-32 of the changes
+    8       n     the changes: a MessagePack array of [number, space, fields, expires_s]   a tuple came
+                                                      [number]                             it is gone
+                                                      [space, null]                        a space was made
+
+A crash may leave the last record unfinished: nobody was told of it, so it is cut off. A
+record that is wrong with anything but zeros after it is damage, and an error. When most of the file
+is about tuples that are gone, it is written anew beside the old one and renamed over it.
+
+Source: write-ahead logging and group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; the CRC
+per record as in SQLite's and LevelDB's logs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import msgspec
+
+from dslab.kit.errors import MachineError
+from dslab.linda.protocol import Change, Dropped, Opened, Spaces
+from dslab.linda.store import Stored
+from dslab.linda.values import from_wire, to_wire
+
+_MAGIC = b"dslab.linda log\x01"
+_HEAD = struct.Struct("!II")
+_CHUNK = 1_000
+_COMPACT_FROM_BYTES = 1024 * 1024
+
+_Row: TypeAlias = list[Any]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Row]).decode
+
+
+class Journal:
+    """The log of a server's spaces. Opening it brings them to the state of the log.
+
+    Args:
+        folder: Where the log is; made if need be. One server at a time.
+        spaces: New ones.
+
+    Raises:
+        MachineError: Another server uses the folder, or the log is damaged.
+    """
+
+    def __init__(self, folder: Path, spaces: Spaces) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "space.log"
+        self._lock = _lock(folder)
+        self._spaces = spaces
+        self._live_bytes = 0
+        try:
+            _replay(self._path, spaces)
+            self._file = self._rewrite()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def write(self, changes: list[Change]) -> None:
+        """Put changes on the disk; return when they are there."""
+        if not changes:
+            return
+        _append(self._file, changes)
+        os.fdatasync(self._file.fileno())
+        if self._file.tell() > 2 * self._live_bytes + _COMPACT_FROM_BYTES:
+            self._file.close()
+            self._file = self._rewrite()
+
+    def close(self) -> None:
+        """Let another server have the folder."""
+        self._file.close()
+        self._lock.close()
+
+    def _rewrite(self) -> BinaryIO:
+        """Write the present state to a new file, in place of the old one."""
+        aside = self._path.with_suffix(".new")
+        file = aside.open("wb", buffering=0)
+        _write_all(file, _MAGIC)
+        changes = self._spaces.snapshot()
+        while chunk := list(islice(changes, _CHUNK)):
+            _append(file, chunk)
+        os.fsync(file.fileno())
+        aside.rename(self._path)
+        _sync_folder(self._path.parent)
+        self._live_bytes = file.tell()
+        return file
+
+
+def _append(file: BinaryIO, changes: list[Change]) -> None:
+    body = _encode([_row(change) for change in changes])
+    _write_all(file, _HEAD.pack(len(body), zlib.crc32(body)) + body)
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    unwritten = memoryview(data)
+    while unwritten:
+        unwritten = unwritten[file.write(unwritten) :]
+
+
+def _row(change: Change) -> _Row:
+    match change:
+        case Stored(number, space, fields, expires_s):
+            return [number, space, to_wire(fields), expires_s]
+        case Dropped(number):
+            return [number]
+        case Opened(space):
+            return [space, None]
+
+
+def _replay(path: Path, spaces: Spaces) -> None:
+    if not path.exists():
+        return
+    live: dict[int, Stored] = {}
+    last_space = 0
+    with path.open("rb") as file:
+        for row in _rows(file, path):
+            match row:
+                case [number, space, fields, expires_s]:
+                    live[number] = Stored(number, space, from_wire(tuple(fields)), expires_s)
+                case [space, None]:
+                    last_space = max(last_space, space)
+                case [number]:
+                    live.pop(number, None)
+                case _:
+                    raise _damaged(path, file.tell())
+    spaces.load(live.values(), last_space)
+
+
+def _rows(file: BinaryIO, path: Path) -> Iterator[_Row]:
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise _damaged(path, 0)
+    while head := file.read(_HEAD.size):
+        at = file.tell() - len(head)
+        body = _whole_body(file, head)
+        if body is None:
+            if any(file.read()):
+                raise _damaged(path, at)
+            return
+        yield from _decode(body)
+
+
+def _whole_body(file: BinaryIO, head: bytes) -> bytes | None:
+    """Read a record's changes: None if they are not what was to be written."""
+    if len(head) < _HEAD.size:
+        return None
+    length, checksum = _HEAD.unpack(head)
+    body = file.read(length)
+    return body if length and len(body) == length and zlib.crc32(body) == checksum else None
+
+
+def _damaged(path: Path, offset: int) -> MachineError:
+    remedy = "Restore the file, or move it away to begin with empty spaces."
+    return MachineError(f"{path} is damaged at byte {offset}, before its end.", remedy=remedy)
+
+
+def _lock(folder: Path) -> BinaryIO:
+    lock = (folder / "lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise MachineError(f"Another server uses {folder}.") from error
+    return lock
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

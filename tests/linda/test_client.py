@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
+from dslab.linda.calls import NoTuple, RefusedError
+from dslab.linda.client import Client, TupleSpace, connect
+from dslab.linda.messages import Hello, In, Nothing, Notify, Out, Rd, decode_reply, encode
+from dslab.linda.server import MAX_UNSENT_BYTES
+from dslab.linda.values import FieldError, Handle, to_wire
+
+LIMIT_S = 20
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.005)
+
+
+def in_thread(work: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    return thread, results
+
+
+def test_operations(address: Address) -> None:
+    with connect(address) as linda:
+        space = linda.universe
+        space.out(("a", 1, 2.5, None, b"x", [1, (2,)], 2**80))
+        assert space.rd(("a", int, float, None, bytes, list, object))[6] == 2**80
+        assert space.rdp(("b",)) is None
+        assert space.inp(("a", 1, 2.5, None, b"x", [1, (2,)], int)) is not None
+        assert space.inp((str, *[object] * 6)) is None
+        with pytest.raises(NoTuple, match=r"No tuple matched \('a', int\) within 0.01 s.") as caught:
+            space.in_(("a", int), timeout_s=0.01)
+        assert caught.value.happened is Happened.NO
+        space.out(())
+        assert space.in_(()) == ()
+        space.out_all(("n", number) for number in range(200))
+        other = linda.new_space()
+        assert space.copy_collect(other, ("n", int)) == 200
+        assert space.move(other, ("n", int)) == 200
+        assert (space.count(("n", int)), other.count(("n", int)), other.count(("n", 7))) == (0, 400, 2)
+        assert other.ls(("n", int), most=2) == ([("n", 0), ("n", 1)], 400)
+        assert linda.waiting() == []
+
+
+def test_spaces_travel_and_can_be_used(address: Address) -> None:
+    with connect(address) as one, connect(address) as other:
+        blog = one.new_space()
+        one.universe.out(("MicroBlog", blog, (1, [blog])))
+        _, found, (_, [inner]) = other.universe.rd(("MicroBlog", TupleSpace, tuple))
+        found.out(("bob", "hello"))
+        assert blog.rd(("bob", str)) == inner.rd((str, str)) == ("bob", "hello")
+        assert found == blog
+        assert other.universe.rdp(("MicroBlog", Handle, object)) is not None
+
+
+def test_a_blocked_taker_is_woken(address: Address) -> None:
+    with connect(address) as one, connect(address) as other:
+        thread, results = in_thread(lambda: one.universe.in_(("a", int)))
+        until(other.waiting, "nobody waits")
+        [waits] = other.waiting()
+        assert (waits.verb, waits.template, waits.nearest) == ("in", "('a', int)", "the space is empty")
+        other.universe.out(("a", 5))
+        thread.join(LIMIT_S)
+        assert results == [("a", 5)]
+
+
+def test_a_taker_that_died_swallows_nothing(address: Address) -> None:
+    with connect(address) as linda:
+        for _ in range(50):
+            taker = raw(address)
+            taker.sendall(encode(In(2, 0, ("a",))))
+            until(linda.waiting, "nobody waits")
+            taker.close()
+            linda.universe.out(("a",))
+            assert linda.universe.in_(("a",), timeout_s=LIMIT_S) == ("a",)
+
+
+def raw(address: Address) -> socket.socket:
+    """A connection that has said hello."""
+    connection = socket.create_connection(address.pair, LIMIT_S)
+    connection.sendall(encode(Hello(1, 1, "")))
+    assert connection.recv(100)
+    return connection
+
+
+def test_transactions(address: Address) -> None:
+    with connect(address) as worker, connect(address) as other:
+        other.universe.out(("task", 1))
+        with worker.transaction() as together:
+            bag = together(worker.universe)
+            bag.in_(("task", int))
+            bag.out(("result", 1))
+            assert other.universe.count(("task", int)) == other.universe.count(("result", int)) == 0
+        assert other.universe.rdp(("result", 1)) is not None
+        with pytest.raises(ZeroDivisionError), worker.transaction() as together:
+            together(worker.universe).in_(("result", int))
+            raise ZeroDivisionError
+        assert other.universe.rdp(("result", 1)) is not None
+
+
+def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
+    with connect(address) as other:
+        other.universe.out(("task", 1))
+        worker = raw(address)
+        worker.sendall(encode(In(2, 0, to_wire(("task", int), template=True), None, 1)))
+        assert worker.recv(100)
+        assert other.universe.rdp(("task", 1)) is None
+        worker.close()
+        assert other.universe.in_(("task", int), timeout_s=LIMIT_S) == ("task", 1)
+
+
+def test_eval(address: Address) -> None:
+    with connect(address) as linda:
+        linda.universe.eval_(("square", 7, lambda: 7 * 7)).result(LIMIT_S)
+        assert linda.universe.in_(("square", 7, int)) == ("square", 7, 49)
+        with pytest.raises(ZeroDivisionError):
+            linda.universe.eval_(("bad", lambda: 1 // 0)).result(LIMIT_S)
+
+
+def test_notify(address: Address) -> None:
+    with connect(address) as linda:
+        events = linda.universe.notify(("a", int))
+        linda.universe.out_all(("a", number) for number in range(3))
+        assert [next(events) for _ in range(3)] == [("a", 0), ("a", 1), ("a", 2)]
+        events.close()  # type: ignore[attr-defined]
+
+
+def test_leases(address: Address) -> None:
+    with connect(address) as linda:
+        linda.universe.out(("a",), lease_s=0.05)
+        until(lambda: linda.universe.count(("a",)) == 0, "the lease does not end")
+        linda.universe.out(("b",), lease_s=1000.0)
+        assert linda.universe.count(("b",)) == 1
+
+
+def test_errors(address: Address, serve: Callable[..., Address]) -> None:
+    with pytest.raises(PeerRefused, match="took no connection"):
+        connect("127.0.0.1:1")
+    with connect(address) as linda:
+        with pytest.raises(FieldError, match=r"Field 1 holds \{\}"):
+            linda.universe.out(("a", {}))
+        with pytest.raises(RefusedError, match="There is no tuple space 77"):
+            linda.space(77).out(("a",))
+        linda.universe.out(("still", "there"))
+        linda.close()
+        with pytest.raises(PeerClosed, match="is closed"):
+            linda.universe.out(("a",))
+    secret = serve(token="sesame")
+    with pytest.raises(RefusedError, match="The token is not this server's"):
+        connect(secret, token="open")
+    with connect(secret, token="sesame") as linda:
+        linda.universe.out(("a",))
+
+
+def test_a_silent_server_is_an_error() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        pytest.raises(PeerSilent, match="did not answer"),
+    ):
+        connect(Address(*listener.getsockname()), timeout_s=0.1)
+
+
+def test_the_address_comes_from_the_environment(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINDA_ADDR", str(address))
+    with connect() as linda:
+        assert linda.address == address
+
+
+def test_a_token_file(serve: Callable[..., Address], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text("sesame\n")
+    monkeypatch.setenv("LINDA_TOKEN_FILE", str(tmp_path / "token"))
+    with connect(serve(token="sesame")) as linda:
+        linda.universe.out(("a",))
+
+
+# ---- the textbook's module
+
+
+def test_the_linda_module(address: Address) -> None:
+    import linda
+
+    with pytest.raises(UsageError, match=r"Call linda.connect\(\) first"):
+        linda.TupleSpace()
+    with pytest.raises(UsageError, match="not connected"):
+        _ = linda.universe
+    with pytest.raises(AttributeError):
+        _ = linda.universes
+    linda.connect(address)
+    try:
+        blog = linda.TupleSpace()
+        linda.universe._out(("MicroBlog", blog))
+        found = linda.universe._rd(("MicroBlog", linda.TupleSpace))[1]
+        assert isinstance(found, linda.TupleSpace)
+        assert found == blog
+    finally:
+        linda._connection.close()  # type: ignore[union-attr]
+        linda._connection = None
+        del linda.universe
+
+
+# ---- bad input over the wire
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\x05hello",
+        encode(Hello(1, 1, "")) + b"\0\0\0\x01\xc1",
+        encode(Hello(1, 9, "")),
+        encode(Out(1, 0, ("a",))),
+    ],
+)
+def test_malformed_bytes_end_their_connection_alone(address: Address, data: bytes) -> None:
+    with connect(address) as bystander:
+        with socket.create_connection(address.pair, LIMIT_S) as connection:
+            connection.sendall(data)
+            while connection.recv(1000):
+                pass
+        bystander.universe.out(("a",))
+        assert bystander.universe.count(("a",)) == 1
+
+
+def test_a_message_in_pieces_of_a_byte(address: Address) -> None:
+    with raw(address) as connection:
+        data = encode(Out(2, 0, ("a", "b" * 100))) + encode(Rd(3, 0, ("c",), 0.0))
+        for byte in data:
+            connection.sendall(bytes([byte]))
+        received = b""
+        while len(received) < 15:
+            received += connection.recv(100)
+        assert decode_reply(received[-3:]) == Nothing(3)
+
+
+def test_many_takers_block_on_one_connection_and_vanish(address: Address) -> None:
+    template = to_wire(("never", int, int), template=True)
+    with connect(address, timeout_s=LIMIT_S) as linda:
+        crowd = raw(address)
+        crowd.sendall(b"".join(encode(In(n, 0, ("never", n, template[2]))) for n in range(10_000)))
+        until(lambda: len(linda.waiting()) == 200, "they do not wait")  # no more are reported
+        linda.universe.out(("a",))
+        crowd.close()
+        until(lambda: not linda.waiting(), "they still wait")
+        linda.universe.out(("never", 1, 2))
+        assert linda.universe.in_(("never", 1, int)) == ("never", 1, 2)
+
+
+def test_a_reader_that_does_not_read_is_not_read_from(address: Address) -> None:
+    """4 GB of replies are asked for in 100 kB, and nothing of it is ever read."""
+    with connect(address, timeout_s=LIMIT_S) as linda, raw(address) as slow:
+        linda.universe.out(("big", b"x" * 1_000_000))
+        slow.setblocking(False)
+        template = to_wire(("big", bytes), template=True)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        slow.send(b"".join(encode(Rd(n, 0, template)) for n in range(4_000)))
+        for _ in range(20):
+            linda.universe.out(("a",))
+        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        assert grown_kib < 100_000
+
+
+def test_a_subscriber_that_does_not_read_is_dropped(address: Address) -> None:
+    count = 4 * MAX_UNSENT_BYTES // 1_000_000
+    with connect(address, timeout_s=LIMIT_S) as linda, raw(address) as slow:
+        slow.sendall(encode(Notify(2, 0, to_wire(("big", bytes), template=True))))
+        until(lambda: linda.universe.count(("a",)) == 0, "")
+        for _ in range(count):
+            linda.universe.out(("big", b"x" * 1_000_000))
+            linda.universe.in_(("big", bytes))
+        received_bytes = 0
+        while piece := slow.recv(1_000_000):  # what the kernel had room for, then the end
+            received_bytes += len(piece)
+        assert received_bytes < count * 1_000_000
+
+
+def test_clients_on_many_threads(address: Address) -> None:
+    def work(client: Client) -> int:
+        with client:
+            total = 0
+            while (number := client.universe.in_(("n", int))[1]) >= 0:
+                total += number
+            return total
+
+    with connect(address) as linda:
+        workers = [in_thread(lambda: work(linda.again())) for _ in range(4)]
+        linda.universe.out_all(("n", number) for number in range(500))
+        linda.universe.out_all([("n", -1)] * 4)
+        for thread, _ in workers:
+            thread.join(LIMIT_S)
+    assert sum(results[0] for _, results in workers) == sum(range(500))

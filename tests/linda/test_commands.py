@@ -1,0 +1,192 @@
+"""The command line, and the textbook's programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from dslab.kit.errors import UsageError
+from dslab.linda.__main__ import parse_fields
+from dslab.linda.client import connect
+from dslab.linda.values import show
+
+BOB = """\
+import linda
+linda.connect()
+
+blog = linda.TupleSpace()
+linda.universe._out(("MicroBlog", blog))
+
+blog = linda.universe._rd(("MicroBlog", linda.TupleSpace))[1]
+
+blog._out(("bob", "distsys", "I am studying chap 2"))
+blog._out(("bob", "distsys", "The linda example's pretty simple"))
+blog._out(("bob", "gtcn", "Cool book!"))
+"""
+
+ALICE = """\
+import linda
+linda.connect()
+
+blog = linda.universe._rd(("MicroBlog", linda.TupleSpace))[1]
+
+blog._out(("alice", "gtcn", "This graph theory stuff is not easy"))
+blog._out(("alice", "distsys", "I like systems more than graphs"))
+"""
+
+CHUCK = """\
+import linda
+linda.connect()
+
+blog = linda.universe._rd(("MicroBlog", linda.TupleSpace))[1]
+
+t1 = blog._rd(("bob", "distsys", str))
+t2 = blog._rd(("alice", "gtcn", str))
+t3 = blog._rd(("bob", "gtcn", str))
+print(t1)
+print(t2)
+print(t3)
+"""
+
+PROGRAMS = {"bob": BOB, "alice": ALICE, "chuck": CHUCK}
+Serve = Callable[..., tuple[str, Any]]
+
+
+def run(address: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dslab.linda", *arguments]
+    environment = {**os.environ, "LINDA_ADDR": address}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environment, **options
+    )
+
+
+@pytest.mark.parametrize("order", list(permutations(PROGRAMS)), ids="-".join)
+def test_bob_alice_and_chuck_in_any_order(
+    serve_process: Serve, order: tuple[str, ...], tmp_path: Path
+) -> None:
+    address, _ = serve_process()
+    environment = {**os.environ, "LINDA_ADDR": address}
+    running = {}
+    for name in order:
+        (tmp_path / f"{name}.py").write_text(PROGRAMS[name])
+        command = [sys.executable, str(tmp_path / f"{name}.py")]
+        running[name] = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        if name != order[-1]:  # let each get as far as it can before the next starts
+            settle(address, running[name])
+    outputs = {
+        name: (*program.communicate(timeout=30), program.returncode) for name, program in running.items()
+    }
+    assert outputs["bob"] == outputs["alice"] == ("", "", 0)
+    assert outputs["chuck"] == (
+        "('bob', 'distsys', 'I am studying chap 2')\n"
+        "('alice', 'gtcn', 'This graph theory stuff is not easy')\n"
+        "('bob', 'gtcn', 'Cool book!')\n",
+        "",
+        0,
+    )
+
+
+def settle(address: str, program: subprocess.Popen[str]) -> None:
+    """Wait until a program has ended or waits for a tuple that is not there."""
+    with connect(address) as linda:
+        for _ in range(2_000):
+            with suppress(psutil.Error):
+                ports = {str(line.laddr.port) for line in psutil.Process(program.pid).net_connections()}
+                if any(waits.client.split(":")[1] in ports for waits in linda.waiting()):
+                    return
+            with suppress(subprocess.TimeoutExpired):
+                program.wait(0.01)
+                return
+
+
+def test_out_rd_in_ls(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    for fields in ("('task', 1)", "('task', 2.5)", "'alone'"):
+        assert run(address, "out", fields).returncode == 0
+    assert run(address, "rd", "('task', int)").stdout == "('task', 1)\n"
+    assert run(address, "ls").stdout == "('alone',)\n('task', 1)\n('task', 2.5)\n"
+    assert run(address, "in", "('task', float)").stdout == "('task', 2.5)\n"
+    assert run(address, "ls", "('task', object)").stdout == "('task', 1)\n"
+    late = run(address, "in", "('Task', int)", "--timeout", "0.1")
+    assert (late.returncode, late.stderr) == (1, "No tuple matched ('Task', int) within 0.1 s.\n")
+    assert run(address, "out", "('a'").returncode == 2
+    assert run(address, "waiting").stdout == "nobody waits\n"
+    assert run("127.0.0.1:1", "ls").returncode == 1
+
+
+def test_waiting_and_watch(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    environment = {**os.environ, "LINDA_ADDR": address}
+    watch_command = [sys.executable, "-m", "dslab.linda", "watch", "(str, int)"]
+    take_command = [sys.executable, "-m", "dslab.linda", "in", "('MicroBlog', int)"]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen(watch_command, env=environment, **pipes) as watch,
+        subprocess.Popen(take_command, env=environment, **pipes) as taker,
+    ):
+        assert watch.stderr.readline() == "watching (str, int)\n"  # type: ignore[union-attr]
+        run(address, "out", "('Microblog', 1)")
+        assert watch.stdout.readline() == "('Microblog', 1)\n"  # type: ignore[union-attr]
+        settle(address, taker)
+        report = run(address, "waiting").stdout.splitlines()
+        assert "s in in ('MicroBlog', int)" in report[0]
+        expected = "1 tuple has this arity; 1 differs in field 0: 'Microblog' is not 'MicroBlog'"
+        assert report[1].strip() == expected
+        run(address, "out", "('MicroBlog', 2)")
+        assert taker.communicate(timeout=30) == ("('MicroBlog', 2)\n", "")
+        watch.send_signal(signal.SIGINT)
+        watch.communicate(timeout=30)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_stops_cleanly(serve_process: Serve, stop: signal.Signals) -> None:
+    _, process = serve_process()
+    process.send_signal(stop)
+    assert process.wait(30) == 0
+
+
+def test_the_server_wants_a_token(serve_process: Serve, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("sesame\n")
+    address, _ = serve_process("--token-file", str(tmp_path / "token"))
+    refused = run(address, "ls")
+    assert (refused.returncode, refused.stderr) == (1, "The token is not this server's.\n")
+    assert run(address, "ls", "--token-file", str(tmp_path / "token")).returncode == 0
+    assert run(address, "ls", "--token-file", str(tmp_path / "none")).returncode == 2
+
+
+def test_an_address_in_use(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    second = run(address, "server", "--bind", address)
+    assert second.returncode == 3
+    assert f"Cannot listen on {address}" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("('a', 1, -2.5, True, None, b'x')", "('a', 1, -2.5, True, None, b'x')"),
+        ("(str, int, (bool, object), TupleSpace)", "(str, int, (bool, object), TupleSpace)"),
+        ("(TupleSpace(3), [1, 2])", "(<TupleSpace 3>, [1, 2])"),
+        ("7", "(7,)"),
+    ],
+)
+def test_tuples_are_written_as_in_python(text: str, shown: str) -> None:
+    assert show(parse_fields(text)) == shown
+
+
+@pytest.mark.parametrize("text", ["(", "open('x')", "(a, b)", "__import__('os')"])
+def test_what_is_no_tuple_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no tuple"):
+        parse_fields(text)

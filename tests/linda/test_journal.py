@@ -1,0 +1,204 @@
+"""What is acknowledged survives."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.errors import MachineError, PeerError
+from dslab.linda.client import connect
+from dslab.linda.journal import Journal
+from dslab.linda.protocol import Dropped, Opened, Spaces
+from dslab.linda.store import Stored
+
+KILLS = 25
+
+
+def tuples_in(folder: Path) -> dict[int, Stored]:
+    spaces = Spaces(durable=True)
+    Journal(folder, spaces).close()
+    return {stored.number: stored for stored in spaces._store.all()}
+
+
+def written(folder: Path, *batches: list[Any]) -> Path:
+    journal = Journal(folder, Spaces(durable=True))
+    for batch in batches:
+        journal.write(batch)
+    journal.close()
+    return folder / "space.log"
+
+
+ONE, TWO = Stored(1, 0, ("a", (1, 2**80)), None), Stored(2, 1, (2.5,), 99.0)
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    written(tmp_path, [Opened(1), ONE], [TWO], [Stored(3, 0, ("gone",), None)], [Dropped(3)])
+    assert tuples_in(tmp_path) == {1: ONE, 2: TWO}
+    assert tuples_in(tmp_path) == {1: ONE, 2: TWO}  # the first reading wrote it anew
+
+
+def test_any_cut_leaves_whole_batches(tmp_path: Path) -> None:
+    log = written(tmp_path / "whole", [ONE], [TWO, Stored(3, 0, ("b",), None)])
+    data = log.read_bytes()
+    seen = set()
+    for cut in range(len(data), 15, -1):
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        (folder / "space.log").write_bytes(data[:cut])
+        seen.add(frozenset(tuples_in(folder)))
+        (folder / "space.log").write_bytes(data[:cut] + b"\0" * 20)  # space was allotted, nothing written
+        seen.add(frozenset(tuples_in(folder)))
+    assert seen == {frozenset({1, 2, 3}), frozenset({1}), frozenset()}
+
+
+def test_damage_before_the_end_is_an_error(tmp_path: Path) -> None:
+    log = written(tmp_path, [ONE], [TWO])
+    data = bytearray(log.read_bytes())
+    for at in (3, 50):
+        log.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        with pytest.raises(MachineError, match="is damaged at byte"):
+            tuples_in(tmp_path)
+
+
+def test_one_server_at_a_time(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Spaces(durable=True))
+    with pytest.raises(MachineError, match="Another server uses"):
+        Journal(tmp_path, Spaces(durable=True))
+    journal.close()
+
+
+def test_the_log_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Spaces(durable=True))
+    for number in range(1, 60):
+        journal.write([Stored(number, 0, ("a", b"x" * 100_000), None), Dropped(number)])
+        assert (tmp_path / "space.log").stat().st_size < 1_300_000
+    journal.close()
+
+
+def test_a_durable_server_starts_again_where_it_stopped(
+    serve: Callable[..., Address], tmp_path: Path
+) -> None:
+    with connect(serve(data=tmp_path / "one")) as linda:
+        blog = linda.new_space()
+        linda.universe.out(("MicroBlog", blog))
+        blog.out(("bob", "hello"))
+        linda.universe.out(("task", 1))
+        linda.universe.out(("lease",), lease_s=0.01)
+        with linda.transaction() as together:
+            together(linda.universe).in_(("task", 1))
+            together(linda.universe).out(("result", 1))
+        (tmp_path / "two").mkdir()
+        (tmp_path / "two" / "space.log").write_bytes((tmp_path / "one" / "space.log").read_bytes())
+    time.sleep(0.02)
+    with connect(serve(data=tmp_path / "two")) as linda:
+        blog = linda.universe.rd(("MicroBlog", type(blog)))[1]
+        assert blog.rdp((str, str)) == ("bob", "hello")
+        assert linda.new_space().number == 2
+        counts = [linda.universe.count(template) for template in (("task", int), ("result", int), ("lease",))]
+        assert counts == [0, 1, 0]
+
+
+class Storm:
+    """A client that puts and takes numbered tuples until the server dies, and notes what it was told."""
+
+    def __init__(self, address: str, seed: int, first: int) -> None:
+        self.put: set[int] = set()
+        self.taken: set[int] = set()
+        self.unknown: set[int] = set()
+        self.lost_take = 0
+        self._rng = random.Random(seed)
+        self._next = first
+        self._address = address
+
+    def run(self) -> None:
+        try:
+            with connect(self._address, timeout_s=30) as linda:
+                while True:
+                    self._step(linda)
+        except PeerError:
+            return
+
+    def _step(self, linda: Any) -> None:
+        kind = self._rng.random()
+        if kind < 0.6:
+            self._out(linda.universe, self._new())
+        elif kind < 0.8:
+            self._take(linda.universe)
+        else:
+            self._both(linda)
+
+    def _new(self) -> int:
+        self._next += 1
+        return self._next
+
+    def _out(self, space: Any, number: int) -> None:
+        self.unknown.add(number)
+        space.out(("n", number))
+        self.unknown.remove(number)
+        self.put.add(number)
+
+    def _take(self, space: Any) -> None:
+        self.lost_take += 1
+        found = space.inp(("n", int))
+        self.lost_take -= 1
+        if found:
+            self.taken.add(found[1])
+
+    def _both(self, linda: Any) -> None:
+        """A transaction: two tuples, or none."""
+        pair = [self._new(), self._new()]
+        self.unknown.update(pair)
+        with linda.transaction() as together:
+            for number in pair:
+                together(linda.universe).out(("n", number))
+        self.unknown.difference_update(pair)
+        self.put.update(pair)
+
+
+def start(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    command = [sys.executable, "-m", "dslab.linda", "server", "--bind", "127.0.0.1:0", "--data", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    return process, process.stdout.readline().split()[-1]
+
+
+def test_an_acknowledged_out_survives_kill_9(tmp_path: Path) -> None:
+    rng = random.Random(7)
+    put, taken, unknown = set[int](), set[int](), set[int]()
+    lost_takes = 0
+    for kill in range(KILLS):
+        process, address = start(tmp_path)
+        with process:
+            storms = [Storm(address, rng.randrange(2**32), (kill * 3 + n) * 1_000_000) for n in range(3)]
+            threads = [threading.Thread(target=storm.run) for storm in storms]
+            for thread in threads:
+                thread.start()
+            time.sleep(rng.uniform(0.02, 0.3))
+            process.kill()
+            for thread in threads:
+                thread.join(60)
+        for storm in storms:
+            put |= storm.put
+            taken |= storm.taken
+            unknown |= storm.unknown
+            lost_takes += storm.lost_take
+    there = Counter(stored.fields[1] for stored in tuples_in(tmp_path).values())
+    missing = put - taken - set(there)
+    assert max(there.values(), default=1) == 1, "doubled"
+    assert len(missing) <= lost_takes, (
+        "acknowledged and gone"
+    )  # a take whose reply was lost may have happened
+    assert not set(there) & taken, "taken and back"
+    assert set(there) <= put | unknown, "from nowhere"
+    assert len(put) > 100
