@@ -31,9 +31,13 @@ class Address:
         bare = host.removeprefix("[").removesuffix("]")
         bracketed = host.startswith("[") and host.endswith("]")
         if not colon or not bare or (":" in bare and not bracketed):
-            raise UsageError(f"{text!r} is not an address.", remedy="Write it as host:port, e.g. 127.0.0.1:7000.")
+            raise UsageError(
+                f"{text!r} is not an address.", remedy="Write it as host:port, e.g. 127.0.0.1:7000."
+            )
         if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
-            raise UsageError(f"{port!r} in {text!r} is not a port.", remedy=f"A port is a number from 0 to {MAX_PORT}.")
+            raise UsageError(
+                f"{port!r} in {text!r} is not a port.", remedy=f"A port is a number from 0 to {MAX_PORT}."
+            )
         return cls(bare, int(port))
 
     @property

@@ -14,8 +14,8 @@
         ├── PeerViolation          it answered, but not as the protocol has it      happened
         └── ServiceFailed          a service of the topology ended or never got ready
 
-The question behind half of a course on distributed systems is "did my request happen?" A `PeerError` answers it
-as far as the caller can know (`Happened`).
+The question behind half of a course on distributed systems is "did my request happen?" A `PeerError`
+answers it as far as the caller can know (`Happened`).
 
 Mechanisms derive their own errors from `PeerError`, so that a check which meets one ends in *fail*; any other
 exception that escapes from a check is an *error* and counts neither for nor against the student.
