@@ -1,0 +1,367 @@
+"""Histories of concurrent clients: is there an order of the operations that explains every reply?
+
+The checker is Wing and Gong's search with a memory of the states it has been in (Lowe's improvement). It
+knows a multiset of tuples and nothing of our code. It looks at a bounded number of states; beyond, its
+verdict is *unknown*, which is not a pass.
+
+Source: J. Wing and C. Gong, "Testing and verifying concurrent objects", 1993; G. Lowe, "Testing for
+linearizability", 2017.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.errors import PeerError
+from dslab.kit.links import LinksClient, LinkSpec, LinksThread
+from dslab.linda.client import connect
+from dslab.linda.messages import Count, Done, Found, FromClient, FromServer, Hello, In, Out, Rd
+from dslab.linda.protocol import Spaces
+from dslab.linda.values import from_wire, to_wire
+
+Fields = tuple[Any, ...]
+Verdict = Literal["linearizable", "not linearizable", "unknown"]
+Bag = tuple[Fields, ...]  # sorted
+
+MAX_STATES = 200_000
+NEVER = float("inf")
+PENDING = "no reply came"
+SEEDS = 1_000
+SOCKET_SEEDS = 12
+
+
+@dataclass(slots=True)
+class Operation:
+    """What a client asked, when, and what it was told and when."""
+
+    verb: Literal["out", "in", "rd", "inp", "rdp", "count"]
+    fields: Fields
+    called: float
+    returned: float = NEVER
+    result: Any = PENDING
+
+
+def check(history: list[Operation], max_states: int = MAX_STATES) -> Verdict:
+    """Find an order in which every operation gives what it gave, and which keeps who was over before whom."""
+    history = sorted(history, key=lambda operation: operation.called)
+    completed = sum(1 << n for n, operation in enumerate(history) if operation.result is not PENDING)
+    seen: set[tuple[int, Bag]] = set()
+    stack: list[tuple[int, Bag]] = [(0, ())]
+    while stack:
+        done, bag = stack.pop()
+        if done & completed == completed:
+            return "linearizable"
+        if (done, bag) in seen:
+            continue
+        if len(seen) >= max_states:
+            return "unknown"
+        seen.add((done, bag))
+        stack.extend(
+            (done | 1 << n, after) for n in candidates(history, done) for after in steps(history[n], bag)
+        )
+    return "not linearizable"
+
+
+def candidates(history: list[Operation], done: int) -> Iterator[int]:
+    """Give the operations that could come next: those called before any other that is left had returned."""
+    left = [n for n in range(len(history)) if not done >> n & 1]
+    first_return = min((history[n].returned for n in left), default=NEVER)
+    return (n for n in left if history[n].called < first_return)
+
+
+def steps(operation: Operation, bag: Bag) -> list[Bag]:
+    """Give the bags that an operation may lead to; none if its reply is not possible in this one."""
+    matching = [fields for fields in dict.fromkeys(bag) if fits(fields, operation.fields)]
+    result = operation.result
+    if operation.verb == "out":
+        return [tuple(sorted((*bag, operation.fields)))]
+    if (
+        result is PENDING
+    ):  # it may have taken any of them; if it has done nothing, it need not be in the order
+        return [without(bag, fields) for fields in matching] if operation.verb in ("in", "inp") else []
+    if operation.verb == "count":
+        return [bag] if result == sum(fits(fields, operation.fields) for fields in bag) else []
+    if result is None:
+        return [] if matching or operation.verb in ("in", "rd") else [bag]
+    if result not in matching:
+        return []
+    return [without(bag, result)] if operation.verb in ("in", "inp") else [bag]
+
+
+def fits(fields: Fields, template: Fields) -> bool:
+    return len(fields) == len(template) and all(
+        type(value) is want if isinstance(want, type) else value == want
+        for value, want in zip(fields, template, strict=True)
+    )
+
+
+def without(bag: Bag, fields: Fields) -> Bag:
+    at = bag.index(fields)
+    return bag[:at] + bag[at + 1 :]
+
+
+# ---- does the checker check?
+
+
+def test_the_checker_tells_good_histories_from_bad() -> None:
+    put = Operation("out", ("a", 1), 0, 1)
+    again = Operation("out", ("a", 1), 0, 1)
+    take = ("a", int)
+
+    def verdict(*operations: Operation) -> Verdict:
+        return check([put, *operations])
+
+    assert verdict(Operation("in", take, 2, 3, ("a", 1))) == "linearizable"
+    assert verdict(Operation("in", take, 2, 3, ("a", 1)), Operation("inp", take, 2, 3)) == "linearizable"
+    two = [Operation("in", take, 2, 3, ("a", 1)), Operation("in", take, 4, 5, ("a", 1))]
+    assert verdict(*two) == "not linearizable"  # one tuple, taken twice
+    assert verdict(again, *two) == "linearizable"
+    assert verdict(Operation("inp", take, 2, 3, None)) == "not linearizable"  # missed what was there
+    assert verdict(Operation("inp", take, 0.5, 3, None)) == "linearizable"  # or came before it
+    assert verdict(Operation("rd", take, 2, 3, ("a", 2))) == "not linearizable"  # from nowhere
+    gone = Operation("in", take, 2, 3, ("a", 1))
+    assert verdict(gone, Operation("rdp", take, 4, 5, ("a", 1))) == "not linearizable"  # back from the dead
+    assert verdict(gone, Operation("rdp", take, 2.5, 5, ("a", 1))) == "linearizable"
+    lost = Operation("in", take, 2)
+    for left in (0, 1):  # whether the lost one took it is anybody's guess
+        assert verdict(lost, Operation("count", take, 4, 5, left)) == "linearizable"
+    assert verdict(lost, Operation("count", take, 4, 5, 2)) == "not linearizable"
+
+
+def test_the_checker_gives_up_rather_than_pass() -> None:
+    crowd = [Operation("out", ("a", n), 0, 9) for n in range(14)]
+    impossible = Operation("inp", ("b",), 10, 11, ("b",))
+    for operation in crowd:
+        operation.result = "done"
+    impossible.result = ("b",)
+    assert check([*crowd, impossible], max_states=500) == "unknown"
+
+
+# ---- histories of the state machine, under simulated schedules
+
+
+@dataclass(eq=False)
+class SimulatedClient:
+    """A client with a script; what it sends and is sent travels at the scheduler's pleasure."""
+
+    script: list[Operation]
+    connection: int = 0
+    sent: deque[FromClient] = field(default_factory=deque)
+    coming: deque[FromServer] = field(default_factory=deque)
+    current: Operation | None = None
+
+
+class Simulation:
+    """Clients, a server and the wires between, one step at a time."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.spaces = Spaces()
+        self.step = 0
+        self.connections = 0
+        self.history: list[Operation] = []
+        self.clients = [SimulatedClient(script(self.rng, 10)) for _ in range(4)]
+        self.by_connection: dict[int, SimulatedClient] = {}
+        for client in self.clients:
+            self.connect(client)
+
+    def connect(self, client: SimulatedClient) -> None:
+        self.connections += 1
+        client.connection = self.connections
+        self.by_connection[client.connection] = client
+        self.spaces.connect(client.connection, "")
+        self.spaces.receive(client.connection, Hello(0, 1, ""), 0.0)
+
+    def run(self) -> list[Operation]:
+        while actions := [action for client in self.clients for action in self.actions(client)]:
+            self.step += 1
+            self.rng.choice(actions)()
+        return self.history
+
+    def actions(self, client: SimulatedClient) -> Iterator[Callable[[], None]]:
+        if client.current is None and client.script:
+            yield lambda: self.call(client)
+        if client.sent:
+            yield lambda: self.arrive(client)
+        if client.coming:
+            yield lambda: self.give(client)
+        if client.current is not None and self.rng.random() < 0.05:
+            yield lambda: self.cut(client)
+
+    def call(self, client: SimulatedClient) -> None:
+        operation = client.current = client.script.pop()
+        operation.called = self.step
+        self.history.append(operation)
+        client.sent.append(request(operation, self.step))
+
+    def arrive(self, client: SimulatedClient) -> None:
+        self.deliver(self.spaces.receive(client.connection, client.sent.popleft(), float(self.step)))
+
+    def deliver(self, sends: list[tuple[int, FromServer]]) -> None:
+        for connection, reply in sends:
+            if connection in self.by_connection:
+                self.by_connection[connection].coming.append(reply)
+
+    def give(self, client: SimulatedClient) -> None:
+        reply, operation = client.coming.popleft(), client.current
+        assert operation is not None
+        operation.returned = self.step
+        operation.result = result_of(reply)
+        client.current = None
+
+    def cut(self, client: SimulatedClient) -> None:
+        """The connection breaks, with all that is on it; the client goes on with another."""
+        del self.by_connection[client.connection]
+        client.sent.clear()
+        client.coming.clear()
+        client.current = None
+        self.deliver(self.spaces.disconnect(client.connection, float(self.step)))
+        self.connect(client)
+
+
+def script(rng: random.Random, length: int) -> list[Operation]:
+    return [operation(rng) for _ in range(length)]
+
+
+def operation(rng: random.Random) -> Operation:
+    verbs: list[Any] = ["out", "out", "out", "in", "rd", "inp", "inp", "rdp", "count"]
+    verb = rng.choice(verbs)
+    tuple_ = (rng.choice("ab"), rng.randrange(2))
+    if verb == "out":
+        return Operation(verb, tuple_, 0)
+    return Operation(verb, tuple(type(value) if rng.random() < 0.4 else value for value in tuple_), 0)
+
+
+def request(operation: Operation, number: int) -> FromClient:
+    wire = to_wire(operation.fields, template=operation.verb != "out")
+    match operation.verb:
+        case "out":
+            return Out(number, 0, wire)
+        case "count":
+            return Count(number, 0, wire)
+        case "in" | "inp":
+            return In(number, 0, wire, None if operation.verb == "in" else 0.0)
+        case _:
+            return Rd(number, 0, wire, None if operation.verb == "rd" else 0.0)
+
+
+def result_of(reply: FromServer) -> Any:
+    match reply:
+        case Found(fields=fields):
+            return from_wire(fields)
+        case Done(number=number):
+            return number
+        case _:
+            return None
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_simulated_histories_are_linearizable(part: int) -> None:
+    verdicts, lost = Counter[str](), 0
+    for seed in range(part, SEEDS, 4):
+        history = Simulation(seed).run()
+        verdict = check(history)
+        assert verdict != "not linearizable", f"seed {seed}: {history}"
+        verdicts[verdict] += 1
+        lost += sum(operation.result is PENDING for operation in history)
+    assert verdicts["unknown"] <= SEEDS // 100, verdicts
+    assert lost > SEEDS // 4, "hardly a connection broke"
+
+
+def test_a_server_that_hands_a_tuple_to_two_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslab.linda.store.Store.remove", _remove_nothing)
+    assert any(check(Simulation(seed).run()) == "not linearizable" for seed in range(50))
+
+
+def _remove_nothing(_self: Any, space: int, table: Any, number: int) -> Any:
+    from dslab.linda.store import Stored
+
+    return Stored(number, space, table.rows[number], None)
+
+
+# ---- histories over real sockets, and links that break
+
+
+def perform(address: Address, seed: int, history: list[Operation]) -> None:
+    """Run a script against a server; after a broken connection go on with another."""
+    rng = random.Random(seed)
+    remaining = script(rng, 80)
+    while remaining:
+        try:
+            with connect(address, timeout_s=2.0) as linda:
+                while remaining:
+                    do(linda.universe, remaining.pop(), history)
+        except PeerError:
+            continue
+
+
+def do(space: Any, operation: Operation, history: list[Operation]) -> None:
+    operation.called = time.monotonic()
+    history.append(operation)
+    match operation.verb:
+        case "out":
+            result = space.out(operation.fields)
+        case "in" | "inp":
+            operation.verb = "inp"  # nobody may wait for ever here
+            result = space.inp(operation.fields)
+        case "rd" | "rdp":
+            operation.verb = "rdp"
+            result = space.rdp(operation.fields)
+        case _:
+            result = space.count(operation.fields)
+    operation.returned = time.monotonic()
+    operation.result = result
+
+
+def disturb(links: LinksClient, seed: int, over: threading.Event) -> None:
+    """Cut one client's link after the other."""
+    rng = random.Random(seed)
+    while not over.wait(rng.uniform(0.001, 0.005)):
+        name = f"client{rng.randrange(3)}->server"
+        links.apply(name, {"kind": "cut", "count": 1})
+        links.heal(name)
+
+
+def test_histories_over_breaking_links_are_linearizable(serve: Callable[..., Address]) -> None:
+    verdicts = Counter[str]()
+    with LinksThread(1) as thread, thread.client() as links:
+        for seed in range(SOCKET_SEEDS):
+            history = record(links, serve(), seed)
+            verdict = check(history)
+            assert verdict != "not linearizable", f"seed {seed}: {history}"
+            verdicts[verdict] += 1
+    assert verdicts["linearizable"] >= SOCKET_SEEDS // 2, verdicts
+
+
+def record(links: LinksClient, server: Address, seed: int) -> list[Operation]:
+    history: list[Operation] = []
+    over = threading.Event()
+    names = [f"client{n}" for n in range(3)]
+    addresses = [
+        links.open(LinkSpec(f"{name}->server", name, "server", Address("127.0.0.1", 0), (server,)))
+        for name in names
+    ]
+    clients = [
+        threading.Thread(target=perform, args=(address, seed * 10 + n, history))
+        for n, address in enumerate(addresses)
+    ]
+    breaker = threading.Thread(target=disturb, args=(links, seed, over))
+    for one in (*clients, breaker):
+        one.start()
+    for client in clients:
+        client.join(60)
+    over.set()
+    breaker.join(60)
+    assert sum(links.stats(f"{name}->server").injected.get("cut", 0) for name in names), "no link broke"
+    for name in names:
+        links.close(f"{name}->server")
+    return history
