@@ -8,7 +8,7 @@ On the wire a message is its length, in four bytes, the most significant first, 
 import socket
 
 LENGTH_BYTES = 4
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 8_000_000
 """The longest message that a program of this lab takes."""
 
 

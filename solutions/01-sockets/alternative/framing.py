@@ -3,7 +3,7 @@
 import struct
 
 PREFIX = struct.Struct("!L")
-LIMIT = 16 * 1024 * 1024
+LIMIT = 8_000_000
 
 
 class Splitter:

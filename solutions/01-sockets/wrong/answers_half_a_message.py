@@ -2,7 +2,7 @@
 # replaces: framing.py
 # When the stream ends, what has come so far is taken for the message.
 LENGTH_BYTES = 4
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 8_000_000
 
 
 def send_message(connection, message):

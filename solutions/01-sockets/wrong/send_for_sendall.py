@@ -2,7 +2,7 @@
 # replaces: framing.py
 # send may take only a part. On a blocking socket Linux takes all; on one with a timeout, as the client's, it does not.
 LENGTH_BYTES = 4
-MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 8_000_000
 
 
 def send_message(connection, message):
