@@ -5,6 +5,7 @@ Usage: python visitor.py HOST:PORT tcp|udp MESSAGE COUNT BYTE_ORDER
 
 from __future__ import annotations
 
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dslab.echo.protocol import echo
 from dslab.kit.errors import PeerError
 
 PATIENCE_S = 2.0
+LENGTHS = {"big": ">I", "little": "<I"}
 
 
 def visit(address: str, transport: str, byte_order: str) -> Callable[[bytes], bytes]:
@@ -24,7 +26,7 @@ def visit(address: str, transport: str, byte_order: str) -> Callable[[bytes], by
             with UdpClient(address, timeout_s=PATIENCE_S / 10) as client:
                 return client.request(message)
         with connect(address, timeout_s=PATIENCE_S) as connection:
-            connection.send(len(message).to_bytes(4, byte_order) + message)
+            connection.send(struct.pack(LENGTHS[byte_order], len(message)) + message)
             return connection.receive_message()
 
     return request

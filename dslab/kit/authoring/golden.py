@@ -15,7 +15,9 @@ GOLDEN_SEED = 1
 VARYING = (
     (re.compile(r"\S*\.dslab/runs/[^/\s]+"), "RUN"),
     (re.compile(r"\b127(?:\.\d+){3}:\d+"), "ADDRESS"),
-    (re.compile(r"\b\d+(?:\.\d+)? (ms|s|MB)(?!\w)"), r"N \1"),
+    (re.compile(r"\b\d+(?:\.\d+)? (ms|s)(?!\w)"), r"N \1"),
+    (re.compile(r"grown by \d+ MB"), "grown by N MB"),
+    (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
 )
 
 

@@ -58,6 +58,7 @@ def _run(command: str, root: Path) -> str:
     environment = os.environ | {
         "COLUMNS": str(SCREEN_COLUMNS),
         "FORCE_COLOR": "1",
+        "TTY_INTERACTIVE": "0",  # colours, but no line that moves
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     }
     done = subprocess.run(

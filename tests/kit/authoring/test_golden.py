@@ -15,7 +15,7 @@ from dslab.kit.authoring import golden
             "picture    RUN/test_x/picture.html",
         ),
         ("127.156.2.47:7000 reset the connection", "ADDRESS reset the connection"),
-        ("did not end within 3 s, grew by 31.4 MB", "did not end within N s, grew by N MB"),
+        ("did not end within 3 s, has grown by 31 MB", "did not end within N s, has grown by N MB"),
         ("1,021 bytes, 3 steps", "1,021 bytes, 3 steps"),
         (
             "again  dslab test 1 --submission /tmp/a/wrong --seed 1",
