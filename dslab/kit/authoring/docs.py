@@ -49,9 +49,6 @@ Runner = Callable[[str], str]
 
 SCREEN_COLUMNS = 100
 
-# A line that its program wiped out again, as a progress display does: nobody sees it in the end.
-WIPED = re.compile(r"[^\n]*(?:\n(?:\x1b\[\?25h)?\r\x1b\[1A|\r)\x1b\[2K")
-
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -108,7 +105,7 @@ def _body(what: str, argument: str, page: Path, course: Course, run: Runner | No
         case "labs":
             return labs_table(course, page)
         case "output:" if run:
-            return _fenced("console", f"$ {argument}\n{as_seen(run(argument)).plain.rstrip()}")
+            return _fenced("console", f"$ {argument}\n{Text.from_ansi(run(argument)).plain.rstrip()}")
         case "screen:" if run:
             return _screen(argument, page, course.root, run)
         case _:
@@ -169,11 +166,6 @@ def _fenced(language: str, text: str) -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def as_seen(printed: str) -> Text:
-    """What a command printed, as it stands on the terminal in the end."""
-    return Text.from_ansi(WIPED.sub("", printed))
-
-
 def _screen(argument: str, page: Path, root: Path, run: Runner) -> str:
     """Draw what a command prints as a picture of a terminal; the block is then a link to it."""
     target, _, command = (part.strip() for part in argument.partition(":"))
@@ -192,6 +184,6 @@ def terminal_picture(command: str, printed: str) -> str:
     """A command and what it printed as an SVG that loads nothing from elsewhere."""
     console = Console(record=True, width=SCREEN_COLUMNS, file=StringIO(), force_terminal=True)
     console.print(Text.assemble(("$ ", "bold green"), (command, "bold")))
-    console.print(as_seen(printed.rstrip()))
+    console.print(Text.from_ansi(printed.rstrip()))
     svg = console.export_svg(title=command)
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)

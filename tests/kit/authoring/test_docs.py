@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dslab.kit.authoring import docs
-from dslab.kit.authoring.docs import Reference, as_seen
+from dslab.kit.authoring.docs import Reference
 from dslab.kit.errors import ConfigError
 from dslab.kit.grader.course import Course
 
@@ -101,8 +101,3 @@ def test_a_screen_becomes_a_picture_that_loads_nothing(course: Course) -> None:
     picture = (course.root / "docs/pictures/labs.svg").read_text()
     assert "100&#160;of&#160;100" in picture
     assert "url(http" not in picture and "@font-face" not in picture
-
-
-def test_what_a_program_wiped_out_is_not_shown() -> None:
-    printed = "before\n\x1b[?25l- 1 of 2\r\x1b[2K\\ 2 of 2\n\x1b[?25h\r\x1b[1A\x1b[2Kafter\n"
-    assert as_seen(printed).plain.split() == ["before", "after"]
