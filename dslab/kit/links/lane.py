@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from dslab.kit.links.faults import HalfClose, Heading, Reset
-from dslab.kit.links.intake import Intake
+from dslab.kit.links.intake import INCOMPLETE, Intake
 from dslab.kit.links.line import Line, Parcel
 from dslab.kit.links.link import Conditions, Link, Standing
 from dslab.kit.trace.event import Effect, Kind
@@ -183,7 +183,7 @@ class Lane:
         if self._slot is None:
             size = self._part_bytes(head)
             self._slot = (pacer.reserve(now_s, size), size)
-            self.link.injected["throttle"] += not head.sent
+            self.link.injected["throttle"] += not head.parts
         return max(0.0, self._slot[0] - now_s)
 
     def _part_bytes(self, head: Parcel) -> int:
@@ -202,6 +202,7 @@ class Lane:
         part = self._line.advance(size)
         self._crossed += size
         self.sink.write(part)
+        head.left_s = self.link.tap.now()
         wait_s = None
         if not head.left_bytes:
             self._delivered(head)
@@ -262,7 +263,7 @@ class Lane:
         for parcel in self._line.clear():
             self._lose_rest(parcel)
         if (rest := self._intake.incomplete(self._loop.time())) is not None:
-            self._lose(rest)
+            self._lose_rest(rest)
         self.regulate()
 
     def regulate(self) -> None:
@@ -301,17 +302,36 @@ class Lane:
     # ---- the trace
 
     def _delivered(self, parcel: Parcel) -> None:
-        arrive_s = self.link.tap.now()
         for one, note in parcel.delivered():
-            self._record(one, arrive_s, note)
+            self._record(one, parcel.left_s, note)
+
+    def put_on_record(self) -> None:
+        """The trace ends: record what is here still. Only look at it, because it may yet leave."""
+        for parcel in self._line.pieces():
+            for one in [parcel] if parcel.sent else parcel.joined or [parcel]:
+                self._hold_rest(one)
+        if (rest := self._intake.unfinished()) is not None:
+            self._hold_rest(rest)
+
+    def _hold_rest(self, parcel: Parcel) -> None:
+        if (rest := self._without_beginning(parcel)).data:
+            self._record(rest, None, ", ".join([*rest.notes, "held"]))
 
     def _lose_rest(self, parcel: Parcel) -> None:
-        """What has left of it has arrived, the rest has not."""
-        if parcel.sent:
-            arrived, lost = parcel.data[: parcel.sent], parcel.data[parcel.sent :]
-            self._record(replace(parcel, kind=Kind.CHUNK, data=arrived), self.link.tap.now(), "beginning")
-            parcel = replace(parcel, kind=Kind.CHUNK, data=lost)
-        self._lose(parcel)
+        self._lose(self._without_beginning(parcel))
+
+    def _without_beginning(self, parcel: Parcel) -> Parcel:
+        """Record what has left of it: that has arrived.
+
+        Returns:
+            The rest.
+        """
+        if not parcel.sent:
+            return parcel
+        beginning = replace(parcel, kind=Kind.CHUNK, data=parcel.data[: parcel.sent])
+        note = INCOMPLETE if INCOMPLETE in parcel.notes else "beginning"
+        self._record(beginning, parcel.left_s, note)
+        return replace(parcel, kind=Kind.CHUNK, data=parcel.data[parcel.sent :], sent=0)
 
     def _lose(self, parcel: Parcel) -> None:
         notes = [note for note in parcel.notes if note != Effect.LOST]

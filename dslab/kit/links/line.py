@@ -26,6 +26,7 @@ class Parcel:
         notes: What was done to it, for the trace.
         copies: How often it is to be sent.
         sent: How much of it has left.
+        left_s: When its last part so far did, for the trace.
         parts: In how many steps.
         gathered: It has waited for others to join it.
         joined: Itself and those that have joined it.
@@ -39,6 +40,7 @@ class Parcel:
     notes: list[str] = field(default_factory=list)
     copies: int = 1
     sent: int = 0
+    left_s: float = 0.0
     parts: int = 0
     gathered: bool = False
     joined: list[Parcel] = field(default_factory=list)
@@ -93,7 +95,7 @@ class Line:
         """Put it at the end, as often as it is to be sent."""
         self._last_release_s = parcel.release_s = max(parcel.release_s, self._last_release_s)
         self._parcels.append(parcel)
-        self.queued_bytes += len(parcel.data)
+        self.queued_bytes += parcel.left_bytes
         for _ in range(parcel.copies - 1):
             notes = [*parcel.notes, Effect.DUPLICATE]
             self.push(Parcel(parcel.kind, parcel.t_s, parcel.release_s, parcel.data, parcel.fragment, notes))
@@ -160,6 +162,11 @@ class Line:
             self._parcels.popleft()
         return part
 
+    def pieces(self) -> list[Parcel]:
+        """The pieces in it, who has stepped aside included."""
+        held = [] if self.held is None else [self.held]
+        return [parcel for parcel in self._parcels if not parcel.is_end] + held
+
     def clear(self) -> list[Parcel]:
         """Empty the line.
 
@@ -167,7 +174,7 @@ class Line:
             The pieces that were in it.
         """
         self.let_go()
-        pieces = [parcel for parcel in self._parcels if not parcel.is_end]
+        pieces = self.pieces()
         self._parcels.clear()
         self.queued_bytes = 0
         return pieces

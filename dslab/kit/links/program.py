@@ -85,6 +85,13 @@ class Program:
                 proxy.link.heal()
                 await proxy.refresh()
 
+    def end(self) -> None:
+        """Complete the trace: what has not arrived yet, or is not whole, is on it too."""
+        if self.tap.on:
+            for proxy in self._proxies.values():
+                proxy.put_on_record()
+        self.tap.end()
+
     async def close_all(self) -> None:
         """Close every link, then the trace."""
         for name in list(self._proxies):
@@ -121,7 +128,7 @@ class Program:
             case "begin":
                 self._begin(request)
             case "end":
-                self.tap.end()
+                self.end()
             case unknown:
                 raise UsageError(f"The links program cannot {unknown!r}.")
         return result
@@ -134,6 +141,7 @@ class Program:
             self.seed = seed
             for proxy in self._proxies.values():
                 proxy.link.seed = seed
+        self.end()
         try:
             self.tap.begin(Path(path), epoch_s)
         except OSError as error:

@@ -215,6 +215,12 @@ class TcpProxy:
             self._all_closed.clear()
             await self._all_closed.wait()
 
+    def put_on_record(self) -> None:
+        """The trace ends: record what has not arrived, or is not whole."""
+        for connection in self._connections.values():
+            for lane in connection.lanes:
+                lane.put_on_record()
+
     async def strike(self, fault: Fault) -> None:
         """A fault was applied to the link: do at once what is to be done at once."""
         match fault:

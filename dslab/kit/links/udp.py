@@ -62,6 +62,7 @@ class Datagram:
     release_s: float = 0.0
     copies: int = 1
     notes: list[str] = field(default_factory=list)
+    on_record: bool = False
 
 
 class Upstream:
@@ -109,7 +110,7 @@ class UdpProxy:
         self._flows: OrderedDict[SocketAddress, Flow] = OrderedDict()
         self._upstreams = [Upstream(address) for address in link.spec.upstreams]
         self._socket: socket.socket | None = None
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._waiting: dict[asyncio.TimerHandle, Datagram] = {}
         self._waiting_bytes = 0
 
     # ---- the sockets
@@ -142,9 +143,9 @@ class UdpProxy:
             self._loop.remove_reader(self._socket)
             self._socket.close()
             self._socket = None
-        for timer in self._timers:
+        for timer in self._waiting:
             timer.cancel()
-        self._timers.clear()
+        self._waiting.clear()
         for upstream in self._upstreams:
             upstream.close()
         while self._flows:
@@ -257,11 +258,11 @@ class UdpProxy:
 
         def due() -> None:
             self._waiting_bytes -= len(datagram.data)
-            self._timers.discard(timer)
+            del self._waiting[timer]
             do(datagram)
 
         timer = self._loop.call_later(wait_s, due)
-        self._timers.add(timer)
+        self._waiting[timer] = datagram
 
     def _send(self, datagram: Datagram) -> None:
         flow = datagram.flow
@@ -280,6 +281,7 @@ class UdpProxy:
         self._record(datagram, [f"{Effect.LOST} {reason}".strip()], None)
 
     def _record(self, datagram: Datagram, more: list[str], arrive_s: float | None) -> None:
+        datagram.on_record = True
         self.link.record(
             Kind.DATAGRAM,
             datagram.heading,
@@ -290,6 +292,12 @@ class UdpProxy:
             arrive_s=arrive_s,
             note=", ".join([*datagram.notes, *more]),
         )
+
+    def put_on_record(self) -> None:
+        """The trace ends: record what still waits for its time."""
+        for datagram in self._waiting.values():
+            if not datagram.on_record:  # its timer may still run when it was overtaken and has left
+                self._record(datagram, ["held"], None)
 
     # ---- faults
 

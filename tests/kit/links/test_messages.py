@@ -190,3 +190,93 @@ def test_a_reset_in_the_middle_of_a_message(open_link: OpenLink, framing: str) -
     assert server.until_reset() == ONE + TWO[:2]
     wire.until(lambda stats: not stats.open_connections)
     assert carried(wire)[1:] == [(Kind.CHUNK, TWO[:2], "beginning"), (Kind.CHUNK, TWO[2:], "lost")]
+
+
+def travelled(wire: Any) -> list[tuple[Kind, bytes, str, bool]]:
+    """What is on record of the bytes: with its note, and whether it arrived."""
+    events = [event for event in wire.events() if event.kind in {Kind.MESSAGE, Kind.CHUNK}]
+    return [(event.kind, event.data, event.note, event.arrive_s is not None) for event in events]
+
+
+def test_what_is_not_whole_when_the_trace_ends_is_on_record(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(ONE + TWO[:2])
+    assert server.receive(6) == ONE + TWO[:2]
+    wire.links.end()
+    assert travelled(wire) == [
+        (Kind.MESSAGE, ONE, "", True),
+        (Kind.CHUNK, TWO[:2], "incomplete message", True),
+    ]
+    client.send(TWO[2:])  # it goes on all the same
+    assert server.receive(2) == TWO[2:]
+
+
+def test_what_is_stalled_when_the_trace_ends_is_held_not_lost(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(ONE[:1])
+    assert server.receive(1) == ONE[:1]
+    wire.apply("stall")
+    client.send(ONE[1:] + TWO + THREE[:2])
+    wire.until(lambda stats: stats.forward_bytes == len(ONE + TWO) + 2)
+    assert travelled(wire) == [
+        (Kind.CHUNK, ONE[:1], "beginning", True),
+        (Kind.CHUNK, ONE[1:], "held", False),
+        (Kind.MESSAGE, TWO, "held", False),
+        (Kind.CHUNK, THREE[:2], "incomplete message, held", False),
+    ]
+    wire.heal()
+    assert server.receive(9) == ONE[1:] + TWO + THREE[:2]
+
+
+def test_how_far_a_message_in_pieces_came(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    wire.apply("fragment", max_bytes=2, gap_s=60)
+    client.send(THREE)
+    assert server.receive(2) == THREE[:2]
+    assert travelled(wire) == [
+        (Kind.CHUNK, THREE[:2], "beginning", True),
+        (Kind.CHUNK, THREE[2:], "held", False),
+    ]
+
+
+def test_who_steps_aside_when_the_trace_ends_is_on_record(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, _ = wire.connect()
+    wire.apply("reorder", hold_s=60)
+    client.send(ONE)
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    assert travelled(wire) == [(Kind.MESSAGE, ONE, "held", False)]
+
+
+def test_a_message_has_set_off_with_its_first_byte(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(ONE[:1])
+    assert server.receive(1) == ONE[:1]
+    server.send(TWO)  # so this is later
+    assert client.receive(4) == TWO
+    client.send(ONE[1:] + THREE[:1])
+    assert server.receive(4) == ONE[1:] + THREE[:1]
+    client.finish()
+    assert server.receive(1) == b""
+    one, two, three = [event for event in wire.events() if event.kind in {Kind.MESSAGE, Kind.CHUNK}]
+    assert [one.data, two.data, three.data] == [ONE, TWO, THREE[:1]]
+    assert one.t_s < two.t_s < three.t_s
+    assert three.note == "incomplete message"
+
+
+def test_the_stream_ends_in_a_message_whose_beginning_has_left(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing)
+    client, server = wire.connect()
+    client.send(THREE[:1])
+    assert server.receive(1) == THREE[:1]
+    wire.apply("stall")
+    client.send(THREE[1:3])
+    client.finish()
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    wire.heal()
+    assert server.receive(3) == THREE[1:3]
+    assert travelled(wire) == [(Kind.CHUNK, THREE[:3], "incomplete message", True)]

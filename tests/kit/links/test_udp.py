@@ -282,3 +282,22 @@ def test_a_flood_leaves_room_for_others(open_link: OpenLink) -> None:
     while wire.target.recv(100) != b"me too":
         assert time.monotonic() < deadline
         client.send(b"me too")
+
+
+def test_what_waits_when_the_trace_ends_is_on_record_once(open_link: OpenLink) -> None:
+    wire = open_link("udp")
+    client = wire.sender()
+    wire.apply("reorder", count=1, hold_s=60)
+    client.send(b"overtaken")
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    client.send(b"first")
+    wire.until(lambda stats: stats.injected.get("reorder") == 1)
+    wire.apply("delay", s=60)
+    client.send(b"late")
+    wire.until(lambda stats: stats.forward_pieces == 3)
+    carried = [(event.data, event.note, event.arrive_s is not None) for event in wire.events()]
+    assert [one for one in carried if one[0]] == [
+        (b"overtaken", "reordered", True),
+        (b"first", "", True),
+        (b"late", "delayed 60 s, held", False),
+    ]
