@@ -1,9 +1,10 @@
 """The Docker backend: every node is a container, on a network that leads nowhere else.
 
 A container stands for a host: the service is a program on it, which can be killed and started again while
-the host, its address and its scratch folder stay. One network, one links program and one sweeper serve a
-whole run (`docker_run`); the containers of the nodes are made anew for every check, with a fresh file
-system. Nothing of a run is left behind, however it ends (`docker_sweep`).
+the host, its address and its scratch folder stay. The network, the links program and the addresses of the
+nodes are made once per run (`docker_run`, `docker_links`, `docker_host`); the containers that services run
+in are made anew for every check, with a fresh file system (`docker_node`). Nothing of a run is left behind,
+however it ends (`docker_sweep`).
 
 What a service finds: the lab's files in /lab, which it cannot change; /scratch and /tmp to write to; dslab
 as the grader has it; no way out of the run's network; no capabilities; limits on memory and processes. A
@@ -27,6 +28,7 @@ from dslab.kit.address import Address
 from dslab.kit.links import LinksClient
 from dslab.kit.topology.backend import Launch, Place, Process, Scratch, Tell
 from dslab.kit.topology.docker_entry import Entry, image_of
+from dslab.kit.topology.docker_host import Host, Hosts
 from dslab.kit.topology.docker_links import DockerLinks, LinksContainers
 from dslab.kit.topology.docker_node import DockerNode, make_output_files, node_entry
 from dslab.kit.topology.docker_plain import PlainNode, plain_entry
@@ -47,13 +49,16 @@ class DockerBackend:
     """
 
     def __init__(self, spec: TopologySpec, place: Place) -> None:
-        self._spec = spec
         self._place = place
         self._prefix = f"{place.run.run_id}/{place.serial}"
         self._docker: DockerRun | None = None
         self._programs: LinksContainers | None = None
         self._links: DockerLinks | None = None
+        self._services = {node: service for service in spec.services.values() for node in service.nodes}
+        self._all_hosts: Hosts | None = None
+        self._hosts: dict[str, Host | None] = {}
         self._addresses: dict[str, str] = {}
+        self._ports: dict[tuple[str, Port], int] = {}
         self._nodes: dict[str, DockerNode | PlainNode] = {}
         self._record: dict[str, Any] = {}
 
@@ -67,6 +72,7 @@ class DockerBackend:
         run = self._place.run
         self._docker = docker = run.shared(DockerRun, lambda: DockerRun(run))
         self._programs = run.shared(LinksContainers, lambda: LinksContainers(docker, run.path))
+        self._all_hosts = run.shared(Hosts, lambda: Hosts(docker))
         self._links = self._programs.take()
 
     def listen_at(self, source: str, target: str, port: Port) -> Address:
@@ -80,15 +86,16 @@ class DockerBackend:
         return links.reached_at(listening.port) if source == GRADER else Address(links.host, listening.port)
 
     def reach_node(self, node: str, port: Port) -> Address:
-        """That port at the node's address. Nobody else has that, nor will have."""
-        if node not in self._addresses:
-            self._addresses[node] = self._opened()[0].fresh_address()
-        return Address(self._addresses[node], port.number)
+        """Where it listens, at its address in the run's network."""
+        return Address(self._address(node), self.own_address(node, port).port)
 
     def own_address(self, node: str, port: Port) -> Address:
-        """The host is the node's own, and so are all of its ports."""
-        del node
-        return Address(ANY_HOST, port.number)
+        """That port, or another one if an earlier check has used it; a third party's image has its own."""
+        if (node, port) not in self._ports:
+            host = self._host(node)
+            told = host is not None and any(bind.port == port for bind in self._services[node].binds)
+            self._ports[node, port] = host.fresh_port(port.number) if host and told else port.number
+        return Address(ANY_HOST, self._ports[node, port])
 
     def scratch(self, node: str) -> Scratch:
         """A folder in the check's folder, mounted."""
@@ -107,8 +114,9 @@ class DockerBackend:
         node = self._nodes.get(launch.node)
         if node is None:
             node = self._nodes[launch.node] = self._make_node(launch)
-        start: Callable[[Launch, Tell], Process] = node.launch
-        return self._opened()[0].do(start, launch, tell)
+        listens = {bind.port: self.own_address(launch.node, bind.port) for bind in launch.service.binds}
+        start: Callable[..., Process] = node.launch
+        return self._opened()[0].do(start, launch, listens, tell)
 
     def close(self) -> None:
         """End everything in the containers of this topology, then remove the student's files."""
@@ -127,44 +135,60 @@ class DockerBackend:
             node.hang_up()
         for node in self._nodes.values():
             node.close()
+        self._nodes.clear()
+        while self._hosts and self._all_hosts:
+            _, host = self._hosts.popitem()
+            if host:
+                self._all_hosts.give_back(host)
 
     def _opened(self) -> tuple[DockerRun, DockerLinks]:
         assert self._docker is not None, "open() comes first"
         assert self._links is not None, "open() comes first"
         return self._docker, self._links
 
-    def _make_node(self, launch: Launch) -> DockerNode | PlainNode:
-        image = self._opened()[0].image(image_of(launch.service))
-        make = self._container_with_keeper if image.is_the_courses else self._container_as_it_is
-        return make(launch, image.name)
+    def _host(self, node: str) -> Host | None:
+        """The node's host; none for a third party's image, which has a network of its own."""
+        if node not in self._hosts:
+            assert self._all_hosts is not None, "open() comes first"
+            ours = self._opened()[0].has_keeper(image_of(self._services[node]))
+            self._hosts[node] = self._all_hosts.take(node) if ours else None
+        return self._hosts[node]
 
-    def _container_with_keeper(self, launch: Launch, image: str) -> DockerNode:
+    def _address(self, node: str) -> str:
+        host = self._host(node)
+        if host:
+            return host.address
+        if node not in self._addresses:
+            self._addresses[node] = self._opened()[0].fresh_address()
+        return self._addresses[node]
+
+    def _make_node(self, launch: Launch) -> DockerNode | PlainNode:
         docker, place, name = self._opened()[0], self._place, launch.node
+        image = docker.image(image_of(launch.service)).name
+        scratch, host = self.scratch(name).outside, self._host(name)
+        settings: dict[str, Any] = {
+            "name": f"{place.serial}-{name}",
+            "labels": {TOPOLOGY_LABEL: self._prefix},
+        }
+        if host is None:
+            self._put_on_record(name, plain_entry(launch, image, scratch))
+            settings |= {"address": self._address(name), "image": image, "scratch": scratch}
+            return PlainNode(docker, **settings, folder=place.folder)
         make_output_files(place.folder, name)
-        scratch = self.scratch(name).outside
         entry = node_entry(launch.service, name, image, docker=docker, place=place, scratch=scratch)
         self._put_on_record(name, entry)
         mark = f"{self._prefix}/{name}"
-        return docker.do(DockerNode, docker, **self._settings(name), entry=entry, place=place, mark=mark)
-
-    def _container_as_it_is(self, launch: Launch, image: str) -> PlainNode:
-        scratch, folder = self.scratch(launch.node).outside, self._place.folder
-        self._put_on_record(launch.node, plain_entry(launch, image, scratch))
-        settings = self._settings(launch.node)
-        return PlainNode(self._opened()[0], **settings, image=image, scratch=scratch, folder=folder)
-
-    def _settings(self, node: str) -> dict[str, Any]:
-        return {
-            "name": f"{self._place.serial}-{node}",
-            "address": self.reach_node(node, Port(0)).host,
-            "labels": {TOPOLOGY_LABEL: self._prefix},
-        }
+        return docker.do(DockerNode, docker, **settings, entry=entry, host=host, place=place, mark=mark)
 
     def _put_on_record(self, node: str, entry: Entry) -> None:
         """Write down what runs, as a compose file."""
-        project = self._opened()[0].project
-        address = self.reach_node(node, Port(0)).host
-        self._record[node] = {**entry, "networks": {"run": {"ipv4_address": address}}}
+        project, host = self._opened()[0].project, self._host(node)
+        addressed = {"networks": {"run": {"ipv4_address": self._address(node)}}}
+        if host is None:
+            self._record[node] = {**entry, **addressed}
+        else:
+            self._record[host.name] = {**host.entry, **addressed}
+            self._record[node] = {**entry, "network_mode": f"service:{host.name}"}
         network = {"run": {"name": project, "external": True}}
         document = {"name": project, "services": self._record, "networks": network}
         (self._place.folder / RECORD).write_text(yaml.safe_dump(document, sort_keys=False))

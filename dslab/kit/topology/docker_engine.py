@@ -140,20 +140,25 @@ class Engine:
     # Containers.
 
     def create(
-        self, container: Mapping[str, Any], host: Mapping[str, Any], network: str, address: str
+        self, container: Mapping[str, Any], host: Mapping[str, Any], network: str, address: str | None
     ) -> str:
-        """Create a container with that address in a network; returns its id. The mappings are the SDK's.
+        """Create a container; returns its id. The mappings are the SDK's.
 
-        Ports cannot be published from a network without a way out: if there are any, the container is on
-        the engine's default network as well.
+        Args:
+            container: What the container is like.
+            host: What the host gives it. Ports cannot be published from a network without a way out: if there
+                are any, the container is on the engine's default network as well.
+            network: Its network, or ``container:ID`` for that of another container.
+            address: Its address in the network.
         """
-        endpoint = self.api.create_endpoint_config(ipv4_address=address)
+        endpoint = self.api.create_endpoint_config(ipv4_address=address) if address else None
         ports = host.get("port_bindings")
-        first = "bridge" if ports else network
         made = self.api.create_container(
             ports=[tuple(port.split("/")) for port in ports or ()],
-            host_config=self.api.create_host_config(network_mode=first, **host),
-            networking_config=None if ports else self.api.create_networking_config({network: endpoint}),
+            host_config=self.api.create_host_config(network_mode="bridge" if ports else network, **host),
+            networking_config=self.api.create_networking_config({network: endpoint})
+            if endpoint and not ports
+            else None,
             **container,
         )["Id"]
         if ports:

@@ -7,7 +7,7 @@ channel, on the container's stdin and stdout; its stderr is a log.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,14 +24,14 @@ from dslab.kit.topology.docker_entry import (
     lab_volumes,
     working_dir,
 )
+from dslab.kit.topology.docker_host import Host
 from dslab.kit.topology.docker_image import DSLAB_FOLDER
 from dslab.kit.topology.docker_inside import OUTPUT
 from dslab.kit.topology.docker_run import PACKAGE, DockerRun
 from dslab.kit.topology.keeper_client import Channel
 from dslab.kit.topology.listening import Listener
 from dslab.kit.topology.local_process import LocalProcess
-from dslab.kit.topology.roles import ANY_HOST
-from dslab.kit.topology.spec import SCRATCH, ServiceSpec
+from dslab.kit.topology.spec import SCRATCH, Port, ServiceSpec
 from dslab.kit.topology.usage import Usage
 
 END_S = 5.0
@@ -80,7 +80,6 @@ def node_entry(
         **CONFINED,
         "image": image,
         "command": [*KEEPER, place.run.run_id],
-        "hostname": node,
         "user": docker.user,
         "working_dir": working_dir(service),
         "environment": {"HOME": SCRATCH},
@@ -93,7 +92,9 @@ def node_entry(
             *files,
         ],
     }
-    return entry_of(service, base)
+    entry = entry_of(service, base)
+    entry.pop("hostname", None)  # it is its host's
+    return entry
 
 
 def output_files(node: str) -> tuple[str, str, str]:
@@ -108,7 +109,7 @@ class DockerNode:
         docker: The run's part of the engine.
         name: What the run calls the container.
         entry: What it is like.
-        address: Its address in the run's network.
+        host: Whose network it enters.
         labels: Labels beside the run's.
         place: Where the topology runs.
         mark: The node's mark.
@@ -120,7 +121,7 @@ class DockerNode:
         name: str,
         entry: Entry,
         *,
-        address: str,
+        host: Host,
         labels: dict[str, str],
         place: Place,
         mark: str,
@@ -128,20 +129,21 @@ class DockerNode:
         self._engine = docker.engine
         self._place = place
         self._mark = mark
-        host = {"log_config": NO_LOG, "auto_remove": True}
-        self._container = docker.create(name, entry, address=address, labels=labels, host=host)
+        inside = {**entry, "network_mode": f"container:{host.container()}"}
+        given = {"log_config": NO_LOG, "auto_remove": True}
+        self._container = docker.create(name, inside, labels=labels, host=given)
         self._keeper = Attached(self._engine.attach(self._container), place.folder / "keeper.log")
         self._engine.start(self._container)
 
-    def launch(self, launch: Launch, tell: Tell) -> ContainerProcess:
-        """Have the keeper start the service."""
+    def launch(self, launch: Launch, listens: Mapping[Port, Address], tell: Tell) -> ContainerProcess:
+        """Have the keeper start the service, which is told to listen there."""
         return ContainerProcess(
             self._keeper,
             self._mark,
             launch,
             environment={**launch.environment, processes.MARK: self._mark},
             place=self._place,
-            listens={bound.port: Address(ANY_HOST, bound.port.number) for bound in launch.service.binds},
+            listens=listens,
             tell=tell,
         )
 

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dslab.kit.address import Address
 from dslab.kit.topology.backend import Launch, Report, Stream, Tell
 from dslab.kit.topology.docker_engine import STDOUT, Engine, frames
 from dslab.kit.topology.docker_entry import LIMITED, NO_LOG, Entry, bind, entry_of
@@ -224,8 +225,9 @@ class PlainNode:
         self._folder = folder
         self._container: str | None = None
 
-    def launch(self, launch: Launch, tell: Tell) -> PlainProcess:
-        """Start the image's program in a new container."""
+    def launch(self, launch: Launch, listens: Mapping[Port, Address], tell: Tell) -> PlainProcess:
+        """Start the image's program in a new container. Where it listens is for the image to know."""
+        del listens
         self.close()
         docker = self._docker
         self._container = docker.create(

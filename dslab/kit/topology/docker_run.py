@@ -117,17 +117,6 @@ class DockerRun:
         """Wait until the engine has done all that it was asked for."""
         wait(list(self._pending))
 
-    def remove(self, label: str) -> None:
-        """Remove every container with that label, several at a time.
-
-        Raises:
-            KitError: Something could not be removed.
-        """
-        try:
-            list(self._workers.map(self.engine.remove_container, self.engine.containers(label)))
-        except REFUSED as error:
-            raise KitError(f"A container of {label} could not be removed: {reason(error)}.") from error
-
     def fresh_address(self) -> str:
         """An address of the run's network that no node has had before (not for a thousand nodes)."""
         usable = self._subnet.num_addresses - RESERVED_ADDRESSES - 1
@@ -143,6 +132,12 @@ class DockerRun:
             self._images[wanted] = self.do(self._find_image, wanted)
         return self._images[wanted]
 
+    def has_keeper(self, wanted: str) -> bool:
+        """Whether a keeper can run in that image. An image that is not here is missed when it is needed."""
+        with suppress(MachineError):
+            return self.image(wanted).is_the_courses
+        return False
+
     def _find_image(self, wanted: str) -> Image:
         for name in (wanted, stand_in(wanted)):
             labels = self.engine.image_labels(name) if name else None
@@ -155,16 +150,16 @@ class DockerRun:
         name: str,
         entry: Entry,
         *,
-        address: str,
+        address: str | None = None,
         labels: Mapping[str, str] | None = None,
         host: Mapping[str, Any] | None = None,
     ) -> str:
-        """Create a container in the run's network. To be called by `do`.
+        """Create a container in the run's network, or in that of its host. To be called by `do`.
 
         Args:
             name: What the run calls it.
             entry: What it is like.
-            address: Its address.
+            address: Its address; None if it has a ``network_mode``.
             labels: Labels beside the run's.
             host: What else the host gives it, in the SDK's words. Ports are published on the default network.
 
@@ -178,7 +173,8 @@ class DockerRun:
             **(labels or {}),
         }
         container["name"] = f"{self.project}-{name}"
-        return self.engine.create(container, {**given, **(host or {})}, self.project, address)
+        network = entry.get("network_mode", self.project)
+        return self.engine.create(container, {**given, **(host or {})}, network, address)
 
     def close(self) -> None:
         """Remove everything of the run. Harmless when repeated.
@@ -187,12 +183,18 @@ class DockerRun:
             KitError: Something could not be removed; the sweeper goes on trying.
         """
         sweeper, self._sweeper = self._sweeper, None
-        self._workers.shutdown(cancel_futures=True)
         try:
             if sweeper is not None:
-                self.engine.sweep(f"{RUN_LABEL}={self.labels[RUN_LABEL]}")
+                self.settle()
+                label = f"{RUN_LABEL}={self.labels[RUN_LABEL]}"
+                # Several at a time; the sweep then finds the network, and what an interrupt left.
+                list(self._workers.map(self.engine.remove_container, self.engine.containers(label)))
+                self.engine.sweep(label)
                 sweeper.close()
+        except REFUSED as error:
+            raise KitError(f"Something of {self.project} could not be removed: {reason(error)}.") from error
         finally:
+            self._workers.shutdown(cancel_futures=True)
             self.engine.close()
 
     def _make_network(self) -> ipaddress.IPv4Network:

@@ -347,7 +347,7 @@ def test_nothing_is_left_of_a_run(open_lab: OpenLab, own_run: RunFolder, engine:
     topology = open_lab(ONE, PROGRAMS, run=own_run)
     topology.start()
     label = f"{RUN_LABEL}={own_run.run_id}"
-    assert len(left_of(engine, label)) == 3, "the server, the links, the network"
+    assert len(left_of(engine, label)) == 4, "the server, its host, the links, the network"
     topology.close()
     own_run.close()
     assert left_of(engine, label) == []
