@@ -26,6 +26,7 @@ from dslab.kit.grader.marks import SENT, StepMark
 from dslab.kit.grader.outcome import Happened
 from dslab.kit.grader.render import render
 from dslab.kit.grader.request import GradeRequest, derived_seed
+from dslab.kit.grader.verdict import CheckResult
 from dslab.kit.topology.compose import read as read_compose
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.trace.event import Event, Kind, to_json
@@ -119,23 +120,18 @@ class Bench:
             causes=causes(stderr, self.request.lab.rubric.files),
         )
 
-    def draw(self, check: Planned, happened: Happened, message: str) -> str:
+    def draw(self, check: Planned, happened: Happened, result: CheckResult) -> str:
         """Draw what happened in a failed check; the picture's path relative to the run's folder."""
         if self.folder is None or happened.failed_at_s is None:
             return ""
-        from dslab.kit.trace.diagram import Caption, write_html
+        from dslab.kit.trace.diagram import write_html
+        from dslab.kit.trace.runs import Run, TracedCheck
 
-        request = self.request
-        facts = {
-            "lab": request.lab.name,
-            "step": check.step,
-            "seed": str(request.seed),
-            "backend": request.backend,
-        }
-        caption = Caption(
-            statement=check.statement, verdict=happened.verdict.value, message=message, facts=facts
-        )
-        events = read_trace(*sorted(self.folder.glob("*.jsonl")))
+        # As `dslab trace` will read it from the run's files, so that both pictures say the same.
+        facts = {"lab": self.request.lab.name, "seed": self.request.seed, "backend": self.request.backend}
+        traced = TracedCheck(check.name, self.folder, check.step, result.to_json())
+        caption = traced.caption(Run(self.run.path, facts, {}))
+        events = traced.events
         columns = [service for service in self.spec.services if _takes_part(service, events)]
         path = self.folder / PICTURE
         write_html(events, columns, check.name, path, happened.failed_at_s, caption)

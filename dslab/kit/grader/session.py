@@ -184,7 +184,7 @@ class GradingSession:
         evidence = self._whatever(lambda: bench.gather(check, happened), Evidence())
         repeat = repeat_command(self.request, check.step, Path.cwd())
         result = result_of(check, happened, evidence, repeat)
-        picture = self._whatever(lambda: bench.draw(check, happened, result.message), "")
+        picture = self._whatever(lambda: bench.draw(check, happened, result), "")
         entered = ledger.enter(check.key, replace(result, trace=picture))
         self._write()
         self.watcher.check_ended(check, entered)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
+from html import unescape
 from pathlib import Path
 
 import jsonschema
@@ -49,6 +51,27 @@ def test_failed_comparison_shows_both_sides(write_checks: Write, grade_lab: Grad
     assert found.hint == "1.1"
     assert found.repeat == "dslab test 1 --seed 7 --step 1.1"
     assert found.trace == "test_wrong/picture.html"
+
+
+def test_picture_says_what_was_sent_expected_received_and_written_to_stderr(
+    lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_wrong(topology):
+            """It echoes."""
+            assert ask(topology, b"Hello") == b"World"
+    ''')
+    server = (lab / "server.py").read_text()
+    (lab / "server.py").write_text(
+        server.replace("import ", "import sys; print('up', file=sys.stderr); import ")
+    )
+    found = check(grade_lab(), "test_wrong")
+    (picture,) = (lab.parent.parent / ".dslab" / "runs").glob(f"*/{found.trace}")
+    drawn = re.sub(r"<[^>]+>", "", unescape(picture.read_text(encoding="utf-8")))
+    for told in (found.sent, found.expected, found.actual, found.stderr):
+        assert told
+        assert told in drawn
 
 
 def test_own_words_of_the_check(write_checks: Write, grade_lab: Grade) -> None:
