@@ -55,6 +55,8 @@ from dslab.linda.messages import (
 )
 from dslab.linda.values import Fields, Handle, from_wire, show, to_wire
 
+_PIECE_BYTES = 64 * 1024
+
 
 async def connect(
     address: Address | str | None = None, *, token: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
@@ -76,7 +78,7 @@ async def connect(
     return client
 
 
-class AsyncClient(asyncio.Protocol):
+class AsyncClient(asyncio.BufferedProtocol):
     """A connection to a server.
 
     Attributes:
@@ -88,6 +90,7 @@ class AsyncClient(asyncio.Protocol):
         self.timeout_s = timeout_s
         self.universe = self.space(UNIVERSE)
         self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_PIECE_BYTES))
         self._received = bytearray()
         self._end = LENGTH.size  # of the reply that comes next, as far as is known
         self._unsent = bytearray()
@@ -176,9 +179,13 @@ class AsyncClient(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next piece is to go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """A piece of the stream of replies has come."""
-        self._received += data
+        self._received += self._buffer[:nbytes]
         if len(self._received) < self._end:
             return
         received, self._received = bytes(self._received), bytearray()

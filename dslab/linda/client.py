@@ -19,6 +19,7 @@ Source: ch. 2, Shared data spaces; the operations' names with an underscore are 
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -127,6 +128,8 @@ class Client:
         self.timeout_s = timeout_s
         self._space_class = space_class
         self._socket: socket.socket | None = connected
+        connected.settimeout(None)
+        self._set_patience(connected, timeout_s)
         self._received = bytearray()
         self._requests = 0
         self._transactions = 0
@@ -210,7 +213,7 @@ class Client:
             self._open_socket().sendall(data)
         except OSError as error:
             self.close()
-            raise PeerClosed(f"{self.address} closed the connection.") from error
+            raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
         except BaseException:  # a part may have gone out: what comes next would be taken for the rest
             self.close()
             raise
@@ -219,9 +222,11 @@ class Client:
         """Wait for the next reply, which must be that of a request."""
         try:
             connected = self._open_socket()
-            connected.settimeout(None if wait_s is None else wait_s + self.timeout_s)
+            timeout_s = 0.0 if wait_s is None else wait_s + self.timeout_s
+            if timeout_s != self._patience_s:
+                self._set_patience(connected, timeout_s)
             reply = decode_reply(self._receive_body(connected))
-        except TimeoutError as error:
+        except BlockingIOError as error:
             self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
         except OSError as error:
@@ -236,6 +241,14 @@ class Client:
                 raise RefusedError(reply.reason)
             raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
         return reply
+
+    def _set_patience(self, connected: socket.socket, timeout_s: float) -> None:
+        """Let the kernel end a wait, 0 for never: Python's own timeouts cost a poll before every call."""
+        seconds, fraction = divmod(timeout_s, 1)
+        timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6) or (seconds == 0 < timeout_s))
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        self._patience_s = timeout_s
 
     def _open_socket(self) -> socket.socket:
         if self._socket is None:

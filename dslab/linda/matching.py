@@ -15,14 +15,14 @@ Source: ch. 2, Shared data spaces.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from dslab.linda.values import ANY, KINDS, Fields, Formal, key_of, kinds_of
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A compiled template.
 
     Attributes:

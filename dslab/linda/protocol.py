@@ -59,7 +59,7 @@ from dslab.linda.messages import (
 from dslab.linda.nearest import explain
 from dslab.linda.store import Store, Stored
 from dslab.linda.values import Fields, Handle, from_wire, keys_of, kinds_of, show, to_wire
-from dslab.linda.waiting import Verb, Waiter, Waiters
+from dslab.linda.waiting import Line, Verb, Waiter, Waiters, readers, takers
 
 MAX_WAITING = 50_000
 """Blocked requests of one connection."""
@@ -155,13 +155,13 @@ class Spaces:
 
     def receive(self, connection: int, message: FromClient, now_s: float) -> Sends:
         """Take a request."""
-        sends = self.tick(now_s)
+        ended = self.tick(now_s)
         client = self._clients[connection]
         try:
-            sends += self._serve(connection, client, message, now_s)
+            sends = self._serve(connection, client, message, now_s)
         except UsageError as error:
-            sends.append((connection, Refused(message.request, str(error))))
-        return sends
+            sends = [(connection, Refused(message.request, str(error)))]
+        return ended + sends if ended else sends
 
     def disconnect(self, connection: int, now_s: float) -> Sends:
         """Take the end of a connection: it waits no longer, and its transactions are undone."""
@@ -177,10 +177,8 @@ class Spaces:
 
     def tick(self, now_s: float) -> Sends:
         """Take the passing of time: leases end, and so does waiting."""
-        expiry_s = self._store.next_expiry_s
-        if expiry_s is not None and expiry_s <= now_s:
-            for stored in self._store.expire(now_s):
-                self._note(Dropped(stored.number))
+        for stored in self._store.expire(now_s):
+            self._note(Dropped(stored.number))
         sends: Sends = []
         while self._deadlines and self._deadlines[0][0] <= now_s:
             _, _, waiter = heapq.heappop(self._deadlines)
@@ -192,8 +190,11 @@ class Spaces:
     @property
     def deadline_s(self) -> float | None:
         """When to call `tick`, at the latest."""
-        times = [self._store.next_expiry_s, self._deadlines[0][0] if self._deadlines else None]
-        return min((time_s for time_s in times if time_s is not None), default=None)
+        expiry_s = self._store.next_expiry_s
+        if not self._deadlines:
+            return expiry_s
+        wait_s = self._deadlines[0][0]
+        return wait_s if expiry_s is None else min(wait_s, expiry_s)
 
     def changes(self) -> list[Change]:
         """Give what has changed since the last call."""
@@ -238,7 +239,7 @@ class Spaces:
                 sends = self._cancel(connection, client, message.which)
             case _:
                 return [(connection, self._answer(client, message, now_s))]
-        return [(connection, Done(message.request)), *sends]
+        return [*sends, (connection, Done(message.request))]  # who waits has waited longer
 
     def _answer(
         self, client: _Client, message: Hello | Count | NewSpace | List | Waiting, now_s: float
@@ -320,14 +321,14 @@ class Spaces:
         _, pattern = self._template(message.source, message.template)
         self._check_space(message.target)
         places = self._store.find_all(message.source, pattern)
-        sends: Sends = [(connection, Done(message.request, len(places)))]
+        sends: Sends = []
         for table, number in places:
             fields, expires_s = table.rows[number], self._store.expires_s(number)
             if message.take:
                 self._store.remove(message.source, table, number)
                 self._note(Dropped(number))
             sends += self._place(message.target, fields, expires_s, now_s)
-        return sends
+        return [*sends, (connection, Done(message.request, len(places)))]
 
     def _subscribe(self, connection: int, client: _Client, message: Notify, now_s: float) -> Sends:
         template, pattern = self._template(message.space, message.template)
@@ -379,14 +380,10 @@ class Spaces:
         """Wake whom a tuple wakes, and store it unless one of them takes it."""
         kinds = kinds_of(fields)
         keys = keys_of(kinds, fields)
-        sends: Sends = []
-        for reader in self._waiters.readers(space, kinds, fields, keys):
-            if reader.verb == "rd":
-                self._unblock(reader)
-            sends.append((reader.connection, Found(reader.request, to_wire(fields))))
         stored = Stored(self._number(), space, fields, expires_s)
-        takers = self._waiters.takers(space, kinds, fields, keys)
-        taker = next((taker for taker in takers if self._alive(taker.connection)), None)
+        lines = self._waiters.woken(space, kinds, keys)
+        sends = self._wake_readers(lines, fields) if lines else []
+        taker = self._first_taker(lines, fields) if lines else None
         if taker is None:
             self._store.add(stored, kinds, keys)
             self._note(stored)
@@ -394,6 +391,17 @@ class Spaces:
         self._hand_over(stored, taker)
         sends.append((taker.connection, Found(taker.request, to_wire(fields))))
         return sends
+
+    def _wake_readers(self, lines: list[Line], fields: Fields) -> Sends:
+        sends: Sends = []
+        for reader in readers(lines, fields):
+            if reader.verb == "rd":
+                self._unblock(reader)
+            sends.append((reader.connection, Found(reader.request, to_wire(fields))))
+        return sends
+
+    def _first_taker(self, lines: list[Line], fields: Fields) -> Waiter | None:
+        return next((taker for taker in takers(lines, fields) if self._alive(taker.connection)), None)
 
     def _hand_over(self, stored: Stored, taker: Waiter) -> None:
         self._unblock(taker)
@@ -482,9 +490,10 @@ class Spaces:
             raise RequestError(f"There is no tuple space {space}.")
 
     def _check_handles(self, fields: Fields) -> None:
-        for value in fields:
-            if type(value) is Handle:
-                self._check_space(value.number)
+        if Handle in map(type, fields):
+            for value in fields:
+                if type(value) is Handle:
+                    self._check_space(value.number)
 
     def _number(self) -> int:
         self._next_number += 1

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from dslab.linda.matching import Pattern
 from dslab.linda.table import Table
@@ -22,8 +23,7 @@ from dslab.linda.values import ANY, Fields
 _REBUILD_FROM = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A tuple in a space.
 
     Attributes:
@@ -67,8 +67,12 @@ class Store:
 
     def find(self, space: int, pattern: Pattern) -> tuple[Table, int] | None:
         """Give the oldest tuple that matches: its table and number."""
+        tables = self.tables(space, pattern)
+        if len(tables) == 1:
+            number = tables[0].find(pattern)
+            return None if number is None else (tables[0], number)
         oldest: tuple[Table, int] | None = None
-        for table in self.tables(space, pattern):
+        for table in tables:
             number = table.find(pattern)
             if number is not None and (oldest is None or number < oldest[1]):
                 oldest = table, number
@@ -117,7 +121,7 @@ class Store:
 
     def expire(self, now_s: float) -> list[Stored]:
         """Remove the tuples whose lease has ended."""
-        gone = []
+        gone: list[Stored] = []
         while self._leases and self._leases[0][0] <= now_s:
             _, number, space, kinds = heapq.heappop(self._leases)
             if number in self._expires_s:

@@ -93,6 +93,8 @@ KINDS: Final[dict[type, str]] = {
 }  # fmt: skip
 NAMES: Final = {kind: type_.__name__ for type_, kind in KINDS.items()}
 NAMES.update({"n": "None", "S": "TupleSpace", ANY: "object"})
+_FORMALS: Final[dict[type, Ext]] = {type_: Ext(_FORMAL, kind.encode()) for type_, kind in KINDS.items()}
+_READ_FORMALS: Final[dict[bytes, Formal]] = {kind.encode(): Formal(kind) for kind in NAMES}
 _PLAIN = frozenset({str, float, bool, bytes, NoneType, int})
 """Types that MessagePack tells apart by itself."""
 
@@ -172,6 +174,8 @@ def _is_plain(field: Any) -> bool:
 
 
 def _field_to_wire(field: Any, number: int, template: bool) -> Any:
+    if template and type(field) is type and field in _FORMALS:
+        return _FORMALS[field]
     try:
         return _to_wire(field, 0, template)
     except (ValueError, RecursionError) as error:
@@ -221,6 +225,8 @@ def _shortest(value: int) -> bytes:
 
 
 def _field_from_wire(field: Any, number: int, template: bool) -> Any:
+    if template and type(field) is Ext and field.code == _FORMAL:
+        return _formal_from_wire(field)
     try:
         return _from_wire(field, 0, template)
     except (ValueError, TypeError) as error:
@@ -234,8 +240,8 @@ def _from_wire(value: Any, depth: int, template: bool) -> Any:
         raise ValueError(f"is a MessagePack {type(value).__name__}, which no value is written as")
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
-    if value.code == _FORMAL:
-        return _formal_from_wire(value, template)
+    if value.code == _FORMAL and template:
+        return _formal_from_wire(value)
     return _extension_from_wire(value, depth, template)
 
 
@@ -257,8 +263,8 @@ def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
     raise ValueError(f"is an extension {value.code} that no value is written as")
 
 
-def _formal_from_wire(value: Ext, template: bool) -> Formal:
-    kind = bytes(value.data).decode("latin-1")
-    if not template or kind not in NAMES:
-        raise ValueError(f"is a formal {kind!r:.20} where none may stand")
-    return Formal(kind)
+def _formal_from_wire(value: Ext) -> Formal:
+    formal = _READ_FORMALS.get(bytes(value.data))
+    if formal is None:
+        raise FieldError(f"{value.data!r:.20} is no kind of values.")
+    return formal

@@ -53,7 +53,7 @@ class Waiter:
 
 
 @dataclass(slots=True)
-class _Line:
+class Line:
     """Waiters whose templates have the same shape and keys."""
 
     takers: OrderedDict[int, Waiter] = field(default_factory=OrderedDict)
@@ -64,14 +64,14 @@ class Waiters:
     """All waiters of a server."""
 
     def __init__(self) -> None:
-        self._shapes: dict[tuple[int, int], dict[tuple[str, _Positions], dict[Any, _Line]]] = {}
+        self._shapes: dict[tuple[int, int], dict[tuple[str, _Positions], dict[Any, Line]]] = {}
 
     def add(self, waiter: Waiter) -> None:
         """Let somebody wait, at the end of his line."""
         pattern = waiter.pattern
         shapes = self._shapes.setdefault((waiter.space, pattern.arity), {})
         lines = shapes.setdefault(_shape(pattern), {})
-        line = lines.setdefault(_key(pattern), _Line())
+        line = lines.setdefault(_key(pattern), Line())
         (line.takers if waiter.verb == "in" else line.readers)[waiter.number] = waiter
 
     def remove(self, waiter: Waiter) -> None:
@@ -89,36 +89,35 @@ class Waiters:
                 if not shapes:
                     del self._shapes[place]
 
-    def readers(self, space: int, kinds: str, fields: Fields, keys: Sequence[Any]) -> list[Waiter]:
-        """Give the readers and subscribers that a tuple wakes, the first comer first."""
-        woken = [
-            waiter
-            for line in self._lines(space, kinds, keys)
-            for waiter in line.readers.values()
-            if waiter.pattern.accepts(fields)
-        ]
-        return sorted(woken, key=attrgetter("number"))
-
-    def takers(self, space: int, kinds: str, fields: Fields, keys: Sequence[Any]) -> Iterator[Waiter]:
-        """Give the takers that would take a tuple, the first comer first. One of them gets it."""
-        lines = [line.takers for line in self._lines(space, kinds, keys) if line.takers]
-        if len(lines) == 1:
-            in_order: Iterator[Waiter] | list[Waiter] = iter(lines[0].values())
-        else:
-            in_order = _merged(lines)
-        return (waiter for waiter in in_order if waiter.pattern.accepts(fields))
-
-    def _lines(self, space: int, kinds: str, keys: Sequence[Any]) -> list[_Line]:
+    def woken(self, space: int, kinds: str, keys: Sequence[Any]) -> list[Line]:
+        """Give the lines in which a tuple may wake somebody."""
+        shapes = self._shapes.get((space, len(kinds)))
+        if shapes is None:
+            return []
         found = []
-        for (wanted, positions), lines in self._shapes.get((space, len(kinds)), {}).items():
+        for (wanted, positions), lines in shapes.items():
             line = lines.get(tuple([keys[position] for position in positions]))
             if line is not None and _admits(wanted, kinds):
                 found.append(line)
         return found
 
 
+def readers(lines: list[Line], fields: Fields) -> list[Waiter]:
+    """Give the readers and subscribers that a tuple wakes, the first comer first."""
+    woken = [waiter for line in lines for waiter in line.readers.values() if waiter.pattern.accepts(fields)]
+    return sorted(woken, key=attrgetter("number"))
+
+
+def takers(lines: list[Line], fields: Fields) -> Iterator[Waiter]:
+    """Give the takers that would take a tuple, the first comer first. One of them gets it."""
+    in_order = _merged([line.takers for line in lines if line.takers])
+    return (waiter for waiter in in_order if waiter.pattern.accepts(fields))
+
+
 def _merged(lines: list[OrderedDict[int, Waiter]]) -> Iterator[Waiter]:
     """Merge lines by number, lazily: mostly only the first is wanted."""
+    if len(lines) == 1:
+        return iter(lines[0].values())
     return merge(*[line.values() for line in lines], key=attrgetter("number"))
 
 

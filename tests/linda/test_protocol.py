@@ -53,8 +53,8 @@ class Desk:
     def out(self, connection: int, *fields: Any, space: int = 0, **options: Any) -> Sends:
         self.requests += 1
         sends = self.send(connection, Out(self.requests, space, to_wire(fields), **options))
-        assert sends[0] == (connection, Done(self.requests))
-        return sends[1:]
+        assert sends[-1] == (connection, Done(self.requests))
+        return sends[:-1]
 
     def look(
         self, connection: int, kind: Any, *template: Any, space: int = 0, **options: Any
@@ -198,7 +198,7 @@ def test_collect_copies_or_moves() -> None:
     assert (desk.has("a", int), desk.has("a", int, space=1)) == (4, 4)
     assert desk.look(BEN, In, "a", 2, space=1) is not None
     assert desk.look(BEN, In, "a", 2, space=1) is None
-    assert [to for to, _ in desk.send(ANN, Collect(2, 0, 1, template, True))] == [ANN, BEN]
+    assert [to for to, _ in desk.send(ANN, Collect(2, 0, 1, template, True))] == [BEN, ANN]
     assert (desk.has("a", int), desk.has("a", int, space=1)) == (0, 6)
 
 
@@ -221,7 +221,7 @@ def test_a_transaction_happens_at_once() -> None:
     assert desk.has("task", int) == 0
     assert desk.look(CLEO, In, "result", int) is None
     assert desk.out(BEN, "result", 1, transaction=1) == []
-    assert desk.send(BEN, Commit(50, 1))[0] == (BEN, Done(50))
+    assert desk.send(BEN, Commit(50, 1))[-1] == (BEN, Done(50))
     assert (desk.has("task", int), desk.has("result", int)) == (0, 0)  # cleo has the result
 
 
