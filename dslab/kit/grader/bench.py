@@ -20,6 +20,7 @@ from dslab.kit.grader.evidence import (
     programs,
     read_stderr,
     without_goodbyes,
+    work_prefix,
 )
 from dslab.kit.grader.ledger import Planned
 from dslab.kit.grader.marks import SENT, StepMark
@@ -118,6 +119,7 @@ class Bench:
             sent=sent or last_sent(events),
             stderr=last_words(stderr),
             causes=causes(stderr, self.request.lab.rubric.files),
+            work=work_prefix(self.folder),
         )
 
     def draw(self, check: Planned, happened: Happened, result: CheckResult) -> str:

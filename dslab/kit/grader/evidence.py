@@ -31,12 +31,18 @@ class Evidence:
         stderr: The last lines of each of the student's programs, under its name.
         causes: The last exception of each of them.
         picture: The picture's path, relative to the run's folder.
+        work: What the paths of the student's files begin with, where the programs ran.
     """
 
     sent: str = ""
     stderr: str = ""
     causes: Mapping[str, LastException] = field(default_factory=dict)
     picture: str = ""
+    work: str = ""
+
+    def short(self, text: str) -> str:
+        """The text with paths as a student knows them: framing.py, not the copy of it that ran."""
+        return text.replace(self.work, "") if self.work else text
 
 
 def last_sent(events: Iterable[Event]) -> str:
@@ -96,10 +102,14 @@ def _texts(template: Template) -> Iterable[str]:
 
 def read_stderr(folder: Path, nodes: Iterable[str]) -> dict[str, str]:
     """What those programs wrote to stderr; those that wrote nothing are left out."""
-    # A student knows echo_server.py, not the copy of it that ran.
-    prefix = f"{folder / 'work'}/"
-    written = {node: _end_of(folder / f"{node}.err").replace(prefix, "") for node in nodes}
+    short = Evidence(work=work_prefix(folder)).short
+    written = {node: short(_end_of(folder / f"{node}.err")) for node in nodes}
     return {node: text for node, text in written.items() if text.strip()}
+
+
+def work_prefix(folder: Path) -> str:
+    """What the paths of the student's files begin with in that check's folder."""
+    return f"{folder / 'work'}/"
 
 
 def _end_of(path: Path) -> str:

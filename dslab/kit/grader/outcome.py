@@ -121,6 +121,7 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
     for address, name in happened.names.items():
         # A student knows the server, not the address that it had in this run.
         message = message.replace(address, name)
+    message = evidence.short(message)  # before it is compared with what stderr says
     if happened.verdict is Verdict.FAIL:
         for node, cause in evidence.causes.items():
             message = _with_cause(message, node, cause)

@@ -216,6 +216,16 @@ def test_server_that_cannot_start_is_a_fail_with_its_last_words(lab: Path, grade
     assert result.score == 70
 
 
+def test_import_that_fails_is_told_once_with_a_short_path(lab: Path, grade_lab: Grade) -> None:
+    (lab / "framing.py").write_text("")
+    (lab / "server.py").write_text("from framing import frame\n")
+    found = check(grade_lab(), "test_answer")
+    raised = "ImportError: cannot import name 'frame' from 'framing' (framing.py)"
+    assert found.message.count("ImportError") == 1
+    assert f"{raised} (server.py, line 1)" in found.message
+    assert found.stderr.endswith(raised)
+
+
 def test_syntax_error_is_told_once(lab: Path, grade_lab: Grade) -> None:
     (lab / "server.py").write_text("def serve(:\n    pass\n")
     result = grade_lab()
