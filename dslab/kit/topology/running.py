@@ -138,6 +138,7 @@ class Topology:
         self._backend.open()
         links = self.links = self._backend.links
         links.begin(self.folder / TRACE, self._place.run.epoch_s, self.seed)
+        # Comes first when all of it ends: what is still under way then goes on record, teardown does not.
         self._closing.callback(links.end)
         self._faults = Faults(links)
         self._wiring.open_calls()

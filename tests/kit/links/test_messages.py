@@ -280,3 +280,11 @@ def test_the_stream_ends_in_a_message_whose_beginning_has_left(open_link: OpenLi
     wire.heal()
     assert server.receive(3) == THREE[1:3]
     assert travelled(wire) == [(Kind.CHUNK, THREE[:3], "incomplete message", True)]
+
+
+def test_a_describer_that_fails_breaks_nothing(open_link: OpenLink, framing: str) -> None:
+    wire = open_link(framing=framing, describe="builtins:int")
+    client, server = wire.connect()
+    client.send(ONE)
+    assert server.receive(4) == ONE
+    assert [event.label for event in wire.events() if event.data] == ['03 "one"']
