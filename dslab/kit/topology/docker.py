@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -28,7 +29,7 @@ from dslab.kit.address import Address
 from dslab.kit.links import LinksClient
 from dslab.kit.topology.backend import Launch, Place, Process, Scratch, Tell
 from dslab.kit.topology.docker_entry import Entry, image_of
-from dslab.kit.topology.docker_host import Host, Hosts
+from dslab.kit.topology.docker_host import Hosts, Network
 from dslab.kit.topology.docker_links import DockerLinks, LinksContainers
 from dslab.kit.topology.docker_node import DockerNode, make_output_files, node_entry
 from dslab.kit.topology.docker_plain import PlainNode, plain_entry
@@ -40,6 +41,16 @@ TOPOLOGY_LABEL = "dslab.topology"
 RECORD = "compose.yaml"
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an open backend works with."""
+
+    docker: DockerRun
+    network: Network
+    programs: LinksContainers
+    links: DockerLinks
+
+
 class DockerBackend:
     """Runs the nodes of one topology as containers: a `dslab.kit.topology.backend.Backend`.
 
@@ -49,53 +60,44 @@ class DockerBackend:
     """
 
     def __init__(self, spec: TopologySpec, place: Place) -> None:
+        self._spec = spec
         self._place = place
         self._prefix = f"{place.run.run_id}/{place.serial}"
-        self._docker: DockerRun | None = None
-        self._programs: LinksContainers | None = None
-        self._links: DockerLinks | None = None
-        self._services = {node: service for service in spec.services.values() for node in service.nodes}
-        self._all_hosts: Hosts | None = None
-        self._hosts: dict[str, Host | None] = {}
-        self._addresses: dict[str, str] = {}
-        self._ports: dict[tuple[str, Port], int] = {}
+        self._parts: Parts | None = None
         self._nodes: dict[str, DockerNode | PlainNode] = {}
         self._record: dict[str, Any] = {}
 
     @property
     def links(self) -> LinksClient:
         """The client of the links program, which runs in a container."""
-        return self._opened()[1].client
+        return self._opened().links.client
 
     def open(self) -> None:
-        """Make the run's network and sweeper, if it has none yet, and a links program, if none is idle."""
+        """Make what the run has once, if it has not yet: network, sweeper, hosts, a links program."""
         run = self._place.run
-        self._docker = docker = run.shared(DockerRun, lambda: DockerRun(run))
-        self._programs = run.shared(LinksContainers, lambda: LinksContainers(docker, run.path))
-        self._all_hosts = run.shared(Hosts, lambda: Hosts(docker))
-        self._links = self._programs.take()
+        docker = run.shared(DockerRun, lambda: DockerRun(run))
+        hosts = run.shared(Hosts, lambda: Hosts(docker))
+        programs = run.shared(LinksContainers, lambda: LinksContainers(docker, run.path))
+        self._parts = Parts(docker, Network(docker, hosts, self._spec), programs, programs.take())
 
     def listen_at(self, source: str, target: str, port: Port) -> Address:
         """Any port of the links container; for the grader one that it can reach."""
         del target
-        return self._opened()[1].listen_at(port.transport) if source == GRADER else Address(ANY_HOST, 0)
+        return self._opened().links.listen_at(port.transport) if source == GRADER else Address(ANY_HOST, 0)
 
     def dial(self, source: str, listening: Address) -> Address:
         """That port of the links container."""
-        links = self._opened()[1]
+        links = self._opened().links
         return links.reached_at(listening.port) if source == GRADER else Address(links.host, listening.port)
 
     def reach_node(self, node: str, port: Port) -> Address:
         """Where it listens, at its address in the run's network."""
-        return Address(self._address(node), self.own_address(node, port).port)
+        network = self._opened().network
+        return Address(network.address(node), network.port(node, port))
 
     def own_address(self, node: str, port: Port) -> Address:
-        """That port, or another one if an earlier check has used it; a third party's image has its own."""
-        if (node, port) not in self._ports:
-            host = self._host(node)
-            told = host is not None and any(bind.port == port for bind in self._services[node].binds)
-            self._ports[node, port] = host.fresh_port(port.number) if host and told else port.number
-        return Address(ANY_HOST, self._ports[node, port])
+        """That port, or another one if an earlier check has used it."""
+        return Address(ANY_HOST, self._opened().network.port(node, port))
 
     def scratch(self, node: str) -> Scratch:
         """A folder in the check's folder, mounted."""
@@ -116,79 +118,58 @@ class DockerBackend:
             node = self._nodes[launch.node] = self._make_node(launch)
         listens = {bind.port: self.own_address(launch.node, bind.port) for bind in launch.service.binds}
         start: Callable[..., Process] = node.launch
-        return self._opened()[0].do(start, launch, listens, tell)
+        return self._opened().docker.do(start, launch, listens, tell)
 
     def close(self) -> None:
         """End everything in the containers of this topology, then remove the student's files."""
         try:
-            self._close_nodes()
+            if self._parts is not None:
+                self._close(self._parts)
         finally:
-            if self._programs is not None and self._links is not None:
-                self._programs.give_back(self._links)
-                self._links = None
+            self._parts = None
             shutil.rmtree(self._place.work, ignore_errors=True)
 
-    def _close_nodes(self) -> None:
-        if self._docker is not None:
-            self._docker.settle()
+    def _close(self, parts: Parts) -> None:
+        parts.docker.settle()
         for node in self._nodes.values():
             node.hang_up()
         for node in self._nodes.values():
             node.close()
-        self._nodes.clear()
-        while self._hosts and self._all_hosts:
-            _, host = self._hosts.popitem()
-            if host:
-                self._all_hosts.give_back(host)
+        parts.network.give_back()
+        parts.programs.give_back(parts.links)
 
-    def _opened(self) -> tuple[DockerRun, DockerLinks]:
-        assert self._docker is not None, "open() comes first"
-        assert self._links is not None, "open() comes first"
-        return self._docker, self._links
-
-    def _host(self, node: str) -> Host | None:
-        """The node's host; none for a third party's image, which has a network of its own."""
-        if node not in self._hosts:
-            assert self._all_hosts is not None, "open() comes first"
-            ours = self._opened()[0].has_keeper(image_of(self._services[node]))
-            self._hosts[node] = self._all_hosts.take(node) if ours else None
-        return self._hosts[node]
-
-    def _address(self, node: str) -> str:
-        host = self._host(node)
-        if host:
-            return host.address
-        if node not in self._addresses:
-            self._addresses[node] = self._opened()[0].fresh_address()
-        return self._addresses[node]
+    def _opened(self) -> Parts:
+        assert self._parts is not None, "open() comes first"
+        return self._parts
 
     def _make_node(self, launch: Launch) -> DockerNode | PlainNode:
-        docker, place, name = self._opened()[0], self._place, launch.node
+        parts, place, name = self._opened(), self._place, launch.node
+        docker, host, scratch = parts.docker, parts.network.host(name), self.scratch(name).outside
         image = docker.image(image_of(launch.service)).name
-        scratch, host = self.scratch(name).outside, self._host(name)
-        settings: dict[str, Any] = {
+        common: dict[str, Any] = {
             "name": f"{place.serial}-{name}",
             "labels": {TOPOLOGY_LABEL: self._prefix},
         }
         if host is None:
             self._put_on_record(name, plain_entry(launch, image, scratch))
-            settings |= {"address": self._address(name), "image": image, "scratch": scratch}
-            return PlainNode(docker, **settings, folder=place.folder)
+            address, folder = parts.network.address(name), place.folder
+            return PlainNode(docker, **common, address=address, image=image, scratch=scratch, folder=folder)
         make_output_files(place.folder, name)
         entry = node_entry(launch.service, name, image, docker=docker, place=place, scratch=scratch)
         self._put_on_record(name, entry)
         mark = f"{self._prefix}/{name}"
-        return docker.do(DockerNode, docker, **settings, entry=entry, host=host, place=place, mark=mark)
+        return docker.do(DockerNode, docker, **common, entry=entry, host=host, place=place, mark=mark)
 
     def _put_on_record(self, node: str, entry: Entry) -> None:
         """Write down what runs, as a compose file."""
-        project, host = self._opened()[0].project, self._host(node)
-        addressed = {"networks": {"run": {"ipv4_address": self._address(node)}}}
+        network, project = self._opened().network, self._opened().docker.project
+        addressed = {"networks": {"run": {"ipv4_address": network.address(node)}}}
+        host = network.host(node)
         if host is None:
             self._record[node] = {**entry, **addressed}
         else:
             self._record[host.name] = {**host.entry, **addressed}
             self._record[node] = {**entry, "network_mode": f"service:{host.name}"}
-        network = {"run": {"name": project, "external": True}}
-        document = {"name": project, "services": self._record, "networks": network}
+        networks = {"run": {"name": project, "external": True}}
+        document = {"name": project, "services": self._record, "networks": networks}
         (self._place.folder / RECORD).write_text(yaml.safe_dump(document, sort_keys=False))

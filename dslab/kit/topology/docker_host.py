@@ -12,9 +12,10 @@ Source: RFC 9293, section 3.6.1 (TIME-WAIT).
 
 from __future__ import annotations
 
-from dslab.kit.topology.docker_entry import CONFINED, NO_LOG, Entry
+from dslab.kit.topology.docker_entry import CONFINED, NO_LOG, Entry, image_of
 from dslab.kit.topology.docker_image import COURSE_IMAGE
 from dslab.kit.topology.docker_run import DockerRun
+from dslab.kit.topology.spec import Port, TopologySpec
 
 
 class Host:
@@ -89,3 +90,52 @@ class Hosts:
     def close(self) -> None:
         """Their containers go with the run."""
         self.alive = False
+
+
+class Network:
+    """Where the nodes of one topology are in the run's network.
+
+    A node of the course image has a host; one of a third party's image is a host itself, with a new address
+    and the ports that the image is made for.
+
+    Args:
+        docker: The run's part of the engine.
+        hosts: The hosts of the run.
+        spec: What the compose file says.
+    """
+
+    def __init__(self, docker: DockerRun, hosts: Hosts, spec: TopologySpec) -> None:
+        self._docker = docker
+        self._all = hosts
+        self._services = {node: service for service in spec.services.values() for node in service.nodes}
+        self._hosts: dict[str, Host] = {}
+        self._addresses: dict[str, str] = {}
+        self._ports: dict[tuple[str, Port], int] = {}
+
+    def host(self, node: str) -> Host | None:
+        """The node's host, if it has one."""
+        if node not in self._hosts and self._docker.has_keeper(image_of(self._services[node])):
+            self._hosts[node] = self._all.take(node)
+        return self._hosts.get(node)
+
+    def address(self, node: str) -> str:
+        """The node's address. Known before anything of it runs."""
+        host = self.host(node)
+        if host:
+            return host.address
+        if node not in self._addresses:
+            self._addresses[node] = self._docker.fresh_address()
+        return self._addresses[node]
+
+    def port(self, node: str, port: Port) -> int:
+        """Where a node listens that should listen on that port; another one only where it will be told."""
+        if (node, port) not in self._ports:
+            host = self.host(node)
+            told = any(bind.port == port for bind in self._services[node].binds)
+            self._ports[node, port] = host.fresh_port(port.number) if host and told else port.number
+        return self._ports[node, port]
+
+    def give_back(self) -> None:
+        """Let other topologies have the hosts."""
+        while self._hosts:
+            self._all.give_back(self._hosts.popitem()[1])
