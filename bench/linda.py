@@ -83,15 +83,16 @@ RINDA_PING = """
 require 'drb/drb'; require 'rinda/rinda'
 DRb.start_service
 space, trips, first = DRbObject.new_with_uri(ARGV[0]), ARGV[1].to_i, ARGV[2] == "ping"
-start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-trips.times do |t|
+times = trips.times.map do |t|
+  start = Process.clock_gettime(Process::CLOCK_MONOTONIC)
   if first
     space.write(["ping", t]); space.take(["pong", t])
   else
     space.take(["ping", t]); space.write(["pong", t])
   end
+  Process.clock_gettime(Process::CLOCK_MONOTONIC) - start
 end
-puts (Process.clock_gettime(Process::CLOCK_MONOTONIC) - start) / trips / 2
+puts times.sort[trips / 2] / 2
 """
 
 
@@ -218,12 +219,9 @@ def _hand_over(command: list[str], ping: Callable[[int], object]) -> float:
     """Seconds from ``out`` in one process to the end of ``in`` in another."""
     with subprocess.Popen([sys.executable, __file__, *command]) as other:
         ping(0)  # the other has started
-        start_s = time.perf_counter()
-        for trip in range(1, HAND_OVERS):
-            ping(trip)
-        spent_s = time.perf_counter() - start_s
+        p50_s = _p50_s(lambda trip: ping(trip + 1), HAND_OVERS - 1)
         other.wait()
-    return spent_s / (HAND_OVERS - 1) / 2
+    return p50_s / 2
 
 
 def _hand_over_linda(client: Client) -> float:

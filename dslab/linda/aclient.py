@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Self
 
@@ -132,7 +132,7 @@ class AsyncClient(asyncio.BufferedProtocol):
         try:
             yield transaction
         except BaseException:
-            if not self._lost.done():
+            with suppress(PeerError):  # a connection that broke has undone it
                 number_of(await self.call(Abort(self.next_request(), transaction.number)))
             raise
         number_of(await self.call(Commit(self.next_request(), transaction.number)))

@@ -22,14 +22,14 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerRefused, PeerSilent, PeerViolation
+from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, PeerViolation
 from dslab.linda.calls import (
     DEFAULT_TIMEOUT_S,
     MAX_REPLY_BYTES,
@@ -174,7 +174,7 @@ class Client:
         try:
             yield transaction
         except BaseException:
-            if self._socket is not None:
+            with suppress(PeerError):  # a connection that broke has undone it
                 number_of(self.call(Abort(self.next_request(), transaction.number)))
             raise
         number_of(self.call(Commit(self.next_request(), transaction.number)))
@@ -364,14 +364,14 @@ class TupleSpace(Handle):
             case reply:
                 raise unexpected(reply)
 
-    def notify(self, template: Fields) -> Iterator[Fields]:
+    def notify(self, template: Fields) -> Subscription:
         """Give every tuple that matches, from now on, as it is put; on a connection of its own."""
         wire = to_wire(template, template=True)
         client = self._client.again()
         request = client.next_request()
         client.send(encode(Notify(request, self.number, wire)))
         number_of(client.call(Count(client.next_request(), self.number, wire)))  # it is subscribed now
-        return _events(client, request)
+        return Subscription(client, request)
 
     def eval_(self, fields: tuple[Any, ...]) -> Future[None]:
         """Put a live tuple: its functions are called in a thread, then it is put with their results.
@@ -427,12 +427,26 @@ class Transaction:
         return self._client.space(space.number, self.number)
 
 
-def _events(client: Client, request: int) -> Iterator[Fields]:
-    with client:
-        while True:
-            fields = fields_of(client.receive(request, None), client.space)
-            if fields is not None:
-                yield fields
+class Subscription:
+    """The tuples that `TupleSpace.notify` tells of: an iterator without an end."""
+
+    def __init__(self, client: Client, request: int) -> None:
+        self._client = client
+        self._request = request
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Fields:
+        """Wait for the next tuple."""
+        fields = fields_of(self._client.receive(self._request, None), self._client.space)
+        if fields is None:
+            raise StopIteration
+        return fields
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._client.close()
 
 
 def _is_function(field: Any) -> bool:

@@ -42,6 +42,7 @@ from dslab.linda.protocol import Sends, Spaces
 BACKLOG = 1024
 MAX_UNSENT_BYTES = 16 * 1024 * 1024
 HIGH_WATER_BYTES = 256 * 1024
+KEEPALIVE_S = 60
 RECEIVE_BYTES = 256 * 1024
 
 _GONE = getattr(select, "POLLRDHUP", select.POLLHUP) | select.POLLHUP | select.POLLERR
@@ -226,7 +227,9 @@ class _Peer(asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         connected = transport.get_extra_info("socket")
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # some leave without a word
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
         self._poller.register(connected.fileno(), _GONE)
         peer = transport.get_extra_info("peername")
         name = str(Address(*peer[:2])) if peer else "a client that has left"

@@ -137,7 +137,7 @@ def test_notify(address: Address) -> None:
         events = linda.universe.notify(("a", int))
         linda.universe.out_all(("a", number) for number in range(3))
         assert [next(events) for _ in range(3)] == [("a", 0), ("a", 1), ("a", 2)]
-        events.close()  # type: ignore[attr-defined]
+        events.close()
 
 
 def test_leases(address: Address) -> None:

@@ -22,7 +22,7 @@ from dslab.linda.journal import Journal
 from dslab.linda.protocol import Dropped, Opened, Spaces
 from dslab.linda.store import Stored
 
-KILLS = 25
+KILLS = 15
 
 
 def tuples_in(folder: Path) -> dict[int, Stored]:

@@ -291,14 +291,16 @@ def _remove_nothing(_self: Any, space: int, table: Any, number: int) -> Any:
 # ---- histories over real sockets, and links that break
 
 
-def perform(address: Address, seed: int, history: list[Operation]) -> None:
+def perform(address: Address, seed: int, history: list[Operation], breaking: threading.Semaphore) -> None:
     """Run a script against a server; after a broken connection go on with another."""
     rng = random.Random(seed)
-    remaining = script(rng, 80)
+    remaining = script(rng, 60)
     while remaining:
         try:
-            with connect(address, timeout_s=2.0) as linda:
+            with connect(address, timeout_s=30.0) as linda:
                 while remaining:
+                    if rng.random() < 0.06:
+                        breaking.release()  # somebody's link breaks while this goes on
                     do(linda.universe, remaining.pop(), history)
         except PeerError:
             continue
@@ -322,46 +324,50 @@ def do(space: Any, operation: Operation, history: list[Operation]) -> None:
     operation.result = result
 
 
-def disturb(links: LinksClient, seed: int, over: threading.Event) -> None:
-    """Cut one client's link after the other."""
+def disturb(links: LinksClient, seed: int, breaking: threading.Semaphore, over: threading.Event) -> None:
+    """Cut a client's link each time that somebody says so."""
     rng = random.Random(seed)
-    while not over.wait(rng.uniform(0.001, 0.005)):
+    while breaking.acquire() and not over.is_set():
         name = f"client{rng.randrange(3)}->server"
         links.apply(name, {"kind": "cut", "count": 1})
         links.heal(name)
 
 
 def test_histories_over_breaking_links_are_linearizable(serve: Callable[..., Address]) -> None:
-    verdicts = Counter[str]()
+    verdicts, cuts = Counter[str](), 0
     with LinksThread(1) as thread, thread.client() as links:
         for seed in range(SOCKET_SEEDS):
-            history = record(links, serve(), seed)
+            history, injected = record(links, serve(), seed)
             verdict = check(history)
             assert verdict != "not linearizable", f"seed {seed}: {history}"
             verdicts[verdict] += 1
+            cuts += injected
     assert verdicts["linearizable"] >= SOCKET_SEEDS // 2, verdicts
+    assert cuts >= SOCKET_SEEDS, "hardly a link broke"
 
 
-def record(links: LinksClient, server: Address, seed: int) -> list[Operation]:
+def record(links: LinksClient, server: Address, seed: int) -> tuple[list[Operation], int]:
+    """Let three clients work over links that break: gives what happened, and how many were cut."""
     history: list[Operation] = []
-    over = threading.Event()
+    breaking, over = threading.Semaphore(0), threading.Event()
     names = [f"client{n}" for n in range(3)]
     addresses = [
         links.open(LinkSpec(f"{name}->server", name, "server", Address("127.0.0.1", 0), (server,)))
         for name in names
     ]
     clients = [
-        threading.Thread(target=perform, args=(address, seed * 10 + n, history))
+        threading.Thread(target=perform, args=(address, seed * 10 + n, history, breaking))
         for n, address in enumerate(addresses)
     ]
-    breaker = threading.Thread(target=disturb, args=(links, seed, over))
+    breaker = threading.Thread(target=disturb, args=(links, seed, breaking, over))
     for one in (*clients, breaker):
         one.start()
     for client in clients:
         client.join(60)
     over.set()
+    breaking.release()
     breaker.join(60)
-    assert sum(links.stats(f"{name}->server").injected.get("cut", 0) for name in names), "no link broke"
+    injected = sum(links.stats(f"{name}->server").injected.get("cut", 0) for name in names)
     for name in names:
         links.close(f"{name}->server")
-    return history
+    return history, injected
