@@ -385,7 +385,7 @@ def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
 def ends_well(client: Service) -> None:
     """The client ends by itself, and has nothing to complain about."""
     status = client.wait(2 * PATIENCE_S)
-    assert status == 0, f"{client.name} ended with exit status {status}"
+    assert status == 0, f"{client.name} ended with exit status {status}."
 
 
 def run_client(topology: Topology, words: bytes) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dslab.kit.errors import KitError
+from dslab.kit.errors import KitError, PeerClosed, PeerRefused
 from dslab.kit.grader.evidence import (
     PICTURE,
     Evidence,
@@ -40,6 +40,7 @@ CHECK_TRACE = (
     "check.jsonl"  # when the check began and failed; beside what the links and the services recorded
 )
 WORKING_FOLDERS = ("work", "scratch")
+LAST_WORDS_S = 0.5
 
 
 class Bench:
@@ -101,6 +102,8 @@ class Bench:
                 happened.names = topology.targets()
             if not happened.errors:
                 refuse_idle_faults(topology)
+            elif any(isinstance(error, PeerClosed | PeerRefused) for error in happened.errors):
+                await_last_words(topology, self.programs)
 
     def gather(self, check: Planned, happened: Happened) -> Evidence:
         """What the check left behind; call it when its topology has been torn down."""
@@ -154,6 +157,17 @@ class Bench:
         event = Event(t_s=t_s, link="", kind=Kind.CHECK, label=label, note=note)
         with (self.folder / CHECK_TRACE).open("a", encoding="utf-8") as trace:
             trace.write(to_json(event) + "\n")
+
+
+def await_last_words(topology: Topology, nodes: Iterable[str]) -> None:
+    """Give a program that hung up a moment to say why.
+
+    A Python program that dies of an exception closes its connections first and writes its traceback then.
+    """
+    deadline_s = time.monotonic() + LAST_WORDS_S
+    dying = [topology[node] for node in nodes if topology[node].running]
+    while dying and all(node.running for node in dying) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
 
 
 def refuse_idle_faults(topology: Topology) -> None:

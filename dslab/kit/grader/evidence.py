@@ -6,6 +6,7 @@ None of it decides a verdict.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
+LIBRARY = re.compile(r'File "/[^"\n]*/(?:lib/python3\.\d+|site-packages)/')
 _GOODBYES = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError")
 
 
@@ -41,8 +43,9 @@ class Evidence:
     work: str = ""
 
     def short(self, text: str) -> str:
-        """The text with paths as a student knows them: framing.py, not the copy of it that ran."""
-        return text.replace(self.work, "") if self.work else text
+        """The text with paths as a student knows them: framing.py, not the copy of it that ran; socket.py."""
+        text = text.replace(self.work, "") if self.work else text
+        return LIBRARY.sub('File "', text)
 
 
 def last_sent(events: Iterable[Event]) -> str:

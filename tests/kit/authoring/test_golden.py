@@ -27,6 +27,15 @@ def test_normalised(printed: str, shown: str) -> None:
     assert golden.normalised(printed + "   ", Path("/tmp/a/wrong")) == shown + "\n"
 
 
+def test_what_comes_by_chance_is_left_out() -> None:
+    printed = "1.3 fail: Whole.\n    Byte 1,020 differs.\n    came back  92 2a (2 bytes)\n"
+    printed += (
+        "    in hex     92 2a\n               92 0d\n                  ^^\n    hint       dslab hint 1.3\n"
+    )
+    shown = golden.normalised(printed, Path("/tmp/a/wrong"), by_chance=True)
+    assert shown == "1.3 fail: Whole.\n    Byte N differs.\n    hint       dslab hint 1.3\n"
+
+
 def test_a_difference_is_shown_and_recording_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "golden" / "late.txt"
     assert "+Byte 0 differs." in golden.difference(path, "Byte 0 differs.\n")
