@@ -20,10 +20,12 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from itertools import islice
+from math import inf
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
@@ -128,8 +130,8 @@ class Client:
         self.timeout_s = timeout_s
         self._space_class = space_class
         self._socket: socket.socket | None = connected
-        connected.settimeout(None)
-        self._set_patience(connected, timeout_s)
+        _set_patience(connected, timeout_s)
+        self._give_up_s = inf
         self._received = bytearray()
         self._requests = 0
         self._transactions = 0
@@ -222,9 +224,7 @@ class Client:
         """Wait for the next reply, which must be that of a request."""
         try:
             connected = self._open_socket()
-            timeout_s = 0.0 if wait_s is None else wait_s + self.timeout_s
-            if timeout_s != self._patience_s:
-                self._set_patience(connected, timeout_s)
+            self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
             reply = decode_reply(self._receive_body(connected))
         except BlockingIOError as error:
             self.close()
@@ -242,14 +242,6 @@ class Client:
             raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
         return reply
 
-    def _set_patience(self, connected: socket.socket, timeout_s: float) -> None:
-        """Let the kernel end a wait, 0 for never: Python's own timeouts cost a poll before every call."""
-        seconds, fraction = divmod(timeout_s, 1)
-        timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6) or (seconds == 0 < timeout_s))
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
-        self._patience_s = timeout_s
-
     def _open_socket(self) -> socket.socket:
         if self._socket is None:
             raise PeerClosed(f"The connection to {self.address} is closed.")
@@ -257,7 +249,7 @@ class Client:
 
     def _receive_body(self, connected: socket.socket) -> bytes | memoryview:
         if not self._received:  # mostly one reply comes, in one piece
-            piece = connected.recv(_PIECE_BYTES)
+            piece = self._piece(connected)
             if len(piece) > LENGTH.size and LENGTH.unpack_from(piece)[0] == len(piece) - LENGTH.size:
                 return memoryview(piece)[LENGTH.size :]
             self._take(piece)
@@ -273,7 +265,15 @@ class Client:
 
     def _fill(self, connected: socket.socket, size: int) -> None:
         while len(self._received) < size:
-            self._take(connected.recv(_PIECE_BYTES))
+            self._take(self._piece(connected))
+
+    def _piece(self, connected: socket.socket) -> bytes:
+        while True:
+            try:
+                return connected.recv(_PIECE_BYTES)
+            except BlockingIOError:  # the kernel's patience is over; ours may last longer
+                if time.monotonic() >= self._give_up_s:
+                    raise
 
     def _take(self, piece: bytes) -> None:
         if not piece:
@@ -447,6 +447,15 @@ class Subscription:
     def close(self) -> None:
         """Hear no more."""
         self._client.close()
+
+
+def _set_patience(connected: socket.socket, timeout_s: float) -> None:
+    """Let the kernel end a wait: with Python's own timeouts there is a poll before every call."""
+    seconds, fraction = divmod(timeout_s, 1)
+    timeval = struct.pack("@ll", int(seconds), max(1, int(fraction * 1e6)))  # 0 would be for ever
+    connected.settimeout(None)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
 def _is_function(field: Any) -> bool:

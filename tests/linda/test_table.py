@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dslab.linda.matching import compile_template
-from dslab.linda.table import Table
+from dslab.linda.table import Posting, Table
 from dslab.linda.values import Formal, key_of, keys_of, kinds_of
 
 WORDS = ["a", "b", "c"]
@@ -80,6 +80,20 @@ def test_tuples_of_one_value_share_it() -> None:
         fields = ("".join(["wo", "rd"]), number)
         table.add(number, fields, fields)
     assert table.rows[98][0] is table.rows[99][0]
+
+
+def test_lists_do_not_grow_with_what_is_gone() -> None:
+    table, text = Table("ss"), Formal("s")
+    for number in range(100):  # these stay
+        table.add(number, ("a", "b"), ("a", "b"))
+    for number in range(100, 20_000):
+        table.add(number, ("a", "b"), ("a", "b"))
+        table.remove(number)
+    for template in [(text, text), ("a", text), ("a", "b")]:
+        held, _ = table._narrowest(compile_template(template))
+        assert isinstance(held, Posting)
+        assert held.live == 100
+        assert len(held._numbers) < 300
 
 
 def test_nested_patterns_are_looked_at() -> None:
