@@ -12,8 +12,8 @@ Read in this order:
 4. ``waiting``: the blocked templates, indexed the other way round.
 5. ``protocol``: the server as a state machine; ``nearest`` explains to a person why a program waits.
 6. ``journal``: what makes a space survive a crash. ``server``: the asyncio shell around all of it.
-7. ``client``, ``aclient``: blocking and asyncio; ``calls`` is what they share. The module ``linda`` beside
-   this package is the one that the textbook's programs import.
+7. ``client``, ``aclient``: blocking and asyncio; ``calls`` and ``connection`` are beneath them. The module
+   ``linda`` beside this package is the one that the textbook's programs import.
 
 ``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it.
 

@@ -9,9 +9,8 @@
 A client has one connection and does one thing at a time; a thread that wants to wait for one tuple while
 another puts one makes a client of its own. `TupleSpace.eval_` and `TupleSpace.notify` do so by themselves.
 
-An error in the middle of a request closes the connection: a late reply must not pass for the next
-request's. Whether the request happened is then unknown (`PeerError.happened`), unless the error says
-otherwise.
+An error in the middle of a request closes the connection (`connection`). Whether the request happened is then
+unknown (`PeerError.happened`), unless the error says otherwise.
 
 Source: ch. 2, Shared data spaces; the operations' names with an underscore are the textbook's.
 """
@@ -19,22 +18,18 @@ Source: ch. 2, Shared data spaces; the operations' names with an underscore are 
 from __future__ import annotations
 
 import socket
-import struct
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from itertools import islice
-from math import inf
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, PeerViolation
+from dslab.kit.errors import PeerError, PeerRefused
 from dslab.linda.calls import (
     DEFAULT_TIMEOUT_S,
-    MAX_REPLY_BYTES,
     NoTuple,
     RefusedError,
     fields_of,
@@ -43,8 +38,8 @@ from dslab.linda.calls import (
     unexpected,
     where,
 )
+from dslab.linda.connection import Connection
 from dslab.linda.messages import (
-    LENGTH,
     UNIVERSE,
     VERSION,
     Abort,
@@ -52,8 +47,6 @@ from dslab.linda.messages import (
     Collect,
     Commit,
     Count,
-    FromClient,
-    FromServer,
     Hello,
     In,
     List,
@@ -65,15 +58,12 @@ from dslab.linda.messages import (
     Refused,
     Waiting,
     WaitsFor,
-    decode_reply,
     encode,
 )
 from dslab.linda.values import Fields, Handle, from_wire, show, to_wire
 
 IN_FLIGHT = 64
 """How many requests `TupleSpace.out_all` has under way."""
-
-_PIECE_BYTES = 64 * 1024
 
 
 def connect(
@@ -110,7 +100,7 @@ def connect(
     return client
 
 
-class Client:
+class Client(Connection):
     """A connection to a server.
 
     Attributes:
@@ -125,15 +115,9 @@ class Client:
         timeout_s: float,
         space_class: type[TupleSpace],
     ) -> None:
-        self.address = address
+        super().__init__(connected, address, timeout_s)
         self.token = token
-        self.timeout_s = timeout_s
         self._space_class = space_class
-        self._socket: socket.socket | None = connected
-        _set_patience(connected, timeout_s)
-        self._give_up_s = inf
-        self._received = bytearray()
-        self._requests = 0
         self._transactions = 0
         self.universe = self.space(UNIVERSE)
 
@@ -144,12 +128,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
-
-    def close(self) -> None:
-        """Close the connection: the server undoes open transactions."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
 
     def space(self, number: int, transaction: int = 0) -> TupleSpace:
         """Give a space that exists already."""
@@ -196,89 +174,6 @@ class Client:
         return connect(
             self.address, token=self.token, timeout_s=self.timeout_s, space_class=self._space_class
         )
-
-    # ---- one request
-
-    def next_request(self) -> int:
-        """Give a number for a request."""
-        self._requests += 1
-        return self._requests
-
-    def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
-        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever)."""
-        self.send(encode(message))
-        return self.receive(message.request, wait_s)
-
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        try:
-            self._open_socket().sendall(data)
-        except OSError as error:
-            self.close()
-            raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
-        except BaseException:  # a part may have gone out: what comes next would be taken for the rest
-            self.close()
-            raise
-
-    def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
-        """Wait for the next reply, which must be that of a request."""
-        try:
-            connected = self._open_socket()
-            self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
-            reply = decode_reply(self._receive_body(connected))
-        except BlockingIOError as error:
-            self.close()
-            raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
-        except OSError as error:
-            self.close()
-            raise PeerClosed(f"{self.address} closed the connection: {error.strerror}.") from error
-        except BaseException:  # Ctrl-C too: the reply is still to come
-            self.close()
-            raise
-        if reply.request != request:
-            self.close()
-            if isinstance(reply, Refused):
-                raise RefusedError(reply.reason)
-            raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
-        return reply
-
-    def _open_socket(self) -> socket.socket:
-        if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
-        return self._socket
-
-    def _receive_body(self, connected: socket.socket) -> bytes | memoryview:
-        if not self._received:  # mostly one reply comes, in one piece
-            piece = self._piece(connected)
-            if len(piece) > LENGTH.size and LENGTH.unpack_from(piece)[0] == len(piece) - LENGTH.size:
-                return memoryview(piece)[LENGTH.size :]
-            self._take(piece)
-        self._fill(connected, LENGTH.size)
-        (length,) = LENGTH.unpack_from(self._received)
-        if length > MAX_REPLY_BYTES:
-            raise PeerViolation(f"{self.address} announces a reply of {length:,} bytes.")
-        end = LENGTH.size + length
-        self._fill(connected, end)
-        body = bytes(self._received[LENGTH.size : end])
-        del self._received[:end]
-        return body
-
-    def _fill(self, connected: socket.socket, size: int) -> None:
-        while len(self._received) < size:
-            self._take(self._piece(connected))
-
-    def _piece(self, connected: socket.socket) -> bytes:
-        while True:
-            try:
-                return connected.recv(_PIECE_BYTES)
-            except BlockingIOError:  # the kernel's patience is over; ours may last longer
-                if time.monotonic() >= self._give_up_s:
-                    raise
-
-    def _take(self, piece: bytes) -> None:
-        if not piece:
-            raise PeerClosed(f"{self.address} closed the connection.")
-        self._received += piece
 
 
 class TupleSpace(Handle):
@@ -447,15 +342,6 @@ class Subscription:
     def close(self) -> None:
         """Hear no more."""
         self._client.close()
-
-
-def _set_patience(connected: socket.socket, timeout_s: float) -> None:
-    """Let the kernel end a wait: with Python's own timeouts there is a poll before every call."""
-    seconds, fraction = divmod(timeout_s, 1)
-    timeval = struct.pack("@ll", int(seconds), max(1, int(fraction * 1e6)))  # 0 would be for ever
-    connected.settimeout(None)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
 
 
 def _is_function(field: Any) -> bool:

@@ -115,6 +115,20 @@ def test_takers_of_equal_templates_are_served_in_the_order_in_which_they_came() 
     assert served == [CLEO, ANN, BEN, ANN]
 
 
+@pytest.mark.parametrize("kind", [In, Rd])
+def test_the_first_comer_is_first_whatever_his_template(kind: Any) -> None:
+    desk = Desk()
+    for connection, template in (
+        (CLEO, ("a", int)),
+        (ANN, (str, 1)),
+        (BEN, ("a", int)),
+        (ANN, ("a", object)),
+    ):
+        assert desk.look(connection, kind, *template) is None
+    served = [to for _ in range(4) for to, _ in desk.out(BEN, "a", 1)]
+    assert served == [CLEO, ANN, BEN, ANN]
+
+
 def test_a_taker_that_left_swallows_nothing() -> None:
     desk = Desk()
     desk.look(BEN, In, "a")

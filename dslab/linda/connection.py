@@ -1,0 +1,135 @@
+"""One blocking connection: requests out, replies in, one at a time.
+
+An error in the middle of a request closes the connection: a late reply must not pass for the next request's.
+
+Source: ch. 4, Remote procedure call.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from math import inf
+
+from dslab.kit.address import Address
+from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
+from dslab.linda.calls import MAX_REPLY_BYTES, RefusedError
+from dslab.linda.messages import LENGTH, FromClient, FromServer, Refused, decode_reply, encode
+
+_PIECE_BYTES = 64 * 1024
+
+
+class Connection:
+    """A connection to a server.
+
+    Args:
+        connected: Its socket.
+        address: The server's, for messages.
+        timeout_s: How long the server may take for what needs no waiting.
+    """
+
+    def __init__(self, connected: socket.socket, address: Address, timeout_s: float) -> None:
+        self.address = address
+        self.timeout_s = timeout_s
+        self._socket: socket.socket | None = connected
+        _set_patience(connected, timeout_s)
+        self._give_up_s = inf
+        self._received = bytearray()
+        self._requests = 0
+
+    def close(self) -> None:
+        """Close the connection: the server undoes open transactions."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def next_request(self) -> int:
+        """Give a number for a request."""
+        self._requests += 1
+        return self._requests
+
+    def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
+        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever)."""
+        self.send(encode(message))
+        return self.receive(message.request, wait_s)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        try:
+            self._open_socket().sendall(data)
+        except OSError as error:
+            self.close()
+            raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
+        except BaseException:  # a part may have gone out: what comes next would be taken for the rest
+            self.close()
+            raise
+
+    def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
+        """Wait for the next reply, which must be that of a request."""
+        try:
+            connected = self._open_socket()
+            self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
+            reply = decode_reply(self._receive_body(connected))
+        except BlockingIOError as error:
+            self.close()
+            raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
+        except OSError as error:
+            self.close()
+            raise PeerClosed(f"{self.address} closed the connection: {error.strerror}.") from error
+        except BaseException:  # Ctrl-C too: the reply is still to come
+            self.close()
+            raise
+        if reply.request != request:
+            self.close()
+            if isinstance(reply, Refused):
+                raise RefusedError(reply.reason)
+            raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
+        return reply
+
+    def _open_socket(self) -> socket.socket:
+        if self._socket is None:
+            raise PeerClosed(f"The connection to {self.address} is closed.")
+        return self._socket
+
+    def _receive_body(self, connected: socket.socket) -> bytes | memoryview:
+        if not self._received:  # mostly one reply comes, in one piece
+            piece = self._piece(connected)
+            if len(piece) > LENGTH.size and LENGTH.unpack_from(piece)[0] == len(piece) - LENGTH.size:
+                return memoryview(piece)[LENGTH.size :]
+            self._take(piece)
+        self._fill(connected, LENGTH.size)
+        (length,) = LENGTH.unpack_from(self._received)
+        if length > MAX_REPLY_BYTES:
+            raise PeerViolation(f"{self.address} announces a reply of {length:,} bytes.")
+        end = LENGTH.size + length
+        self._fill(connected, end)
+        body = bytes(self._received[LENGTH.size : end])
+        del self._received[:end]
+        return body
+
+    def _fill(self, connected: socket.socket, size: int) -> None:
+        while len(self._received) < size:
+            self._take(self._piece(connected))
+
+    def _piece(self, connected: socket.socket) -> bytes:
+        while True:
+            try:
+                return connected.recv(_PIECE_BYTES)
+            except BlockingIOError:  # the kernel's patience is over; ours may last longer
+                if time.monotonic() >= self._give_up_s:
+                    raise
+
+    def _take(self, piece: bytes) -> None:
+        if not piece:
+            raise PeerClosed(f"{self.address} closed the connection.")
+        self._received += piece
+
+
+def _set_patience(connected: socket.socket, timeout_s: float) -> None:
+    """Let the kernel end a wait: with Python's own timeouts there is a poll before every call."""
+    seconds, fraction = divmod(timeout_s, 1)
+    timeval = struct.pack("@ll", int(seconds), max(1, int(fraction * 1e6)))  # 0 would be for ever
+    connected.settimeout(None)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
