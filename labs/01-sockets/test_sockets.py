@@ -208,12 +208,15 @@ def test_cut_off_message(topology: Topology, rng: Random) -> None:
 @step("1.5", starts=["concurrent-server"])
 def test_half_closed_connection(topology: Topology, rng: Random) -> None:
     """A client that has said all it has to say (half-close) still gets every reply."""
-    server = topology["concurrent-server"]
+    server, link = topology["concurrent-server"], topology.link("grader", "concurrent-server")
     messages = [rng.randbytes(rng.randint(1, 2000)) for _ in range(10)]
+    wire = b"".join(map(frame, messages))
     with connected(server) as connection:
         server.pause()  # so that all of it, the end included, is there before the server looks
-        connection.send(b"".join(map(frame, messages)))
+        connection.send(wire)
         connection.finish()
+        until(lambda: link.stats().forward_bytes, lambda passed: passed == len(wire))
+        link.stats()  # by the time that it answers again, it has passed on the end as well
         server.resume()
         for message in messages:
             assert connection.receive_message() == message + b"*"
