@@ -71,6 +71,25 @@ def test_damage_before_the_end_is_an_error(tmp_path: Path) -> None:
             tuples_in(tmp_path)
 
 
+def test_nothing_is_acknowledged_before_it_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, Spaces(durable=True))
+    synced_bytes = []
+    sync = os.fdatasync
+
+    def record(descriptor: int) -> None:
+        sync(descriptor)
+        synced_bytes.append(os.fstat(descriptor).st_size)
+
+    monkeypatch.setattr(os, "fdatasync", record)
+    for change in (ONE, TWO):
+        journal.write([change])
+        assert synced_bytes[-1] == (tmp_path / "space.log").stat().st_size
+    assert len(synced_bytes) == 2
+    journal.close()
+
+
 def test_one_server_at_a_time(tmp_path: Path) -> None:
     journal = Journal(tmp_path, Spaces(durable=True))
     with pytest.raises(MachineError, match="Another server uses"):

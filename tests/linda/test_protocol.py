@@ -285,8 +285,9 @@ def test_a_lease_ends_inside_a_transaction() -> None:
     desk = Desk()
     desk.out(ANN, "a", lease_s=5.0)
     found(desk.look(BEN, In, "a", transaction=1))
+    assert desk.look(CLEO, In, "a") is None
     desk.now_s += 6
-    desk.send(BEN, Abort(9, 1))
+    assert desk.send(BEN, Abort(9, 1)) == [(BEN, Done(9))]
     assert desk.has("a") == 0
 
 
@@ -422,32 +423,30 @@ def test_the_report_says_who_waits_and_what_comes_near(
 # ---- how long it takes
 
 
-def duration_s(desk: Desk, trips: int = 2_000) -> float:
-    """The best of five, per ``out`` and ``in``."""
-
-    def once() -> float:
-        start_s = time.perf_counter()
-        for number in range(trips):
-            desk.send(ANN, Out(1, 0, ("free", number)))
-            desk.send(ANN, In(2, 0, ("free", number)))
-        return (time.perf_counter() - start_s) / trips
-
-    return min(once() for _ in range(5))
+def cpu_s(desk: Desk, trips: int = 1_000) -> float:
+    """CPU time of an ``out`` and an ``in``: other programs do not count."""
+    start_s = time.thread_time()
+    for number in range(trips):
+        desk.send(ANN, Out(1, 0, ("free", number)))
+        desk.send(ANN, In(2, 0, ("free", number)))
+    return (time.thread_time() - start_s) / trips
 
 
 def test_ten_thousand_takers_that_do_not_match_cost_nothing() -> None:
     desk, crowded = Desk(), Desk()
     for number in range(10_000):
         assert crowded.look(BEN, In, "taken", number) is None
-    assert duration_s(crowded) < 2.0 * duration_s(desk)  # a scan would take a hundred times as long
+    costs_s = [(cpu_s(desk), cpu_s(crowded)) for _ in range(7)]
+    alone_s, among_many_s = map(min, zip(*costs_s, strict=True))
+    assert among_many_s < 3 * alone_s  # a scan would take hundreds of times as long
 
 
 def test_equal_takers_are_served_in_a_time_that_does_not_depend_on_their_number() -> None:
     desk = Desk()
     for _ in range(10_000):
         desk.look(BEN, In, "a", int)
-    start_s = time.perf_counter()
+    start_s = time.thread_time()
     for number in range(10_000):
         [(_, reply)] = desk.out(ANN, "a", number)
         assert reply.request == number + 1
-    assert time.perf_counter() - start_s < 5
+    assert time.thread_time() - start_s < 5
