@@ -12,8 +12,8 @@ def attend(connection):
     with connection:
         try:
             answer_messages(connection)
-        except (OSError, ValueError) as error:
-            print(error, file=sys.stderr)
+        except (OSError, ValueError):
+            return
 
 
 host, _, port = sys.argv[1].rpartition(":")
