@@ -17,13 +17,21 @@ VARYING = (
     (re.compile(r"\b127(?:\.\d+){3}:\d+"), "ADDRESS"),
     (re.compile(r"\b\d+(?:\.\d+)? (ms|s)(?!\w)"), r"N \1"),
     (re.compile(r'(File "[^"\n]+", line) \d+'), r"\1 N"),
+    (re.compile(r"\b\d+ (descriptors|threads|processes) are left"), r"N \1 are left"),
     (re.compile(r"grown by \d+ MB"), "grown by N MB"),
     (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
 )
-# The rows of a failure that show bytes, and where they differ.
+# The rows of a failure that show bytes, where they differ, and last words about the check's own leaving.
 CHANCE = (
-    (re.compile(r"^ {4}(sent|came back|expected|in hex|from [\d,]+) .*\n(?: {8,}.*\n)*", re.MULTILINE), ""),
+    (re.compile(r"\s\S+\s+raised\s+\w+Error:[^()]*\([^)]*\)\."), ""),
+    (
+        re.compile(
+            r"^ {4}(sent|came back|expected|in hex|from [\d,]+|stderr) .*\n(?: {8,}.*\n)*", re.MULTILINE
+        ),
+        "",
+    ),
     (re.compile(r"\b(Byte|Character|Item) [\d,]+ differs"), r"\1 N differs"),
+    (re.compile(r"It ends .* too early, after .* bytes?\."), "It ends too early."),
 )
 
 
@@ -33,8 +41,8 @@ def normalised(printed: str, submission: Path, *, by_chance: bool = False) -> st
     Args:
         printed: What ``dslab test`` wrote to a pipe.
         submission: The folder that was graded.
-        by_chance: What the wrong program answers depends on how TCP happened to cut its input: the bytes and
-            where they differ do not count.
+        by_chance: What the wrong program answers, or says in the end, depends on how TCP happened to cut its
+            input, or on who is faster: neither counts.
     """
     text = printed.replace(str(submission), "SUBMISSION")
     for pattern, word in VARYING + (CHANCE if by_chance else ()):

@@ -1,6 +1,7 @@
 # caught by: test_five_hundred_connections
 # replaces: concurrent_server.py
 # A second thread per connection sends the replies. Nobody tells it that there are no more, and nobody joins it.
+# Answers by chance: the last of its threads may or may not have ended.
 import queue
 import socket
 import sys

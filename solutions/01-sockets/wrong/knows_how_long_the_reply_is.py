@@ -1,6 +1,7 @@
 # caught by: test_reply_in_pieces
 # replaces: echo_client.py
 # "The reply is one longer than the text": only if the text arrived at the server in one piece.
+# Answers by chance: it takes what one recv brings.
 import socket
 import sys
 

@@ -1,6 +1,7 @@
 # caught by: test_next_client
 # replaces: echo_server.py
 # recv returns b"" when the client has closed. Who does not look answers nothing with a star, for ever.
+# Answers by chance: whether it notices that the check has left, before it is ended itself.
 import socket
 import sys
 

@@ -1,6 +1,7 @@
 # caught by: test_message_in_pieces, test_joined_messages, test_large_message, test_client_in_mid_message, test_length_of_two_gigabytes, test_cut_off_message, test_half_closed_connection
 # replaces: message_server.py
 # It works with one small message at a time on a quiet machine, so it looks right for a long time.
+# Answers by chance: it takes what one recv brings for a message.
 import socket
 import sys
 

@@ -1,6 +1,7 @@
 # caught by: test_reply_in_pieces
 # replaces: echo_client.py
 # The textbook's client: one send there, one recv here.
+# Answers by chance: it takes what one recv brings for a reply.
 import socket
 import sys
 

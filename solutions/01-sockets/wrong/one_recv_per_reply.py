@@ -1,6 +1,7 @@
 # caught by: test_client_pairs_replies, test_client_large_message
 # replaces: message_client.py
 # recv(size) returns at most size bytes. What is left of this reply is taken for the start of the next.
+# Answers by chance: it takes what one recv brings for a reply.
 import pathlib
 import socket
 import sys

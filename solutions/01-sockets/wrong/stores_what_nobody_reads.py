@@ -15,8 +15,8 @@ async def attend(reader, writer):
                 break
             message = await reader.readexactly(size)
             writer.write((size + 1).to_bytes(4, "big") + message + b"*")
-    except (OSError, asyncio.IncompleteReadError) as error:
-        print(error, file=sys.stderr)
+    except (OSError, asyncio.IncompleteReadError):
+        pass
     writer.close()
 
 

@@ -1,6 +1,7 @@
 # caught by: test_length_of_two_gigabytes, test_cut_off_message
 # replaces: concurrent_server.py
 # "It must not crash", so every exception is caught, and the client gets something that it takes for its reply.
+# Answers by chance: what it takes for a message depends on what came in one piece.
 import socket
 import sys
 import threading
