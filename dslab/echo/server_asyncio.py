@@ -60,12 +60,26 @@ def cancel_on_signal(loop: asyncio.AbstractEventLoop) -> None:
 async def accept(listener: socket.socket) -> socket.socket:
     """Take the next client from the backlog."""
     while True:
-        try:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-        except ConnectionAbortedError:
-            continue
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
+        await readable(listener)
+
+
+async def readable(listener: socket.socket) -> None:
+    """Wait until a client is in the backlog.
+
+    In place of ``loop.sock_accept``, which complains when it is cancelled in the very turn of the loop in
+    which a client comes (CPython 3.11).
+    """
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listener, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(listener)
 
 
 async def converse(connection: socket.socket, options: Options) -> None:

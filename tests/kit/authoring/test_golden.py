@@ -14,7 +14,7 @@ from dslab.kit.authoring import golden
             "picture    .dslab/runs/20261122-233120-lab1-34a2/test_x/picture.html",
             "picture    RUN/test_x/picture.html",
         ),
-        ("127.156.2.47:7000 reset the connection", "ADDRESS reset the connection"),
+        ("127.156.2.47:7000 reset the connection", "ADDRESS ended the connection"),
         ("did not end within 3 s, has grown by 31 MB", "did not end within N s, has grown by N MB"),
         ("1,021 bytes, 3 steps", "1,021 bytes, 3 steps"),
         (
