@@ -25,6 +25,9 @@ from dslab.kit.trace.event import Kind
 
 READ_BYTES = 256 * 1024
 BACKLOG = 512
+# How much the kernel keeps for a link, each way. Left to itself it grows to megabytes, and a receiver that does not
+# read would be noticed by its sender only after that.
+KERNEL_BYTES = 256 * 1024
 LINGER_0 = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
 
 
@@ -59,6 +62,9 @@ class End(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         # Anything that the kernel does not take at once counts as full: what waits, waits at the sender.
         transport.set_write_buffer_limits(high=0)
+        own = transport.get_extra_info("socket")
+        for way in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            own.setsockopt(socket.SOL_SOCKET, way, KERNEL_BYTES)
         self.transport = self.reads.source = self.writes.sink = transport
         self._connection.made(self)
 

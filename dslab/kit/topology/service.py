@@ -18,7 +18,8 @@ from dslab.kit.topology.wiring import Wiring
 from dslab.kit.trace.event import NodeState
 
 READY_TIMEOUT_S = 20.0
-POLL_S = (0.005, 0.05)  # the first pause between two looks, and the longest
+# Between two looks: a tenth of what it has taken so far, within these limits.
+POLL_S = (0.005, 0.05)
 TAIL_CHARACTERS = 4_000
 
 
@@ -91,18 +92,17 @@ class Service:
             ServiceFailed: It ended before it was ready, or was not ready in time.
         """
         process = self._started()
-        deadline, pause_s = time.monotonic() + self._ready_timeout_s, POLL_S[0]
+        begun_s = time.monotonic()
         while not self._ready:
             if process.is_ready():
                 self._ready = True
                 self._journal.node(self.name, NodeState.READY)
             elif process.exit_status is not None:
                 raise self._failed(f"ended with status {process.exit_status} before it was ready")
-            elif time.monotonic() > deadline:
+            elif (waited_s := time.monotonic() - begun_s) > self._ready_timeout_s:
                 raise self._failed(f"was not ready within {self._ready_timeout_s:g} s: {process.doubt()}")
             else:
-                time.sleep(pause_s)
-                pause_s = min(1.5 * pause_s, POLL_S[1])
+                time.sleep(min(max(POLL_S[0], waited_s / 10), POLL_S[1]))
 
     def await_completion(self) -> None:
         """Wait until it has done its work and ended with status 0.
