@@ -56,6 +56,8 @@ def default_label(data: bytes, size: int | None = None) -> str:
 
 def printable(text: str) -> str:
     """The text with all that would not print (control characters, direction marks) replaced by a dot."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else "·" for character in text)
 
 
