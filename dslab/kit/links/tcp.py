@@ -25,8 +25,8 @@ from dslab.kit.trace.event import Kind
 
 READ_BYTES = 256 * 1024
 BACKLOG = 512
-# How much the kernel keeps for a link, each way. Left to itself it grows to megabytes, and a sender would notice
-# only after these that its receiver does not read.
+# How much the kernel keeps for a link, each way. Left to itself it grows to megabytes, and a sender would
+# notice only then that its receiver does not read.
 KERNEL_BYTES = 256 * 1024
 LINGER_0 = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
 
