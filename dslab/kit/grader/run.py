@@ -39,6 +39,7 @@ def grade(request: GradeRequest, watcher: Watcher | None = None) -> RunResult:
         KeyboardInterrupt: Ctrl-C. Everything is cleaned up, and the reports hold what was earned.
     """
     session = GradingSession(request, watcher)
+    session.open()
     with _isolated(request):
         pytest.main(_arguments(request), plugins=[*_plugins(session), Mute()])
     if session.interrupted:
@@ -62,6 +63,7 @@ class TakeOver:
         """Read the options, and register what grades."""
         try:
             self._session = GradingSession(_request_of(config, self._labs))
+            self._session.open()
         except DslabError as error:
             pytest.exit(str(error), returncode=error.exit_status)
         for plugin in _plugins(self._session):

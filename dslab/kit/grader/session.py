@@ -3,7 +3,7 @@
 `plugin` makes a `GradingSession` when a lab is asked for on pytest's command line, `run` does when
 `dslab test` grades. Both then go the same way::
 
-    pytest_configure                the compose file is read, the run's folder made
+    open                            the compose file is read, the run's folder made
     pytest_collection_modifyitems   the checks are planned, sorted by step, deselected
     pytest_runtest_protocol         a check; its result is entered and all reports are written
     pytest_sessionfinish            the last reports, and the exit status
@@ -76,11 +76,18 @@ class GradingSession:
 
     # Set-up
 
-    def pytest_configure(self) -> None:
-        """Read the compose file, make the run's folder."""
-        with self._stopping():
-            self._bench = Bench(self.request)
+    def open(self) -> None:
+        """Read the compose file, make the run's folder; before pytest is started or as it starts.
+
+        Raises:
+            DslabError: Grading is impossible.
+        """
+        self._bench = Bench(self.request)
+        try:
             self._reports = Reports(self._bench.run.path, self.request.report)
+        except BaseException:
+            self._bench.close()
+            raise
         for line in syntax_errors(self.request.submission, self.request.lab.rubric.files):
             self._note(line)
 

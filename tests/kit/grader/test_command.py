@@ -117,6 +117,15 @@ def test_report(lab: Path, run_here: Run) -> None:
     assert json.loads((lab.parent.parent / "out" / "result.json").read_text())["score"] == 100
 
 
+def test_a_folder_that_cannot_be_made_is_one_message(run_here: Run) -> None:
+    done = run_here("test", "1", "--report", "/dev/null/reports")
+    assert done.returncode == 3
+    assert done.stdout == ""
+    message, end = done.stderr.split("\n")
+    assert message.startswith("dslab: /dev/null/reports/result.json cannot be written: ")
+    assert end == ""
+
+
 def test_hints_that_were_told(lab: Path, run_here: Run) -> None:
     run_here("hint", "1.3")
     run_here("test", "1", "--report", "out")
