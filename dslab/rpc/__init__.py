@@ -1,0 +1,40 @@
+"""RPC: calling a procedure in another process, and being honest about failure.
+
+A remote call looks like a local one until something breaks. Then the caller does not know whether the
+procedure was executed, and no protocol can always tell it. This package is about what can be done: numbering
+calls, sending them again, remembering replies, deadlines; and about saying what is known: each error answers
+*did not happen*, *happened* or *unknown* (``error.happened``).
+
+::
+
+    from dslab.rpc.client import connect
+
+    with connect("127.0.0.1:7000", codec="msgpack", timeout_s=5.0, semantics="at-most-once") as client:
+        bank = client.proxy()
+        bank.deposit("alice", 100)                # a call; exceptions come back as their own types
+        client.call("deposit", "alice", 100)      # the same, spelled out
+        later = client.begin("balance", "alice")  # deferred synchronous: later.done(), later.result()
+        client.notify("log", "good night")        # one-way
+
+The server is ``python -m dslab.rpc server --bind A --codec msgpack|json|json-http --object FILE.py:NAME``;
+within a program, `server.serving` and a `service.Service`, in whose ``objects`` procedures are registered.
+
+``error.happened`` is a `dslab.kit.errors.Happened`. What `Client.call` raises: `PeerRefused`, `PeerClosed`,
+`PeerSilent` (dslab.kit.errors); `NoSuchMethod`, `BadArguments`, `TooLate`, `Busy`, `SessionLost`,
+`ReplyForgotten`, `ReplyUnfit`, `RemoteError` (`errors` draws the tree); or what the procedure raised, with
+the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:frames`` and
+``dslab.rpc.wire:describe``, for every codec.
+
+Read in this order:
+
+1. ``messages``: what travels, in either representation. ``errors``: what may come instead of a result.
+2. ``msgpack_rpc``, ``json_rpc``: the two representations. ``inbox``: messages out of a stream of bytes.
+3. ``protocol``: the client stub and the server stub, as state machines. ``reply_cache``: at-most-once.
+4. ``objects``: the procedures of a server, and activation. ``service``: what all servers share.
+5. ``server``: asyncio, dispatcher/worker. ``client``: blocking; ``proxy``: a remote object's stand-in.
+
+Source: ch. 4, Remote procedure call; ch. 2, Object-based style; ch. 3, Servers; ch. 8, RPC semantics in the
+presence of failures.
+"""
+
+__all__ = ["client", "errors", "messages", "protocol", "server", "service"]

@@ -1,0 +1,121 @@
+"""Run RPC: ``python -m dslab.rpc server | client``.
+
+``python -m dslab.rpc server --object bank.py:Bank`` offers the public methods of the class, object or
+function that the file calls so; ``python -m dslab.rpc client --server A METHOD ARGUMENT...`` calls one, its
+arguments written as in Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from dslab.kit.address import Address
+from dslab.kit.errors import DslabError, UsageError
+from dslab.rpc.objects import Activation
+
+CODECS = ("msgpack", "json", "json-http")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and give the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        return 130
+    except DslabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    top = argparse.ArgumentParser(prog="python -m dslab.rpc", description="Remote procedure calls.")
+    commands = top.add_subparsers(required=True, metavar="server|client")
+    add_server(commands.add_parser("server", help="serve until SIGTERM or Ctrl-C"))
+    add_client(commands.add_parser("client", help="call a procedure and print its result"))
+    return top
+
+
+def add_server(command: argparse.ArgumentParser) -> None:
+    """Describe ``server``."""
+    option = command.add_argument
+    option("--bind", metavar="A", default="127.0.0.1:0", help="host:port; port 0 takes any free one")
+    option("--codec", choices=CODECS, default="msgpack", help="how messages are written")
+    option("--object", metavar="FILE.py:NAME", action="append", required=True, help="what is offered")
+    option("--activation", choices=get_args(Activation), default="shared", help="which instance of a class")
+    option("--workers", metavar="N", type=int, default=0, help="threads that execute calls; 0: the loop does")
+    command.set_defaults(run=run_server)
+
+
+def add_client(command: argparse.ArgumentParser) -> None:
+    """Describe ``client``."""
+    option = command.add_argument
+    option("--server", metavar="A", required=True, help="host:port")
+    option("--codec", choices=CODECS[:2], default="msgpack", help="as the server's")
+    option("--timeout", metavar="S", type=float, default=5.0, help="how long to wait")
+    option("method", metavar="METHOD")
+    option("arguments", metavar="ARGUMENT", nargs="*", help="as in Python: 7, 'seven', [7]")
+    command.set_defaults(run=run_client)
+
+
+def run_server(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    import asyncio
+
+    from dslab.rpc.codecs import codec_named
+    from dslab.rpc.server import serve
+    from dslab.rpc.service import Service
+
+    service = Service(codec_named(options.codec), random.getrandbits(62))
+    for spec in options.object:
+        service.objects.register(load(spec), activation=options.activation)
+    asyncio.run(serve(Address.parse(options.bind), service, options.workers))
+
+
+def run_client(options: argparse.Namespace) -> None:
+    """Call a procedure."""
+    from dslab.rpc.client import connect
+
+    with connect(options.server, codec=options.codec, timeout_s=options.timeout) as client:
+        print(repr(client.call(options.method, *map(value_of, options.arguments))))
+
+
+def load(spec: str) -> Any:
+    """Give what a file defines.
+
+    Raises:
+        UsageError: There is no such file, or it does not define that.
+    """
+    path, _, name = spec.rpartition(":")
+    file = Path(path)
+    module_spec = importlib.util.spec_from_file_location(file.stem, file)
+    if not path or not file.is_file() or module_spec is None or module_spec.loader is None:
+        raise UsageError(f"{spec!r} names no file.", remedy="Write FILE.py:NAME.")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[file.stem] = module  # dataclasses look for their module
+    sys.path.insert(0, str(file.resolve().parent))
+    module_spec.loader.exec_module(module)
+    if not hasattr(module, name):
+        raise UsageError(f"{file} defines no {name!r}.")
+    return getattr(module, name)
+
+
+def value_of(text: str) -> Any:
+    """Read an argument written as in Python; what is none is text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

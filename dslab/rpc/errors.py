@@ -1,0 +1,265 @@
+"""What can become of a call other than a result: the errors, each with the answer to "did it happen?".
+
+::
+
+    PeerError                      (dslab.kit.errors)
+    ├── PeerRefused                nobody listens there                                      did not happen
+    ├── PeerSilent                 no reply in time: unknown; never sent: did not happen
+    ├── PeerClosed                 the connection ended before the reply: unknown
+    ├── PeerViolation              the reply breaks the protocol                             happened
+    └── CallFailed                 the server answered with an error
+        ├── NotExecuted            it says that it did not execute the call                  did not happen
+        │   ├── MalformedCall      it could not read it                       -32700 -32600
+        │   ├── NoSuchMethod       it has no procedure of that name           -32601
+        │   ├── BadArguments       the procedure takes other arguments        -32602
+        │   ├── TooLate            its deadline had passed before its turn    -32001
+        │   ├── Busy               too much to do already                     -32002
+        │   └── NotAllowed         an interceptor forbade it                  -32005
+        ├── SessionLost            it has forgotten who calls                 -32003         unknown
+        ├── Uncertain              it crashed while it executed the call      -32006         unknown
+        ├── ReplyForgotten         executed; its reply is not kept any more   -32004         happened
+        ├── ReplyUnfit             executed; its result does not travel       -32603         happened
+        └── RemoteError            executed; the procedure raised an          -32000         happened
+                                   exception of a type not known here
+
+An exception that a procedure raises comes back as its own type where that is built in, or was named to the
+client (``exceptions=``); the text of the remote traceback is its note, and its attribute
+``remote_traceback``. Such an exception says that the procedure *was* executed. The codes are those of
+JSON-RPC 2.0, which leaves -32000 to -32099 to the implementation; MessagePack-RPC lets an error be anything,
+so there the same object travels.
+
+Source: ch. 4, Remote procedure call (basic operation); ch. 8, RPC semantics in the presence of failures.
+"""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from collections.abc import Iterable
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from dslab.kit.errors import Happened, PeerError, UsageError
+
+MAX_TRACEBACK_CHARS = 8_000
+MAX_ARGUMENTS = 16
+
+Exceptions = dict[str, type[Exception]]
+
+_NOT_REBUILT: Final = frozenset({"StopIteration", "StopAsyncIteration"})
+"""They mean something to the interpreter that meets them, even when they come from far away."""
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An error as it travels: the error object of JSON-RPC 2.0.
+
+    Attributes:
+        code: Which kind of error.
+        message: One short sentence.
+        data: More, for whom it may concern: ``{type, args, traceback}`` for an exception, else a text.
+    """
+
+    code: int
+    message: str
+    data: Any = None
+
+
+class DoesNotTravel(UsageError):
+    """A value, a name or a message that the codec cannot write."""
+
+
+class CallFailed(PeerError):
+    """The server answered the call with an error."""
+
+    code: ClassVar[int] = -32603
+    text: ClassVar[str] = "Internal error"
+
+    def to_fault(self) -> Fault:
+        """Give what travels. The standard's own errors travel in the standard's own words."""
+        return Fault(self.code, self.text, None if self.message == self.text else self.message)
+
+
+class NotExecuted(CallFailed):
+    """The server did not execute the call."""
+
+    happened = Happened.NO
+
+
+class MalformedCall(NotExecuted):
+    """The server could not read the call."""
+
+    code, text = -32600, "Invalid Request"
+
+
+class ParseError(MalformedCall):
+    """The server met bytes that are not even a value."""
+
+    code, text = -32700, "Parse error"
+
+
+class NoSuchMethod(NotExecuted):
+    """The server has no procedure of that name."""
+
+    code, text = -32601, "Method not found"
+
+
+class BadArguments(NotExecuted):
+    """The procedure takes other arguments."""
+
+    code, text = -32602, "Invalid params"
+
+
+class TooLate(NotExecuted):
+    """The call's deadline had passed before the server could begin it."""
+
+    code, text = -32001, "The deadline has passed"
+
+
+class Busy(NotExecuted):
+    """The server has too much to do already."""
+
+    code, text = -32002, "The server is busy"
+
+
+class NotAllowed(NotExecuted):
+    """An interceptor forbade the call."""
+
+    code, text = -32005, "Not allowed"
+
+
+class SessionLost(CallFailed):
+    """The server does not know who calls, so it cannot know whether it has executed the call before."""
+
+    code, text = -32003, "Unknown session"
+
+
+class Uncertain(CallFailed):
+    """The server had begun the call when it crashed; how far it came is not known."""
+
+    code, text = -32006, "The server crashed while it executed the call"
+
+
+class ReplyForgotten(CallFailed):
+    """The server has executed the call; its reply is not kept any more."""
+
+    code, text = -32004, "The reply is not kept any more"
+    happened = Happened.YES
+
+
+class ReplyUnfit(CallFailed):
+    """The server has executed the call; what came out does not travel."""
+
+    happened = Happened.YES
+
+
+class RemoteError(CallFailed):
+    """The procedure raised an exception of a type that is not known here.
+
+    Attributes:
+        type_name: The exception's type, as the server named it.
+        arguments: What it was made of.
+        remote_traceback: Where it came from, as text.
+    """
+
+    code, text = -32000, "The procedure raised an exception"
+    happened = Happened.YES
+
+    def __init__(
+        self, message: str, *, type_name: str = "", arguments: Iterable[Any] = (), remote_traceback: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.arguments = tuple(arguments)
+        self.remote_traceback = remote_traceback
+
+
+_BY_CODE: Final[dict[int, type[CallFailed]]] = {
+    kind.code: kind
+    for kind in (
+        ParseError, MalformedCall, NoSuchMethod, BadArguments, TooLate, Busy, NotAllowed,
+        SessionLost, Uncertain, ReplyForgotten, ReplyUnfit,
+    )
+}  # fmt: skip
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Marshal what a procedure, or the server on its behalf, raised."""
+    if isinstance(error, CallFailed) and not isinstance(error, RemoteError):
+        return error.to_fault()
+    where = "".join(traceback.format_exception(error.with_traceback(_own(error))))
+    data = {
+        "type": type(error).__qualname__,
+        "args": [_plain(argument) for argument in getattr(error, "args", ())[:MAX_ARGUMENTS]],
+        "traceback": where[-MAX_TRACEBACK_CHARS:],
+    }
+    return Fault(RemoteError.code, str(error) or type(error).__qualname__, data)
+
+
+def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
+    """Unmarshal the error of a reply.
+
+    Args:
+        error: What travelled; of a foreign server it may be anything.
+        method: What was called, for the message.
+        known: The types, by name, that the client was told of beside the built-in ones.
+    """
+    fault = as_fault(error)
+    kind = _BY_CODE.get(fault.code)
+    if kind is not None:
+        detail = fault.data if isinstance(fault.data, str) else fault.message
+        return kind(f"{method}: {detail}.".replace("..", "."))
+    data = fault.data if isinstance(fault.data, dict) else {}
+    name, arguments = str(data.get("type", "")), data.get("args", [])
+    where = str(data.get("traceback", ""))
+    arguments = arguments if isinstance(arguments, list) else []
+    raised = _rebuilt(name, arguments, known)
+    if raised is None:
+        shown = f"{method}: {name}: {fault.message}" if name else f"{method}: {fault.message}"
+        return RemoteError(shown, type_name=name, arguments=arguments, remote_traceback=where)
+    raised.remote_traceback = where  # type: ignore[attr-defined]
+    if where:
+        raised.add_note(f"Raised by {method} at the server:\n{where}")
+    return raised
+
+
+def as_fault(error: Any) -> Fault:
+    """Read an error that may come from a foreign server: an object, a pair of code and text, or a text."""
+    match error:
+        case {"code": int(code), "message": str(message)}:
+            return Fault(code, message, error.get("data"))
+        case [int(code), str(message), *_]:
+            return Fault(RemoteError.code, f"{message} ({code})")
+        case _:
+            return Fault(RemoteError.code, error if isinstance(error, str) else repr(error)[:200])
+
+
+def named(exceptions: Iterable[type[Exception]]) -> Exceptions:
+    """Index types by the names under which they travel."""
+    return {kind.__qualname__: kind for kind in exceptions}
+
+
+def _own(error: BaseException) -> Any:
+    """The traceback without the frame of the server that called the procedure."""
+    where = error.__traceback__
+    return where.tb_next if where is not None and where.tb_next is not None else where
+
+
+def _plain(argument: Any) -> Any:
+    """An argument of an exception, as text where it would not travel."""
+    return argument if isinstance(argument, str | float | None) or _is_small(argument) else repr(argument)
+
+
+def _is_small(argument: Any) -> bool:
+    return isinstance(argument, int) and argument.bit_length() < 64
+
+
+def _rebuilt(name: str, arguments: list[Any], known: Exceptions) -> Exception | None:
+    """Make an exception of its own type: a known one, or a built-in one."""
+    kind = known.get(name) or vars(builtins).get(name)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)) or name in _NOT_REBUILT:
+        return None
+    try:
+        return kind(*arguments)
+    except Exception:  # noqa: BLE001  its constructor is the student's, and takes what it likes
+        return None

@@ -1,0 +1,470 @@
+"""The two stubs as state machines: messages and time in, messages out.
+
+`ClientStub` turns a call into requests: it numbers them, sends them again while no reply comes (if the
+semantics allow it), pairs replies with calls, gives up at the deadline, and says then what is known::
+
+    begin ──> queued ──> sent ──> ended: a reply │ PeerSilent at its deadline │ PeerClosed
+                │         ^ │
+                │         └─┘ every retry_s, and after each new connection  (not under ``maybe``)
+                └── until the session is open and its window has room       (at-most-once only)
+
+==============  ==================  =============================  =========================================
+semantics       sent                executed                       the server
+==============  ==================  =============================  =========================================
+maybe           once                once, or not at all            executes what comes
+at-least-once   until answered      once or more often, or, if     executes what comes: the procedure must
+                                    the caller gives up, unknown   not mind (be idempotent)
+at-most-once    until answered      once, or, if the caller        recognizes the copies by their call
+                                    gives up, perhaps not at all   identity and repeats the reply it kept
+==============  ==================  =============================  =========================================
+
+`ServerStub` decides about each message that comes: execute it, answer it at once, or ignore it.
+
+Nothing here opens a socket, reads a clock, starts a thread or draws a number. The shells (`client`,
+`threaded`, `aclient`, `server`, ...) do, and pass the results in; one core is beneath them all.
+
+Source: ch. 4, Remote procedure call (basic operation); ch. 8, RPC semantics in the presence of failures.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from enum import Enum
+from math import inf
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from dslab.kit.errors import Happened, PeerClosed, PeerError, PeerSilent
+from dslab.rpc.errors import (
+    Busy,
+    CallFailed,
+    DoesNotTravel,
+    Exceptions,
+    ReplyForgotten,
+    ReplyUnfit,
+    SessionLost,
+    TooLate,
+    Uncertain,
+    exception_of,
+)
+from dslab.rpc.messages import HELLO, Context, Id, Invalid, Message, Notification, Params, Request, Response
+from dslab.rpc.reply_cache import Identity, Known, ReplyCache
+
+Semantics: TypeAlias = Literal["maybe", "at-least-once", "at-most-once"]
+Peer: TypeAlias = Hashable
+Order: TypeAlias = Request | Notification | Response | None
+
+DEFAULT_RETRY_S = 0.5
+MAX_BACKOFF = 8  # times retry_s
+
+
+class Peerhood(Enum):
+    """What a client knows of its server's understanding of the `Context`."""
+
+    UNASKED = "unasked"
+    ASKED = "asked"
+    OURS = "it understands"
+    PLAIN = "it does not"
+
+
+class Call:
+    """A call at its client: what it asks, and how far it has come.
+
+    Attributes:
+        id: Pairs requests with replies.
+        deadline_s: When the caller gives up.
+        transmissions: How often it was sent.
+        session: The session that it belongs to; 0 for none.
+        number: Its number in that session.
+        response: The reply, once there is one.
+        error: Why there will be none.
+    """
+
+    __slots__ = (
+        "deadline_s", "error", "id", "method", "number", "on_end", "params", "response", "retry_at_s",
+        "session", "timeout_s", "transmissions",
+    )  # fmt: skip
+
+    def __init__(self, number: int, method: str, params: Params, timeout_s: float, deadline_s: float) -> None:
+        self.id = number
+        self.method = method
+        self.params = params
+        self.timeout_s = timeout_s
+        self.deadline_s = deadline_s
+        self.retry_at_s = inf
+        self.transmissions = 0
+        self.session = 0
+        self.number = 0
+        self.response: Response | None = None
+        self.error: PeerError | None = None
+        self.on_end: Callable[[Call], None] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Is it known what came of it?"""
+        return self.response is not None or self.error is not None
+
+    def result(self, known: Exceptions) -> Any:
+        """Give the result, or raise what came in its place. To be asked once it has ended."""
+        response = self.response
+        if response is None:
+            assert self.error is not None
+            raise self.error
+        if response.error is None:
+            return response.result
+        error = exception_of(response.error, self.method, known)
+        if isinstance(error, Busy | TooLate) and self.transmissions > 1 and not self.number:
+            error.happened = Happened.UNKNOWN  # another copy may have met a server with more time
+        raise error
+
+
+class ClientStub:
+    """The client's side.
+
+    Args:
+        first_id: Where the ids of requests begin.
+        semantics: What may happen to a call whose reply is missing.
+        retry_s: How long to wait for a reply before the first retransmission; then twice as long, and so on.
+        deadlines: Tell the server how long the caller waits (if it understands that).
+        session: Continue this session of a server, from an earlier life of this client, ...
+        first_number: ... from this call number on.
+
+    Attributes:
+        outgoing: What is to be sent. The shell takes it out (`take_outgoing`).
+        wakeup_s: When to call `tick`; it may turn out to have been for nothing.
+        sent: How many requests were sent, retransmissions included.
+        discarded: How many replies came that nobody waits for.
+    """
+
+    def __init__(
+        self,
+        first_id: int = 1,
+        *,
+        semantics: Semantics = "maybe",
+        retry_s: float = DEFAULT_RETRY_S,
+        deadlines: bool = False,
+        session: int = 0,
+        first_number: int = 1,
+    ) -> None:
+        self.semantics = semantics
+        self.retry_s = retry_s
+        self.outgoing: list[Request | Notification] = []
+        self.wakeup_s = inf
+        self.sent = 0
+        self.discarded = 0
+        self.connected = True
+        self.session = session
+        self._identified = semantics == "at-most-once"
+        self._deadlines = deadlines
+        self._next_id = first_id
+        self._next_number = first_number
+        self._window = 1  # until the server has told
+        self._peerhood = Peerhood.OURS if session else Peerhood.UNASKED
+        self._hello: Call | None = None
+        self._open: dict[Id, Call] = {}
+        self._numbered: dict[int, Call] = {}  # those of the session, in order
+        self._queue: deque[Call] = deque()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next call of this session: what a later life has to go on from."""
+        return self._next_number
+
+    @property
+    def acknowledged(self) -> int:
+        """Every call below this number has ended."""
+        return next(iter(self._numbered), self._next_number)
+
+    def take_outgoing(self) -> list[Request | Notification]:
+        """Take what is to be sent."""
+        outgoing, self.outgoing = self.outgoing, []
+        return outgoing
+
+    def begin(self, method: str, params: Params, now_s: float, timeout_s: float) -> Call:
+        """Begin a call."""
+        call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s)
+        self._open[call.id] = call
+        self.wakeup_s = min(self.wakeup_s, call.deadline_s)
+        if self._identified or self._deadlines:
+            self._queue.append(call)
+            self._send_queued(now_s)
+        else:
+            self._send(call, now_s)
+        return call
+
+    def notify(self, method: str, params: Params) -> None:
+        """Send a one-way call: sent once, and never heard of again."""
+        self.outgoing.append(Notification(method, params))
+
+    def receive(self, message: Message, now_s: float) -> Call | None:
+        """Take a message: gives the call that it ends."""
+        call = self._open.pop(message.id, None) if type(message) is Response else None
+        if call is None:
+            self.discarded += 1
+            return None
+        assert type(message) is Response
+        call.response = message
+        if call is self._hello:
+            self._greeted(message, now_s)
+            return None
+        if call.number:
+            self._close_number(call, message, now_s)
+        return call
+
+    def tick(self, now_s: float) -> list[Call]:
+        """Take the passing of time: gives the calls that it ends; others may be sent again."""
+        ended = [call for call in self._open.values() if now_s >= call.deadline_s]
+        for call in ended:
+            self._end(call, _silence(call), now_s)
+        if self._hello is not None and not self._queue:
+            self._open.pop(self._hello.id, None)
+            self._hello, self._peerhood = None, Peerhood.UNASKED
+        if self.connected:
+            for call in [call for call in self._open.values() if now_s >= call.retry_at_s]:
+                self._send(call, now_s)
+        times_s = [min(call.deadline_s, call.retry_at_s) for call in self._open.values()]
+        self.wakeup_s = min(times_s, default=inf)
+        return ended
+
+    def give_up(self, call: Call, now_s: float) -> None:
+        """End a call whose caller does not wait any longer."""
+        if call.id in self._open:
+            self._end(call, _silence(call), now_s)
+
+    def connection_made(self, now_s: float) -> None:
+        """There is a connection again: send again what may be sent again."""
+        self.connected = True
+        for call in list(self._open.values()):
+            if call.transmissions or not self._is_queued(call):
+                self._send(call, now_s)
+
+    def connection_lost(self, reason: str, now_s: float, *, final: bool = False) -> list[Call]:
+        """The connection has ended: gives the calls that this ends; all, if there will be no other."""
+        self.connected = False
+        self.outgoing.clear()
+        ended = [
+            call for call in self._open.values() if final or (call.transmissions and not self._repeats(call))
+        ]
+        for call in ended:
+            error = PeerClosed(f"{call.method}: {reason}")
+            if not call.transmissions:
+                error.happened = Happened.NO
+            self._end(call, error, now_s)
+        return ended
+
+    # ---- inside
+
+    def _take_id(self) -> int:
+        number = self._next_id
+        self._next_id = number % 0xFFFF_FFFF + 1  # MessagePack-RPC has 32 bits for it
+        return number
+
+    def _repeats(self, call: Call) -> bool:
+        """May it be sent again? Without a call identity, at-most-once means: no."""
+        return self.semantics == "at-least-once" or bool(call.number) or call is self._hello
+
+    def _is_queued(self, call: Call) -> bool:
+        return call.transmissions == 0 and call in self._queue
+
+    def _send(self, call: Call, now_s: float) -> None:
+        call.transmissions += 1
+        if self._repeats(call):
+            backoff = min(2 ** (call.transmissions - 1), MAX_BACKOFF)
+            call.retry_at_s = now_s + self.retry_s * backoff
+            self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
+        if not self.connected:
+            call.transmissions -= 1
+            return
+        self.sent += 1
+        self.outgoing.append(Request(call.id, call.method, call.params, self._context(call, now_s)))
+
+    def _context(self, call: Call, now_s: float) -> Context | None:
+        if self._peerhood is not Peerhood.OURS or call is self._hello:
+            return None
+        acknowledged = self.acknowledged if call.session == self.session else 0
+        timeout_s = None if call.deadline_s == inf else call.deadline_s - now_s
+        return Context(call.session, call.number, acknowledged, timeout_s)
+
+    def _send_queued(self, now_s: float) -> None:
+        """Send from the queue what may be sent now."""
+        if self._peerhood is Peerhood.UNASKED and self._queue:
+            self._ask(now_s)
+        while self._queue and self._may_send():
+            call = self._queue.popleft()
+            if self._identified and self._peerhood is Peerhood.OURS:
+                call.session, call.number = self.session, self._next_number
+                self._numbered[call.number] = call
+                self._next_number += 1
+            self._send(call, now_s)
+
+    def _may_send(self) -> bool:
+        if self._peerhood is Peerhood.PLAIN or (self._peerhood is Peerhood.OURS and not self._identified):
+            return True
+        return self._peerhood is Peerhood.OURS and self._next_number < self.acknowledged + self._window
+
+    def _ask(self, now_s: float) -> None:
+        """Ask the server whether it understands call identities, and for a session."""
+        self._peerhood = Peerhood.ASKED
+        self._hello = Call(self._take_id(), HELLO, [], inf, inf)
+        self._open[self._hello.id] = self._hello
+        self._send(self._hello, now_s)
+
+    def _greeted(self, response: Response, now_s: float) -> None:
+        self._hello = None
+        match response.result:
+            case [int(session), int(window)] if response.error is None:
+                self._peerhood = Peerhood.OURS
+                self.session, self._window = session, window
+                self._numbered, self._next_number = {}, 1
+            case _:
+                self._peerhood = Peerhood.PLAIN
+        self._send_queued(now_s)
+
+    def _close_number(self, call: Call, response: Response, now_s: float) -> None:
+        """A numbered call has ended. If the server has forgotten the session, the next call opens another."""
+        if call.session == self.session:
+            self._numbered.pop(call.number, None)
+            error = response.error
+            if isinstance(error, dict) and error.get("code") == SessionLost.code:
+                self.session, self._peerhood = 0, Peerhood.UNASKED
+        self._send_queued(now_s)
+
+    def _end(self, call: Call, error: PeerError, now_s: float) -> None:
+        call.error = error
+        self._open.pop(call.id, None)
+        if call is self._hello:
+            self._hello, self._peerhood = None, Peerhood.UNASKED
+        elif call.number and call.session == self.session:
+            self._numbered.pop(call.number, None)
+        elif self._is_queued(call):
+            self._queue.remove(call)
+        self._send_queued(now_s)
+
+
+def _silence(call: Call) -> PeerSilent:
+    """Say that no reply came, and what follows from that."""
+    waited = f"{call.method}: no reply within {call.timeout_s:g} s"
+    if not call.transmissions:
+        error = PeerSilent(f"{waited}; the call was never sent.")
+        error.happened = Happened.NO
+        return error
+    times = f", though it was sent {call.transmissions} times" if call.transmissions > 1 else ""
+    return PeerSilent(f"{waited}{times}. Whether it was executed is not known.")
+
+
+class ServerStub:
+    """The server's side.
+
+    Args:
+        cache: What it remembers of identified calls.
+        freeze: Marshals a value (`Codec.freeze`): a kept reply must not change with the object that it shows.
+        durable: Collect `changes` for somebody who writes them down.
+
+    Attributes:
+        executed: How many requests were given out to be executed.
+        repeated: How many were answered from the cache.
+    """
+
+    def __init__(
+        self, cache: ReplyCache, freeze: Callable[[Any], msgspec.Raw], *, durable: bool = False
+    ) -> None:
+        self.executed = 0
+        self.repeated = 0
+        self._cache = cache
+        self._freeze = freeze
+        self._durable = durable
+        self._changes: list[Change] = []
+        self._waiting: dict[Identity, list[tuple[Peer, Id]]] = {}
+
+    def hello(self) -> list[int]:
+        """Open a session: what `HELLO` gives. ``[session, window]``."""
+        session = self._cache.open()
+        if self._durable:
+            self._changes.append((session,))
+        return [session, self._cache.window]
+
+    def changes(self) -> list[Change]:
+        """Take what is to be on disk before anything that `receive` or `finish` gave is acted upon."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def receive(self, peer: Peer, message: Message) -> Order:
+        """Take a message from a peer.
+
+        Returns:
+            The request itself, or a notification: execute it (and call `finish`, for a request). A response:
+            send it. None: there is nothing to do.
+        """
+        if type(message) is Request:
+            if message.context is None or not message.context.session:
+                self.executed += 1
+                return message
+            return self._receive_identified(peer, message, message.context)
+        if type(message) is Notification:
+            return message
+        return Response(message.id, message.fault) if type(message) is Invalid else None
+
+    def finish(self, peer: Peer, request: Request, response: Response) -> list[tuple[Peer, Response]]:
+        """Take the reply to an executed request: gives what is to be sent to whom."""
+        context = request.context
+        if context is None or not context.session:
+            return [(peer, response)]
+        reply = self._frozen(response)
+        self._cache.finish(context, reply, _size(reply))
+        if self._durable:
+            self._changes.append((context.session, context.number, context.acknowledged, reply))
+        waiting = self._waiting.pop((context.session, context.number), [])
+        return [(who, Response(number, reply.error, reply.result)) for who, number in waiting]
+
+    def _receive_identified(self, peer: Peer, request: Request, context: Context) -> Order:
+        known = self._cache.look(context)
+        identity = context.session, context.number
+        if known is Known.NEW:
+            self._cache.begin(context)
+            self._waiting[identity] = [(peer, request.id)]
+            if self._durable:
+                self._changes.append((context.session, context.number, context.acknowledged))
+            self.executed += 1
+            return request
+        if known is Known.EXECUTING:
+            waiting = self._waiting[identity]
+            if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
+                waiting.append((peer, request.id))
+            return None
+        if isinstance(known, Response):
+            self.repeated += 1
+            return Response(request.id, known.error, known.result)
+        error = _REFUSALS.get(known)
+        return Response(request.id, error(error.text).to_fault()) if error else None
+
+    def _frozen(self, response: Response) -> Response:
+        """Marshal what is to be kept. What cannot be marshalled has been executed nevertheless."""
+        try:
+            if response.error is None:
+                return Response(response.id, None, self._freeze(response.result))
+            return Response(response.id, self._freeze(response.error))
+        except DoesNotTravel as error:
+            return Response(response.id, self._freeze(ReplyUnfit(str(error)).to_fault()))
+
+
+Change: TypeAlias = tuple[int] | tuple[int, int, int] | tuple[int, int, int, Response]
+"""A session was opened; a call was begun (session, number, acknowledged); it was executed: its reply."""
+
+MAX_WAITING = 8
+"""How many copies of a call that is being executed are remembered to be answered."""
+
+_REFUSALS: dict[Known, type[CallFailed]] = {
+    Known.FORGOTTEN: ReplyForgotten,
+    Known.UNCERTAIN: Uncertain,
+    Known.BEYOND: Busy,
+    Known.UNKNOWN_SESSION: SessionLost,
+}
+
+
+def _size(reply: Response) -> int:
+    return len(bytes(reply.result or b"")) + len(bytes(reply.error or b""))

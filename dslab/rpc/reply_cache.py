@@ -1,0 +1,204 @@
+"""The reply cache: which calls have been executed, and what came of them. The memory of at-most-once.
+
+A call that comes a second time, because its reply or its acknowledgement was lost, or because the network
+doubled it, must not be executed again. So the server remembers, for each session::
+
+    ... 41  42 | 43      44     45       46        47 ...
+    forgotten  | reply   reply  (never   executing  not yet
+               |                came)               here
+               floor: the caller needs no reply below it
+
+and a call is one of five things (`look`): new; executing; executed, here is the reply; stale (below the
+floor: a late copy of what the caller has done with); or of a session that nobody here knows, in which case
+no one can say whether it has been executed, and it is not.
+
+How it stays bounded: a session has at most ``window`` calls above its floor, further ones are refused until
+the caller acknowledges; there are ``max_sessions``, the one that has been still for longest goes first; and
+all replies together have ``max_bytes``, the oldest go first, and leave a mark that says *executed*.
+
+No clock, no I/O. It is keyed by session, not by connection or address: a caller may come back on another
+connection, or after a restart, with its session's number, and still be recognized.
+
+Source: ch. 8, RPC semantics in the presence of failures. A. Birrell and B. Nelson, "Implementing Remote
+Procedure Calls", 1984; RIFL (C. Lee et al., "Implementing linearizability at large scale and low latency",
+2015) for acknowledgements and for leases instead of our count.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from dslab.rpc.errors import Busy
+from dslab.rpc.messages import Context, Response
+
+DEFAULT_WINDOW = 256
+DEFAULT_MAX_SESSIONS = 1_024
+DEFAULT_MAX_BYTES = 16 * 1024 * 1024
+
+
+class Known(Enum):
+    """What the server knows of a call whose reply it does not have."""
+
+    NEW = "new"
+    EXECUTING = "executing"
+    FORGOTTEN = "executed, and the reply is not kept any more"
+    UNCERTAIN = "begun before a crash; nobody knows how far it came"
+    STALE = "the caller does not need it any more"
+    BEYOND = "too far ahead of what the caller has acknowledged"
+    UNKNOWN_SESSION = "of a session that is not known here"
+
+
+Identity: TypeAlias = tuple[int, int]
+"""Session and number of a call."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of one caller.
+
+    Attributes:
+        floor: The caller needs no reply to calls below it.
+        calls: What came of those from there on, by their number; a `Response` is the reply, marshalled.
+        executing: How many of them are under way.
+    """
+
+    floor: int = 1
+    calls: dict[int, Known | Response] = field(default_factory=dict)
+    executing: int = 0
+
+
+class ReplyCache:
+    """The sessions of one server.
+
+    Args:
+        first_session: Where the numbers of sessions begin. Random, so that no other server, and no earlier
+            life of this one, has given the same.
+        window: How many calls of a session may be unacknowledged.
+        max_sessions: How many callers are known at a time.
+        max_bytes: How much all replies may take together.
+    """
+
+    def __init__(
+        self,
+        first_session: int,
+        *,
+        window: int = DEFAULT_WINDOW,
+        max_sessions: int = DEFAULT_MAX_SESSIONS,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
+        self.window = window
+        self.max_sessions = max_sessions
+        self.max_bytes = max_bytes
+        self._next_session = first_session
+        self._unused: OrderedDict[int, Session] = OrderedDict()  # opened, and never called from
+        self._sessions: OrderedDict[int, Session] = OrderedDict()  # the stillest first
+        self._sizes: OrderedDict[Identity, int] = OrderedDict()  # of the replies, the oldest first
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._unused) + len(self._sessions)
+
+    @property
+    def reply_bytes(self) -> int:
+        """How much the replies take."""
+        return self._bytes
+
+    def open(self) -> int:
+        """Begin a session: gives its number.
+
+        Raises:
+            Busy: There are too many, and each has a call under way.
+        """
+        if len(self) >= self.max_sessions:
+            self._evict()
+        session = self._next_session
+        self._next_session += 1
+        self._unused[session] = Session()
+        return session
+
+    def look(self, context: Context) -> Known | Response:
+        """Say what a call is. Takes note of what its caller has acknowledged."""
+        session = self._use(context.session)
+        if session is None:
+            return Known.UNKNOWN_SESSION
+        if context.acknowledged > session.floor:
+            self._acknowledge(context.session, session, context.acknowledged)
+        if context.number < session.floor:
+            return Known.STALE
+        if context.number >= session.floor + self.window:
+            return Known.BEYOND
+        return session.calls.get(context.number, Known.NEW)
+
+    def begin(self, context: Context) -> None:
+        """Take note that a new call is being executed."""
+        session = self._sessions[context.session]
+        session.calls[context.number] = Known.EXECUTING
+        session.executing += 1
+
+    def finish(self, context: Context, reply: Response, size: int) -> None:
+        """Keep a reply, which takes ``size`` bytes, unless its caller has given up the call meanwhile."""
+        session = self._sessions[context.session]
+        session.executing -= 1
+        if context.number in session.calls:
+            self._keep(context.session, session, context.number, reply, size)
+
+    def restore(self, identity: Identity, floor: int, known: Known | Response, size: int = 0) -> None:
+        """Take over what an earlier life of this server wrote down of a call."""
+        number, call = identity
+        session = self._sessions.setdefault(number, Session())
+        if floor > session.floor:
+            self._acknowledge(number, session, floor)
+        if call < session.floor:
+            return
+        if isinstance(known, Response):
+            self._keep(number, session, call, known, size)
+        else:
+            session.calls[call] = known
+
+    def restore_session(self, session: int) -> None:
+        """Take over a session that an earlier life of this server opened."""
+        self._sessions.setdefault(session, Session())
+
+    def _use(self, number: int) -> Session | None:
+        session = self._unused.pop(number, None)
+        if session is not None:
+            self._sessions[number] = session
+            return session
+        session = self._sessions.get(number)
+        if session is not None:
+            self._sessions.move_to_end(number)
+        return session
+
+    def _acknowledge(self, number: int, session: Session, floor: int) -> None:
+        if floor - session.floor <= len(session.calls):
+            gone = range(session.floor, floor)
+        else:
+            gone = [call for call in session.calls if call < floor]  # type: ignore[assignment]
+        session.floor = floor
+        for call in gone:
+            if session.calls.pop(call, None) is not None:
+                self._bytes -= self._sizes.pop((number, call), 0)
+
+    def _keep(self, number: int, session: Session, call: int, reply: Response, size: int) -> None:
+        session.calls[call] = reply
+        self._sizes[number, call] = size
+        self._bytes += size
+        while self._bytes > self.max_bytes:
+            (owner, oldest), released = self._sizes.popitem(last=False)
+            self._bytes -= released
+            self._sessions[owner].calls[oldest] = Known.FORGOTTEN
+
+    def _evict(self) -> None:
+        """Forget a session: one that was never used, else the one that has been still for longest."""
+        if self._unused:
+            self._unused.popitem(last=False)
+            return
+        for number, session in self._sessions.items():
+            if not session.executing:
+                self._acknowledge(number, session, session.floor + self.window)
+                del self._sessions[number]
+                return
+        raise Busy(f"{len(self)} sessions have calls under way.")

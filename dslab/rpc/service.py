@@ -1,0 +1,185 @@
+"""What all servers share, whatever moves their bytes: from a message that came to the replies to be sent.
+
+::
+
+    receive   the stub decides: execute, answer from the cache, ignore        steps 5 and 6 of an RPC
+    execute   the procedure is found and called                              step 7
+    finish    the reply is kept, if need be, and addressed                   step 8
+
+A shell calls these three, in this order, and sends what comes out (`Sender.send`). They may be called from
+several threads; only the stub's bookkeeping is done under a lock, never a procedure.
+
+Source: ch. 4, Remote procedure call (basic operation); ch. 3, Servers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Hashable, Iterable
+from dataclasses import dataclass, field
+from threading import Lock
+from types import CoroutineType
+from typing import Any, Protocol, TypeAlias
+
+from dslab.rpc.errors import Busy, DoesNotTravel, ReplyUnfit, TooLate
+from dslab.rpc.messages import (
+    DEFAULT_MAX_MESSAGE_BYTES,
+    HELLO,
+    Batch,
+    Codec,
+    Message,
+    Notification,
+    Request,
+    Response,
+)
+from dslab.rpc.objects import Objects
+from dslab.rpc.protocol import Order, ServerStub
+from dslab.rpc.reply_cache import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_SESSIONS,
+    DEFAULT_WINDOW,
+    ReplyCache,
+)
+
+Running: TypeAlias = Coroutine[Any, Any, Any]
+
+
+class Sender(Hashable, Protocol):
+    """Who is at the other end: a connection, or a part of a batch."""
+
+    def send(self, response: Response) -> None:
+        """Send a reply, or drop it if nobody is there any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a server takes upon itself.
+
+    Attributes:
+        max_message_bytes: The longest message, in either direction.
+        max_connections: Clients at once; further ones are hung up on.
+        max_in_flight: Calls of one connection that are being executed; then it is not read from.
+        window: Unacknowledged calls of a session.
+        max_sessions: Sessions that are remembered.
+        max_reply_bytes: What all remembered replies take.
+    """
+
+    max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    max_connections: int = 4_096
+    max_in_flight: int = 1_024
+    window: int = DEFAULT_WINDOW
+    max_sessions: int = DEFAULT_MAX_SESSIONS
+    max_reply_bytes: int = DEFAULT_MAX_BYTES
+
+
+class Service:
+    """A set of procedures, ready to be called by messages.
+
+    Args:
+        codec: How messages are written.
+        first_session: A random number (see `ReplyCache`).
+        limits: How much it takes upon itself.
+
+    Attributes:
+        objects: The procedures. Register yours there.
+    """
+
+    def __init__(self, codec: Codec, first_session: int, limits: Limits | None = None) -> None:
+        self.codec = codec
+        self.limits = limits or Limits()
+        self.objects = Objects()
+        cache = ReplyCache(
+            first_session,
+            window=self.limits.window,
+            max_sessions=self.limits.max_sessions,
+            max_bytes=self.limits.max_reply_bytes,
+        )
+        self.stub = ServerStub(cache, codec.freeze)
+        self._lock = Lock()
+        self.objects.offer(HELLO, self._hello)
+
+    def receive(self, sender: Sender, message: Message) -> Order:
+        """Decide about a message (`ServerStub.receive`)."""
+        if type(message) is Request and message.context is None:
+            return message  # what needs no bookkeeping needs no lock
+        with self._lock:
+            return self.stub.receive(sender, message)
+
+    def execute(self, peer: Any, request: Request, waited_s: float) -> Response | Running:
+        """Call the procedure: gives its reply, or, of a coroutine function, what is to be awaited.
+
+        Args:
+            peer: Whose instances it is called on.
+            request: What to call.
+            waited_s: How long the request has been here.
+        """
+        context = request.context
+        if context is not None and context.timeout_s is not None and waited_s >= context.timeout_s:
+            return Response(request.id, TooLate(f"Its turn came after {waited_s:.3f} s").to_fault())
+        return self.objects.execute(peer, request)
+
+    def finish(self, sender: Sender, request: Request, response: Response) -> Iterable[tuple[Any, Response]]:
+        """Take the reply to a request: gives what is to be sent to whom."""
+        if request.context is None:
+            return ((sender, response),)
+        with self._lock:
+            return self.stub.finish(sender, request, response)
+
+    def notice(self, peer: Any, notification: Notification) -> Running | None:
+        """Call what a one-way call names. Whatever comes of it, nobody is told; an error is logged."""
+        try:
+            result = self.objects.call(peer, notification)
+        except Exception as error:  # noqa: BLE001  whatever a procedure raises
+            complain(f"one-way {notification.method}", error)
+            return None
+        return result if type(result) is CoroutineType else None
+
+    def encode(self, message: Response | Batch) -> bytes:
+        """Marshal a reply; in place of one that does not travel, an error that says so."""
+        try:
+            data = self.codec.encode(message)
+        except DoesNotTravel as error:
+            return self._encode_unfit(message, str(error))
+        if len(data) > self.limits.max_message_bytes:
+            return self._encode_unfit(message, f"The result takes {len(data):,} bytes")
+        return data
+
+    def busy(self, request: Request, why: str) -> Response:
+        """Refuse to execute a request now."""
+        return Response(request.id, Busy(why).to_fault())
+
+    def _encode_unfit(self, message: Response | Batch, why: str) -> bytes:
+        if isinstance(message, Batch):
+            return b"".join(self.encode(part) for part in message.messages if isinstance(part, Response))
+        return self.codec.encode(Response(message.id, ReplyUnfit(why).to_fault()))
+
+    def _hello(self) -> list[int]:
+        with self._lock:
+            return self.stub.hello()
+
+
+@dataclass(slots=True, eq=False)
+class BatchReply:
+    """Collects the replies to the parts of a batch.
+
+    Attributes:
+        missing: How many replies are still to come.
+        deliver: Takes them, once all are there.
+    """
+
+    missing: int
+    deliver: Callable[[list[Response]], None]
+    responses: list[Response] = field(default_factory=list)
+
+    def send(self, response: Response) -> None:
+        """Take a reply."""
+        self.responses.append(response)
+        self.missing -= 1
+        if not self.missing:
+            self.deliver(self.responses)
+
+
+def complain(who: str, why: Exception | str) -> None:
+    """Say on stderr what became of a client, or of a call that nobody waits for."""
+    reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    sys.stderr.write(f"{who}: {reason}\n")
