@@ -41,7 +41,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-import dslab.linda.protocol
+import dslab.linda.rendezvous
 from dslab.kit.address import Address
 from dslab.linda.client import Client, connect
 from dslab.linda.messages import In, encode
@@ -413,7 +413,7 @@ def _report(measured: Measured, rounds: int) -> None:
 
 def _serve(role: str) -> None:
     if role == "scan":
-        dslab.linda.protocol.Store = ScanStore  # type: ignore[attr-defined]
+        dslab.linda.rendezvous.Store = ScanStore  # type: ignore[attr-defined]
     asyncio.run(serve(Address("127.0.0.1", 0), Options()))
 
 

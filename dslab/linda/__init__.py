@@ -6,14 +6,17 @@ run at the same time (temporal decoupling).
 
 Read in this order:
 
-1. ``values``: what a field may hold, what a template is, and when two values match.
+1. ``kinds``, ``values``: what a field may hold, what a template is, and when two values match.
 2. ``messages``: what travels, byte by byte.
-3. ``matching``, ``table``, ``store``: templates made ready, tuples indexed by every field.
-4. ``waiting``: the blocked templates, indexed the other way round.
-5. ``protocol``: the server as a state machine; ``nearest`` explains to a person why a program waits.
-6. ``journal``: what makes a space survive a crash. ``server``: the asyncio shell around all of it.
-7. ``client``, ``aclient``: blocking and asyncio; ``calls`` and ``connection`` are beneath them. The module
-   ``linda`` beside this package is the one that the textbook's programs import.
+3. ``matching``, ``table``, ``deadlines``, ``store``: templates made ready, tuples indexed by every field.
+4. ``clients``, ``waiting``: who is connected, and the blocked templates, indexed the other way round.
+5. ``rendezvous``: where a tuple meets who waits for it. ``protocol``: the server as a state machine.
+   ``nearest`` and ``report`` explain to a person why a program waits.
+6. ``journal``: what makes a space survive a crash. ``server``: the asyncio shell around all of it, with a
+   ``peer`` for each connection.
+7. ``client`` and ``tuplespace``, ``aclient``: blocking and asyncio; ``calls``, ``connection`` and
+   ``aconnection`` are beneath them. The module ``linda`` beside this package is the one that the textbook's
+   programs import.
 
 ``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it.
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError, UsageError
+from dslab.linda.kinds import ANY, NAMES, Fields, Formal, Handle, show
 from dslab.linda.messages import DEFAULT_ADDRESS
-from dslab.linda.values import ANY, NAMES, Fields, Formal, Handle, show
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

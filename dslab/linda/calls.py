@@ -8,17 +8,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerError, PeerSilent, PeerViolation
 from dslab.linda.messages import DEFAULT_ADDRESS, Done, Found, FromServer, Nothing, Refused
-from dslab.linda.values import Fields, Handle, from_wire
+from dslab.linda.values import Fields, Handle, from_wire, show, to_wire
 
 DEFAULT_TIMEOUT_S = 10.0
 MAX_REPLY_BYTES = 64 * 1024 * 1024
-
-_PARTS = frozenset({Handle, tuple, list})
 
 
 class RefusedError(PeerError):
@@ -51,8 +49,8 @@ def token_or_default(token: str | None) -> str:
 def number_of(reply: FromServer) -> int:
     """Read the reply to anything but a look for a tuple."""
     match reply:
-        case Done(number=number):
-            return number
+        case Done():
+            return reply.number
         case Refused(reason=reason):
             raise RefusedError(reason)
         case _:
@@ -67,9 +65,11 @@ def fields_of(reply: FromServer, space: Callable[[int], Handle]) -> Fields | Non
         space: Makes the tuple spaces in it usable.
     """
     match reply:
-        case Found(fields=fields):
-            given = from_wire(fields)
-            return given if _PARTS.isdisjoint(map(type, given)) else tuple(with_spaces(given, space))
+        case Found():
+            fields = from_wire(reply.fields)
+            if fields is reply.fields:  # nothing in it that is made of parts
+                return fields
+            return tuple([with_spaces(field, space) for field in fields])
         case Nothing():
             return None
         case Refused(reason=reason):
@@ -84,8 +84,14 @@ def with_spaces(value: Any, space: Callable[[int], Handle]) -> Any:
     if kind is Handle:
         return space(value.number)
     if kind is tuple or kind is list:
-        return kind([with_spaces(part, space) if type(part) in _PARTS else part for part in value])
+        return kind([with_spaces(part, space) for part in value])
     return value
+
+
+def no_tuple(template: Fields, timeout_s: float | None) -> NoReturn:
+    """Say that nothing matched in the time given."""
+    wanted = show(from_wire(to_wire(template, template=True), template=True))
+    raise NoTuple(f"No tuple matched {wanted} within {timeout_s or 0:g} s.")
 
 
 def unexpected(reply: FromServer) -> PeerViolation:

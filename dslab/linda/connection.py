@@ -10,7 +10,9 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from itertools import count
 from math import inf
+from typing import NoReturn
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
@@ -27,6 +29,9 @@ class Connection:
         connected: Its socket.
         address: The server's, for messages.
         timeout_s: How long the server may take for what needs no waiting.
+
+    Attributes:
+        next_request: Gives a number for a request.
     """
 
     def __init__(self, connected: socket.socket, address: Address, timeout_s: float) -> None:
@@ -36,18 +41,13 @@ class Connection:
         _set_patience(connected, timeout_s)
         self._give_up_s = inf
         self._received = bytearray()
-        self._requests = 0
+        self.next_request = count(1).__next__
 
     def close(self) -> None:
         """Close the connection: the server undoes open transactions."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def next_request(self) -> int:
-        """Give a number for a request."""
-        self._requests += 1
-        return self._requests
 
     def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
         """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever)."""
@@ -56,8 +56,10 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
+        if self._socket is None:
+            raise PeerClosed(f"The connection to {self.address} is closed.")
         try:
-            self._open_socket().sendall(data)
+            self._socket.sendall(data)
         except OSError as error:
             self.close()
             raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
@@ -67,10 +69,11 @@ class Connection:
 
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
+        if self._socket is None:
+            raise PeerClosed(f"The connection to {self.address} is closed.")
+        self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
         try:
-            connected = self._open_socket()
-            self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
-            reply = decode_reply(self._receive_body(connected))
+            reply = decode_reply(self._body(self._socket))
         except BlockingIOError as error:
             self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
@@ -81,23 +84,16 @@ class Connection:
             self.close()
             raise
         if reply.request != request:
-            self.close()
-            if isinstance(reply, Refused):
-                raise RefusedError(reply.reason)
-            raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
+            self._object(reply)
         return reply
 
-    def _open_socket(self) -> socket.socket:
-        if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
-        return self._socket
-
-    def _receive_body(self, connected: socket.socket) -> bytes | memoryview:
-        if not self._received:  # mostly one reply comes, in one piece
+    def _body(self, connected: socket.socket) -> bytes | memoryview:
+        """Receive a reply, without its length."""
+        if not self._received:  # mostly it comes alone, and in one piece
             piece = self._piece(connected)
             if len(piece) > LENGTH.size and LENGTH.unpack_from(piece)[0] == len(piece) - LENGTH.size:
                 return memoryview(piece)[LENGTH.size :]
-            self._take(piece)
+            self._received += piece
         self._fill(connected, LENGTH.size)
         (length,) = LENGTH.unpack_from(self._received)
         if length > MAX_REPLY_BYTES:
@@ -110,20 +106,26 @@ class Connection:
 
     def _fill(self, connected: socket.socket, size: int) -> None:
         while len(self._received) < size:
-            self._take(self._piece(connected))
+            self._received += self._piece(connected)
 
     def _piece(self, connected: socket.socket) -> bytes:
         while True:
             try:
-                return connected.recv(_PIECE_BYTES)
+                piece = connected.recv(_PIECE_BYTES)
             except BlockingIOError:  # the kernel's patience is over; ours may last longer
                 if time.monotonic() >= self._give_up_s:
                     raise
+            else:
+                if not piece:
+                    raise PeerClosed(f"{self.address} closed the connection.")
+                return piece
 
-    def _take(self, piece: bytes) -> None:
-        if not piece:
-            raise PeerClosed(f"{self.address} closed the connection.")
-        self._received += piece
+    def _object(self, reply: FromServer) -> NoReturn:
+        """Say why a reply to another request is none to this one."""
+        self.close()
+        if isinstance(reply, Refused):
+            raise RefusedError(reply.reason)
+        raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
 
 
 def _set_patience(connected: socket.socket, timeout_s: float) -> None:

@@ -18,8 +18,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.msgpack import Ext
 
-from dslab.linda.values import ANY, KINDS, Fields, Formal, key_of, kinds_of
+from dslab.linda.kinds import ANY, KINDS, OWN_KEYS, Fields, Formal, kinds_of
+from dslab.linda.values import FORMAL, check_width, formal_from_wire, from_wire, key_of
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -42,12 +44,13 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def admits(self, kinds: str) -> bool:
         """Could a tuple of these kinds match?"""
-        return self.kinds == kinds or (len(self.kinds) == len(kinds) and _admit(self.kinds, kinds))
+        return admits(self.kinds, kinds)
 
     def accepts(self, fields: Sequence[Any]) -> bool:
         """Does a tuple whose kinds are admitted match?"""
         for position, key in self.actuals:
-            if key_of(fields[position]) != key:
+            value = fields[position]
+            if value != key and key_of(value) != key:  # most values are their own keys
                 return False
         if not self.nested:
             return True
@@ -58,20 +61,42 @@ class Pattern(msgspec.Struct, frozen=True):
         return self.admits(kinds_of(fields)) and self.accepts(fields)
 
 
+def compile_wire(wire: Fields) -> Pattern:
+    """Make a pattern of a template as it travels.
+
+    Raises:
+        FieldError: It is none.
+    """
+    kinds = ""
+    actuals: list[tuple[int, Any]] = []
+    for position, field in enumerate(wire):
+        type_ = type(field)
+        if type_ in OWN_KEYS:
+            kinds += KINDS[type_]
+            actuals.append((position, field))
+        elif type_ is Ext and field.code == FORMAL:
+            kinds += formal_from_wire(field).kind
+        else:  # a part of parts, or what nobody writes
+            return compile_template(from_wire(wire, template=True))
+    check_width(len(wire))
+    return Pattern(kinds, tuple(actuals), ())
+
+
 def compile_template(template: Fields) -> Pattern:
     """Make a pattern of a template as `values.from_wire` gives it."""
     kinds = ""
     actuals: list[tuple[int, Any]] = []
     nested: list[tuple[int, Pattern]] = []
     for position, field in enumerate(template):
-        if isinstance(field, Formal):
+        type_ = type(field)
+        if type_ is Formal:
             kinds += field.kind
             continue
-        kinds += KINDS[type(field)]
-        if type(field) is tuple and has_formals(field):
+        kinds += KINDS[type_]
+        if type_ is tuple and has_formals(field):
             nested.append((position, compile_template(field)))
         else:
-            actuals.append((position, key_of(field)))
+            actuals.append((position, field if type_ in OWN_KEYS else key_of(field)))
     return Pattern(kinds, tuple(actuals), tuple(nested))
 
 
@@ -82,5 +107,8 @@ def has_formals(field: Any) -> bool:
     return isinstance(field, Formal)
 
 
-def _admit(wanted: str, kinds: str) -> bool:
-    return all(want in (ANY, kind) for want, kind in zip(wanted, kinds, strict=True))
+def admits(wanted: str, kinds: str) -> bool:
+    """Could a tuple of these kinds match a template of those wanted?"""
+    if wanted == kinds:
+        return True
+    return len(wanted) == len(kinds) and all(w in (ANY, k) for w, k in zip(wanted, kinds, strict=True))

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dslab.linda.kinds import ANY, KINDS, NAMES, Fields, Formal, show, show_value
 from dslab.linda.matching import Pattern, compile_template, has_formals
 from dslab.linda.store import Store
-from dslab.linda.values import ANY, KINDS, NAMES, Fields, Formal, show, show_value
 
 _AFAR = 3
 """Of so many fields that differ, each is named."""

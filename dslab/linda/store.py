@@ -10,17 +10,15 @@ Source: ch. 2, Shared data spaces; leases: C. Gray and D. Cheriton, "Leases", 19
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from dslab.linda.deadlines import Deadlines
+from dslab.linda.kinds import ANY, Fields
 from dslab.linda.matching import Pattern
 from dslab.linda.table import Table
-from dslab.linda.values import ANY, Fields
-
-_REBUILD_FROM = 64
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False):
@@ -38,45 +36,36 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 
 
 class Store:
-    """All tuples that anybody may see."""
+    """All tuples that anybody may see.
+
+    Attributes:
+        leases: When the leases end, by the tuples' numbers.
+    """
 
     def __init__(self) -> None:
-        self._tables: dict[int, dict[int, dict[str, Table]]] = {}  # by space, arity and kinds
-        self._expires_s: dict[int, float] = {}
-        self._leases: list[tuple[float, int, int, str]] = []  # a heap; what was taken stays in it a while
+        self.leases: Deadlines[tuple[int, str]] = Deadlines()
+        self._tables: dict[tuple[int, str], Table] = {}  # by space and kinds
+        self._by_arity: dict[tuple[int, int], dict[str, Table]] = {}
 
     def add(self, stored: Stored, kinds: str, keys: Sequence[Any]) -> None:
         """Add a tuple with a number higher than all before."""
-        tables = self._tables.setdefault(stored.space, {}).setdefault(len(kinds), {})
-        table = tables.get(kinds)
+        table = self._tables.get((stored.space, kinds))
         if table is None:
-            table = tables[kinds] = Table(kinds)
+            table = self._tables[stored.space, kinds] = Table(kinds)
+            self._by_arity.setdefault((stored.space, len(kinds)), {})[kinds] = table
         table.add(stored.number, stored.fields, keys)
         if stored.expires_s is not None:
-            self._lease(stored.expires_s, stored.number, stored.space, kinds)
-
-    def tables(self, space: int, pattern: Pattern) -> list[Table]:
-        """Give the tables where a match may be."""
-        by_kinds = self._tables.get(space, {}).get(pattern.arity)
-        if by_kinds is None:
-            return []
-        if ANY not in pattern.kinds:
-            table = by_kinds.get(pattern.kinds)
-            return [] if table is None else [table]
-        return [table for kinds, table in by_kinds.items() if pattern.admits(kinds)]
+            self.leases.add(stored.number, stored.expires_s, (stored.space, kinds))
 
     def find(self, space: int, pattern: Pattern) -> tuple[Table, int] | None:
         """Give the oldest tuple that matches: its table and number."""
-        tables = self.tables(space, pattern)
-        if len(tables) == 1:
-            number = tables[0].find(pattern)
-            return None if number is None else (tables[0], number)
-        oldest: tuple[Table, int] | None = None
-        for table in tables:
-            number = table.find(pattern)
-            if number is not None and (oldest is None or number < oldest[1]):
-                oldest = table, number
-        return oldest
+        if ANY in pattern.kinds:
+            return self._find_oldest(space, pattern)
+        table = self._tables.get((space, pattern.kinds))
+        if table is None:
+            return None
+        number = table.find(pattern)
+        return None if number is None else (table, number)
 
     def find_all(self, space: int, pattern: Pattern) -> list[tuple[Table, int]]:
         """Give all that match, the oldest first."""
@@ -89,56 +78,45 @@ class Store:
         """Count those that match."""
         return sum(table.count(pattern) for table in self.tables(space, pattern))
 
+    def tables(self, space: int, pattern: Pattern) -> list[Table]:
+        """Give the tables where a match may be."""
+        by_kinds = self._by_arity.get((space, pattern.arity), {})
+        return [table for kinds, table in by_kinds.items() if pattern.admits(kinds)]
+
     def remove(self, space: int, table: Table, number: int) -> Stored:
         """Remove a tuple, and give it."""
         fields = table.remove(number)
         if not table.rows:
-            self._drop_table(space, table.kinds)
-        return Stored(number, space, fields, self._expires_s.pop(number, None))
-
-    def expires_s(self, number: int) -> float | None:
-        """When does a tuple's lease end?"""
-        return self._expires_s.get(number)
-
-    def arities(self, space: int) -> list[int]:
-        """Give how many fields the tuples of a space have."""
-        return sorted(self._tables.get(space, {}))
-
-    def all(self) -> Iterator[Stored]:
-        """Give every tuple of every space."""
-        for space, by_arity in self._tables.items():
-            for by_kinds in by_arity.values():
-                for table in by_kinds.values():
-                    for number, fields in table.rows.items():
-                        yield Stored(number, space, fields, self._expires_s.get(number))
-
-    # ---- leases
-
-    @property
-    def next_expiry_s(self) -> float | None:
-        """When to look again, at the latest."""
-        return self._leases[0][0] if self._leases else None
+            self._drop(space, table.kinds)
+        return Stored(number, space, fields, self.leases.forget(number))
 
     def expire(self, now_s: float) -> list[Stored]:
         """Remove the tuples whose lease has ended."""
-        gone: list[Stored] = []
-        while self._leases and self._leases[0][0] <= now_s:
-            _, number, space, kinds = heapq.heappop(self._leases)
-            if number in self._expires_s:
-                gone.append(self.remove(space, self._tables[space][len(kinds)][kinds], number))
-        return gone
+        over = self.leases.over(now_s)
+        return [self.remove(space, self._tables[space, kinds], number) for number, (space, kinds) in over]
 
-    def _lease(self, expires_s: float, number: int, space: int, kinds: str) -> None:
-        self._expires_s[number] = expires_s
-        heapq.heappush(self._leases, (expires_s, number, space, kinds))
-        if len(self._leases) > 2 * len(self._expires_s) + _REBUILD_FROM:
-            self._leases = [lease for lease in self._leases if lease[1] in self._expires_s]
-            heapq.heapify(self._leases)
+    def arities(self, space: int) -> list[int]:
+        """Give how many fields the tuples of a space have."""
+        return sorted(arity for where, arity in self._by_arity if where == space)
 
-    def _drop_table(self, space: int, kinds: str) -> None:
-        by_arity = self._tables[space]
-        del by_arity[len(kinds)][kinds]
-        if not by_arity[len(kinds)]:
-            del by_arity[len(kinds)]
-            if not by_arity:
-                del self._tables[space]
+    def all(self) -> Iterator[Stored]:
+        """Give every tuple of every space."""
+        for (space, _), table in self._tables.items():
+            for number, fields in table.rows.items():
+                yield Stored(number, space, fields, self.leases.at_s(number))
+
+    def _find_oldest(self, space: int, pattern: Pattern) -> tuple[Table, int] | None:
+        oldest: tuple[Table, int] | None = None
+        for table in self.tables(space, pattern):
+            number = table.find(pattern)
+            if number is not None and (oldest is None or number < oldest[1]):
+                oldest = table, number
+        return oldest
+
+    def _drop(self, space: int, kinds: str) -> None:
+        """Let an empty table go."""
+        del self._tables[space, kinds]
+        by_kinds = self._by_arity[space, len(kinds)]
+        del by_kinds[kinds]
+        if not by_kinds:
+            del self._by_arity[space, len(kinds)]

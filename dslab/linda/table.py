@@ -34,8 +34,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, islice
 from typing import Any, TypeAlias
 
+from dslab.linda.kinds import Fields
 from dslab.linda.matching import Pattern
-from dslab.linda.values import Fields, keys_of
+from dslab.linda.values import keys_of
 
 FEW = 24
 MAX_PAIRED = 8
@@ -129,21 +130,30 @@ class Table:
         fields = self.rows.pop(number)
         keys = keys_of(self.kinds, fields)
         self._all.drop(self.rows)
-        common = [p for p, key in enumerate(keys) if type(self._by_field[p].get(key)) is Posting]
+        common = []
+        for position, key in enumerate(keys):
+            index = self._by_field[position]
+            held = index[key]
+            if type(held) is int:
+                del index[key]
+                continue
+            if type(held) is Posting:
+                common.append(position)
+            self._forget(index, key, number)
         if len(common) > 1 and len(keys) <= MAX_PAIRED:
             for pair in combinations(common, 2):
                 self._forget(self._by_pair, _pair(pair, keys), number)
-        for index, key in zip(self._by_field, keys, strict=True):
-            self._forget(index, key, number)
         return fields
 
     def find(self, pattern: Pattern) -> int | None:
         """Give the number of the oldest tuple that matches a pattern that admits these kinds."""
         held, exact = self._narrowest(pattern)
+        if type(held) is int:  # mostly a field or two single one tuple out
+            return held if exact or pattern.accepts(self.rows[held]) else None
         if held is None:
             return None
         if exact:
-            return self._first(held)
+            return held.oldest(self.rows) if isinstance(held, Posting) else held[0]  # type: ignore[index]
         return next(self._accepted(held, pattern), None)
 
     def find_all(self, pattern: Pattern) -> Iterator[int]:
@@ -175,6 +185,8 @@ class Table:
             held = self._by_field[position].get(key)
             if held is None:
                 return None, True
+            if type(held) is int:
+                return held, False
             if narrowest is None or _size(held) < _size(narrowest):
                 narrowest = held
         if type(narrowest) is not Posting or len(pattern.kinds) > MAX_PAIRED:
@@ -199,11 +211,6 @@ class Table:
         if type(held) is int:
             return iter((held,))
         return held.numbers(self.rows) if isinstance(held, Posting) else iter(held)  # type: ignore[arg-type]
-
-    def _first(self, held: Held) -> int:
-        if type(held) is int:
-            return held
-        return held.oldest(self.rows) if isinstance(held, Posting) else held[0]  # type: ignore[index]
 
     # ---- keeping the index
 

@@ -20,9 +20,9 @@ type stands for any value of exactly that type, ``object`` for any value at all.
 tuple within a template, not in a list.
 
 **Two values match if and only if they are written the same on the wire.** So ``True`` is not 1, 1 does not
-match
-1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN matches itself (nobody could ever
-take it out otherwise). ``None`` is a value; its type is the formal for it, and comes to the same.
+match 1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN matches itself (nobody
+could ever take it out otherwise). ``None`` is a value; its type is the formal for it, and comes to the
+same.
 
 Whatever else Python has does not travel, and is refused with the number of its field: dictionaries, sets, and
 also subclasses (an ``IntEnum`` would come out as a different type than it went in).
@@ -36,72 +36,35 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from types import NoneType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 from msgspec.msgpack import Ext
 
-from dslab.kit.errors import UsageError
+from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Handle, show
 
-Fields: TypeAlias = tuple[Any, ...]
+__all__ = [
+    "FORMAL", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
+    "check_width", "formal_from_wire", "from_wire", "key_of", "keys_of", "show", "to_wire",
+]  # fmt: skip
 
 MAX_FIELDS = 1_000
 MAX_DEPTH = 32
-ANY: Final = "*"
 
 _CONVERTED = frozenset("ftl")
 """Kinds whose values are not their own keys: Python finds 0.0 and -0.0 equal, and no list hashable."""
 
-_BIG, _TUPLE, _LIST, _HANDLE, _FORMAL = 1, 2, 3, 4, 5
+_BIG, _TUPLE, _LIST, _HANDLE, FORMAL = 1, 2, 3, 4, 5
 _SEQUENCES = {_TUPLE: tuple, _LIST: list}
-_INT64 = range(-(2**63), 2**64)  # MessagePack has int 64 and uint 64
+_LEAST, _MOST = -(2**63), 2**64 - 1  # MessagePack has int 64 and uint 64
 _FLOAT = struct.Struct("!d")
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
-
-class FieldError(UsageError):
-    """A field holds what no tuple or template may hold. The message has the field's number."""
-
-
-class Handle:
-    """A tuple space as a value: its number at the server."""
-
-    __slots__ = ("number",)
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Handle) and self.number == other.number
-
-    def __hash__(self) -> int:
-        return hash((Handle, self.number))
-
-    def __repr__(self) -> str:
-        return f"<TupleSpace {self.number}>"
-
-
-class Formal(msgspec.Struct, frozen=True):
-    """A field of a template that stands for any value of a kind."""
-
-    kind: str
-
-
-KINDS: Final[dict[type, str]] = {
-    str: "s", int: "i", float: "f", bool: "b", bytes: "y", NoneType: "n", tuple: "t", list: "l", Handle: "S"
-}  # fmt: skip
-NAMES: Final = {kind: type_.__name__ for type_, kind in KINDS.items()}
-NAMES.update({"n": "None", "S": "TupleSpace", ANY: "object"})
-_FORMALS: Final[dict[type, Ext]] = {type_: Ext(_FORMAL, kind.encode()) for type_, kind in KINDS.items()}
+_FORMALS: Final[dict[type, Ext]] = {type_: Ext(FORMAL, kind.encode()) for type_, kind in KINDS.items()}
 _READ_FORMALS: Final[dict[bytes, Formal]] = {kind.encode(): Formal(kind) for kind in NAMES}
 _PLAIN = frozenset({str, float, bool, bytes, NoneType, int})
 """Types that MessagePack tells apart by itself."""
-
-
-def kinds_of(fields: Sequence[Any]) -> str:
-    """Give the kinds of a tuple's fields, a letter each."""
-    return "".join([KINDS[type(field)] for field in fields])
 
 
 def to_wire(fields: object, *, template: bool = False) -> Fields:
@@ -112,10 +75,22 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
     """
     if type(fields) is not tuple:
         raise FieldError(f"{fields!r:.80} is not a tuple.", remedy='A tuple of one field is written ("a",).')
-    if len(fields) > MAX_FIELDS:
-        raise FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
-    if all(map(_is_plain, fields)):
-        return fields
+    check_width(len(fields))
+    if template:  # most formals are at the top
+        fields = tuple([_FORMALS.get(field, field) if type(field) is type else field for field in fields])
+    field: Any
+    for field in fields:
+        kind = type(field)
+        if kind is str:
+            if not field.isascii():
+                break
+        elif kind is int:
+            if not _LEAST <= field <= _MOST:
+                break
+        elif kind not in _PLAIN and not (template and kind is Ext):
+            break
+    else:
+        return fields  # MessagePack writes every field as it is: of nearly all tuples
     return tuple([_field_to_wire(field, number, template) for number, field in enumerate(fields)])
 
 
@@ -125,11 +100,32 @@ def from_wire(fields: Fields, *, template: bool = False) -> Fields:
     Raises:
         FieldError: A field is nothing that `to_wire` writes.
     """
-    if len(fields) > MAX_FIELDS:
-        raise FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
+    check_width(len(fields))
     if _PLAIN.issuperset(map(type, fields)):
         return fields
     return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
+
+
+def formal_from_wire(value: Ext) -> Formal:
+    """Unmarshal a formal.
+
+    Raises:
+        FieldError: It is none.
+    """
+    formal = _READ_FORMALS.get(bytes(value.data))
+    if formal is None:
+        raise FieldError(f"{value.data!r:.20} is no kind of values.")
+    return formal
+
+
+def check_width(width: int) -> None:
+    """Refuse a tuple of too many fields.
+
+    Raises:
+        FieldError: There are too many.
+    """
+    if width > MAX_FIELDS:
+        raise FieldError(f"A tuple of {width:,} fields is too wide: at most {MAX_FIELDS:,} travel.")
 
 
 def key_of(value: Any) -> Any:
@@ -149,33 +145,9 @@ def keys_of(kinds: str, fields: Fields) -> Sequence[Any]:
     return [key_of(field) for field in fields]
 
 
-def show(fields: Sequence[Any]) -> str:
-    """Write a tuple or template as Python would, its formals as their types."""
-    shown = ", ".join(map(show_value, fields))
-    return f"({shown},)" if len(fields) == 1 else f"({shown})"
-
-
-def show_value(value: Any) -> str:
-    """Write one field, shortened."""
-    if isinstance(value, Formal):
-        return NAMES[value.kind]
-    if type(value) is tuple:
-        return show(value)
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
-
-
-def _is_plain(field: Any) -> bool:
-    """Will MessagePack write this field as it is? Nearly all are, and need no other look."""
-    kind = type(field)
-    if kind is str:
-        return bool(field.isascii())
-    return kind in _PLAIN if kind is not int else field in _INT64
-
-
 def _field_to_wire(field: Any, number: int, template: bool) -> Any:
-    if template and type(field) is type and field in _FORMALS:
-        return _FORMALS[field]
+    if template and type(field) is Ext:
+        return field
     try:
         return _to_wire(field, 0, template)
     except (ValueError, RecursionError) as error:
@@ -185,7 +157,7 @@ def _field_to_wire(field: Any, number: int, template: bool) -> Any:
 def _to_wire(value: Any, depth: int, template: bool) -> Any:
     kind = type(value)
     if kind is int:
-        return value if value in _INT64 else Ext(_BIG, _shortest(value))
+        return value if _LEAST <= value <= _MOST else Ext(_BIG, _shortest(value))
     if kind is str:
         return _utf8(value)
     if kind in _PLAIN:
@@ -211,7 +183,7 @@ def _formal_to_wire(value: Any, template: bool) -> Ext:
         raise ValueError(f"is the type {value!r:.60}: types stand in templates only")
     if letter is None:
         raise ValueError(f"is the type {value.__name__}, of which no value travels")
-    return Ext(_FORMAL, letter.encode())
+    return Ext(FORMAL, letter.encode())
 
 
 def _utf8(text: str) -> str:
@@ -225,8 +197,8 @@ def _shortest(value: int) -> bytes:
 
 
 def _field_from_wire(field: Any, number: int, template: bool) -> Any:
-    if template and type(field) is Ext and field.code == _FORMAL:
-        return _formal_from_wire(field)
+    if template and type(field) is Ext and field.code == FORMAL:
+        return formal_from_wire(field)
     try:
         return _from_wire(field, 0, template)
     except (ValueError, TypeError) as error:
@@ -240,15 +212,15 @@ def _from_wire(value: Any, depth: int, template: bool) -> Any:
         raise ValueError(f"is a MessagePack {type(value).__name__}, which no value is written as")
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
-    if value.code == _FORMAL and template:
-        return _formal_from_wire(value)
+    if value.code == FORMAL and template:
+        return formal_from_wire(value)
     return _extension_from_wire(value, depth, template)
 
 
 def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
     if value.code == _BIG:
         number = int.from_bytes(value.data, "big", signed=True)
-        if number in _INT64 or _shortest(number) != value.data:
+        if _LEAST <= number <= _MOST or _shortest(number) != value.data:
             raise ValueError(f"is {number}, written longer than need be")
         return number
     try:
@@ -261,10 +233,3 @@ def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
         template = template and value.code == _TUPLE
         return _SEQUENCES[value.code]([_from_wire(element, depth + 1, template) for element in inner])
     raise ValueError(f"is an extension {value.code} that no value is written as")
-
-
-def _formal_from_wire(value: Ext) -> Formal:
-    formal = _READ_FORMALS.get(bytes(value.data))
-    if formal is None:
-        raise FieldError(f"{value.data!r:.20} is no kind of values.")
-    return formal

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -156,7 +157,7 @@ def test_waiting_ends_in_time() -> None:
     assert desk.spaces.deadline_s == 102.0
     assert desk.spaces.tick(101.9) == []
     assert desk.spaces.tick(102.0) == [(BEN, Nothing(1))]
-    assert desk.spaces.deadline_s is None
+    assert desk.spaces.deadline_s == math.inf
     desk.out(ANN, "a")
     assert desk.has("a") == 1
 
@@ -187,8 +188,8 @@ def test_leases_and_deadlines_that_are_over_early_do_not_pile_up() -> None:
         found(desk.look(BEN, In, "a", wait_s=1e6))
         desk.look(BEN, In, "a", wait_s=1e6)
         desk.out(ANN, "a")
-    assert len(desk.spaces._store._leases) < 100
-    assert len(desk.spaces._deadlines) < 100
+    assert len(desk.spaces._store.leases) < 100
+    assert len(desk.spaces._rendezvous.deadlines) < 100
 
 
 def test_spaces_are_values_and_formals() -> None:

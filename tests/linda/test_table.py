@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from dslab.linda.kinds import Formal, kinds_of
 from dslab.linda.matching import compile_template
 from dslab.linda.table import Posting, Table
-from dslab.linda.values import Formal, key_of, keys_of, kinds_of
+from dslab.linda.values import key_of, keys_of
 
 WORDS = ["a", "b", "c"]
 

@@ -1,0 +1,131 @@
+"""Who is connected, what each waits for, and what each has under way.
+
+A transaction's work is kept with its client until it ends: what it put is in no space yet, what it took is in
+none any more. This module keeps these records; `rendezvous` and `protocol` move tuples by them.
+
+This module does no I/O and keeps no time.
+
+Source: ch. 2, Shared data spaces; transactions as in JavaSpaces (E. Freeman et al., 1999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from dslab.kit.errors import UsageError
+from dslab.linda.matching import Pattern
+from dslab.linda.store import Stored
+from dslab.linda.values import Fields
+
+MAX_WAITING = 50_000
+"""Blocked requests of one connection."""
+
+MAX_TRANSACTIONS = 1_000
+
+Verb: TypeAlias = Literal["in", "rd", "notify"]
+
+
+class RequestError(UsageError):
+    """A request that cannot be done, now or later."""
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """What a transaction has done so far.
+
+    Attributes:
+        put: Space, tuple and lease of each ``out``: not in the store before the commit.
+        taken: What it took out of the store.
+    """
+
+    put: list[tuple[int, Fields, float | None]] = field(default_factory=list)
+    taken: list[Stored] = field(default_factory=list)
+
+    def find(self, space: int, pattern: Pattern, *, take: bool) -> Fields | None:
+        """Look among what it has put itself: a short list, looked at one by one."""
+        for index, (where, fields, _) in enumerate(self.put):
+            if where == space and pattern.matches(fields):
+                if take:
+                    del self.put[index]
+                return fields
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """A connection.
+
+    Attributes:
+        name: Where it comes from, for people.
+        admitted: It has said hello, with the right token.
+        waiters: Its requests that wait, by request.
+        transactions: Its open transactions, by the numbers it gave them.
+    """
+
+    connection: int
+    name: str
+    admitted: bool = False
+    waiters: dict[int, Waiter] = field(default_factory=dict)
+    transactions: dict[int, Transaction] = field(default_factory=dict)
+
+    def transaction(self, number: int) -> Transaction:
+        """Give an open transaction, opened now if need be.
+
+        Raises:
+            RequestError: Too many are open.
+        """
+        if number not in self.transactions:
+            if len(self.transactions) >= MAX_TRANSACTIONS:
+                raise RequestError(f"{MAX_TRANSACTIONS:,} transactions are open on this connection.")
+            self.transactions[number] = Transaction()
+        return self.transactions[number]
+
+    def end_transaction(self, number: int) -> Transaction:
+        """Close a transaction: gives what is to be done or undone.
+
+        Raises:
+            RequestError: It still waits for a tuple.
+        """
+        ended = self.transactions.get(number) or Transaction()
+        if any(waiter.transaction is ended for waiter in self.waiters.values()):
+            raise RequestError(f"Transaction {number} still waits for a tuple.")
+        self.transactions.pop(number, None)
+        return ended
+
+    def check_may_wait(self, request: int) -> None:
+        """May this request wait?
+
+        Raises:
+            RequestError: It does already, or too many do.
+        """
+        if request in self.waiters:
+            raise RequestError(f"Request {request} is still waiting.")
+        if len(self.waiters) >= MAX_WAITING:
+            raise RequestError(f"{MAX_WAITING:,} requests of this connection are waiting.")
+
+
+class Waiter(msgspec.Struct, eq=False):
+    """A request that waits for a tuple.
+
+    Attributes:
+        template: What it looks for, as it came.
+        transaction: What it is part of, if anything.
+        deadline_s: When it stops waiting; None for never.
+        number: Its place in the order of arrival.
+        place: Which line it stands in (`waiting`).
+    """
+
+    client: Client
+    request: int
+    verb: Verb
+    space: int
+    template: Fields
+    pattern: Pattern
+    transaction: Transaction | None
+    since_s: float
+    deadline_s: float | None
+    number: int = 0
+    place: Any = None

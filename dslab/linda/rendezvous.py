@@ -1,0 +1,168 @@
+"""The rendezvous: where a tuple that comes meets who waits for it.
+
+It holds the tuples (`store`), the waiters (`waiting`) and the order in which both came. What it promises:
+
+- Of several tuples that match, the oldest is given; of several that wait, the first comer is served. A tuple
+  wakes every reader that waits for it, and one taker.
+- A client that has left gets nothing: ``alive`` is asked before a tuple goes to a taker that has waited.
+- With ``durable``, whatever happens to a tuple is noted (`Change`), so that the shell can write it down
+  before anybody hears of it.
+
+Nothing here opens a socket, reads a clock or draws a random number.
+
+Source: ch. 2, Shared data spaces (temporal and referential decoupling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dslab.linda.clients import Transaction, Waiter
+from dslab.linda.deadlines import Deadlines
+from dslab.linda.kinds import kinds_of
+from dslab.linda.matching import Pattern
+from dslab.linda.messages import Found, FromServer, Nothing
+from dslab.linda.store import Store, Stored
+from dslab.linda.values import Fields, keys_of, to_wire
+from dslab.linda.waiting import Queue
+
+Sends: TypeAlias = list[tuple[int, FromServer]]
+"""What is to be sent, and to which connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The tuple of this number is gone for good."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A space was made."""
+
+    space: int
+
+
+Change: TypeAlias = Stored | Dropped | Opened
+"""What a durable server writes down before it replies."""
+
+
+class Rendezvous:
+    """All tuples and all waiters.
+
+    Args:
+        alive: Is this connection still there, as far as anybody can see?
+        durable: Keep a list of changes.
+
+    Attributes:
+        changes: What has happened since somebody emptied the list.
+        deadlines: When waiting ends, by the waiters' numbers.
+    """
+
+    def __init__(self, alive: Callable[[int], bool], durable: bool) -> None:
+        self.store = Store()
+        self.changes: list[Change] = []
+        self.deadlines: Deadlines[Waiter] = Deadlines()
+        self._takers = Queue()
+        self._readers = Queue()
+        self._alive = alive
+        self._durable = durable
+        self._next_number = 1
+
+    # ---- tuples
+
+    def put(self, space: int, fields: Fields, expires_s: float | None) -> Sends:
+        """Wake whom a tuple wakes, and store it unless one of them takes it."""
+        kinds = kinds_of(fields)
+        keys = keys_of(kinds, fields)
+        stored = Stored(self._number(), space, fields, expires_s)
+        sends: Sends = []
+        for reader in [*self._readers.woken(space, kinds, keys, fields)]:
+            if reader.verb == "rd":
+                self.unblock(reader)
+            sends.append((reader.client.connection, Found(reader.request, to_wire(fields))))
+        for taker in self._takers.woken(space, kinds, keys, fields):
+            if self._alive(taker.client.connection):
+                self._hand_over(stored, taker)
+                sends.append((taker.client.connection, Found(taker.request, to_wire(fields))))
+                return sends
+        self.store.add(stored, kinds, keys)
+        self.note(stored)
+        return sends
+
+    def find(
+        self, space: int, pattern: Pattern, transaction: Transaction | None, take: bool
+    ) -> Fields | None:
+        """Find the oldest tuple that matches, and remove it if it is to be taken."""
+        place = self.store.find(space, pattern)
+        if place is None:
+            return transaction.find(space, pattern, take=take) if transaction else None
+        table, number = place
+        if not take:
+            return table.rows[number]
+        stored = self.store.remove(space, table, number)
+        if transaction:
+            transaction.taken.append(stored)
+        else:
+            self.note(Dropped(number))
+        return stored.fields
+
+    def load(self, stored: Stored) -> None:
+        """Take a tuple over from an earlier server, with its number, in the order of these."""
+        kinds = kinds_of(stored.fields)
+        self.store.add(stored, kinds, keys_of(kinds, stored.fields))
+        self._next_number = stored.number + 1
+
+    def note(self, change: Change) -> None:
+        """Note what has happened, if anybody will want to know."""
+        if self._durable:
+            self.changes.append(change)
+
+    # ---- waiters
+
+    def block(self, waiter: Waiter) -> None:
+        """Let a request wait.
+
+        Raises:
+            RequestError: It may not.
+        """
+        waiter.client.check_may_wait(waiter.request)
+        waiter.number = self._number()
+        waiter.client.waiters[waiter.request] = waiter
+        (self._takers if waiter.verb == "in" else self._readers).add(waiter)
+        if waiter.deadline_s is not None:
+            self.deadlines.add(waiter.number, waiter.deadline_s, waiter)
+
+    def unblock(self, waiter: Waiter) -> None:
+        """Let a request wait no longer."""
+        del waiter.client.waiters[waiter.request]
+        (self._takers if waiter.verb == "in" else self._readers).remove(waiter)
+        if waiter.deadline_s is not None:
+            self.deadlines.forget(waiter.number)
+
+    # ---- time
+
+    def pass_time(self, now_s: float) -> Sends:
+        """End the leases and the waiting that are over."""
+        for stored in self.store.expire(now_s):
+            self.note(Dropped(stored.number))
+        sends: Sends = []
+        for _, waiter in self.deadlines.over(now_s):
+            self.unblock(waiter)
+            sends.append((waiter.client.connection, Nothing(waiter.request)))
+        return sends
+
+    # ---- inside
+
+    def _hand_over(self, stored: Stored, taker: Waiter) -> None:
+        self.unblock(taker)
+        if taker.transaction is not None:
+            taker.transaction.taken.append(stored)
+            self.note(stored)  # it must outlive a crash before the commit
+
+    def _number(self) -> int:
+        self._next_number += 1
+        return self._next_number - 1

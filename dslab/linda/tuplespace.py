@@ -1,0 +1,226 @@
+"""A tuple space as the blocking client sees it: the operations of Linda.
+
+::
+
+    space.out(("task", 1))              # put
+    number = space.in_(("task", int))[1]  # take, waiting for one; rd reads and leaves it
+    space.inp(("task", int))            # take one if there is one: None if not; rdp likewise
+
+A `TupleSpace` is a value too: put into a tuple, it lets others use it. A thread that wants to wait for one
+tuple while another puts one makes a client of its own; `TupleSpace.eval_` and `TupleSpace.notify` do so by
+themselves.
+
+Source: ch. 2, Shared data spaces; D. Gelernter, 1985. The names with an underscore are the textbook's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import closing
+from itertools import islice
+from threading import Thread
+from typing import Any, Protocol, Self
+
+from dslab.linda.calls import RefusedError, fields_of, no_tuple, number_of, unexpected
+from dslab.linda.messages import (
+    Collect,
+    Count,
+    FromClient,
+    FromServer,
+    In,
+    List,
+    Listed,
+    Notify,
+    Out,
+    Rd,
+    Refused,
+    encode,
+)
+from dslab.linda.values import Fields, Handle, from_wire, to_wire
+
+IN_FLIGHT = 64
+"""How many requests `TupleSpace.out_all` has under way."""
+
+
+class Caller(Protocol):
+    """What a space needs of its client (`client.Client`).
+
+    Attributes:
+        next_request: Gives a number for a request.
+    """
+
+    next_request: Callable[[], int]
+
+    def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
+        """Send a request and wait for its reply."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+
+    def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
+        """Wait for the next reply."""
+
+    def space(self, number: int, transaction: int = 0) -> TupleSpace:
+        """Give a space that exists already."""
+
+    def again(self) -> Self:
+        """Make another connection to the same server."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class TupleSpace(Handle):
+    """A tuple space at a server. It is a value too: put it into a tuple, and others can use it.
+
+    A formal is a type: ``space.in_(("task", int))``. ``TupleSpace`` stands for any space.
+    """
+
+    __slots__ = ("_client", "_transaction")
+
+    def bind(self, client: Caller, number: int, transaction: int) -> None:
+        """Tie it to a client."""
+        self.number = number
+        self._client = client
+        self._transaction = transaction
+
+    def out(self, fields: Fields, *, lease_s: float | None = None) -> None:
+        """Put a tuple into the space. With a lease it goes by itself after ``lease_s``.
+
+        Raises:
+            FieldError: A field does not travel.
+        """
+        client = self._client
+        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, self._transaction)
+        number_of(client.call(message))
+
+    def in_(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
+        """Take a tuple that matches; wait until there is one.
+
+        Raises:
+            NoTuple: None came within ``timeout_s``.
+        """
+        fields = self._look(In, template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s)
+
+    def rd(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
+        """Read a tuple that matches, and leave it; wait until there is one. Raises as `in_` does."""
+        fields = self._look(Rd, template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s)
+
+    def inp(self, template: Fields) -> Fields | None:
+        """Take a tuple that matches, if there is one now."""
+        return self._look(In, template, 0)
+
+    def rdp(self, template: Fields) -> Fields | None:
+        """Read a tuple that matches, if there is one now."""
+        return self._look(Rd, template, 0)
+
+    _out, _in, _rd, _inp, _rdp = out, in_, rd, inp, rdp
+
+    def out_all(self, tuples: Iterable[Fields]) -> None:
+        """Put many tuples, with many requests under way at once."""
+        remaining = iter(tuples)
+        client = self._client
+        while batch := list(islice(remaining, IN_FLIGHT)):
+            messages = [
+                Out(client.next_request(), self.number, to_wire(fields), None, self._transaction)
+                for fields in batch
+            ]
+            client.send(b"".join(map(encode, messages)))
+            for reply in [client.receive(message.request) for message in messages]:
+                number_of(reply)
+
+    def count(self, template: Fields) -> int:
+        """Count the tuples that match."""
+        wire = to_wire(template, template=True)
+        return number_of(self._client.call(Count(self._client.next_request(), self.number, wire)))
+
+    def copy_collect(self, target: Handle, template: Fields) -> int:
+        """Copy all that match to another space, at one instant: gives how many."""
+        return self._collect(target, template, take=False)
+
+    def move(self, target: Handle, template: Fields) -> int:
+        """Move all that match to another space, at one instant: gives how many."""
+        return self._collect(target, template, take=True)
+
+    def ls(self, template: Fields, most: int = 100) -> tuple[list[Fields], int]:
+        """Give at most so many of the tuples that match, and how many there are."""
+        wire = to_wire(template, template=True)
+        match self._client.call(List(self._client.next_request(), self.number, wire, most)):
+            case Listed(tuples=tuples, total=total):
+                return [from_wire(fields) for fields in tuples], total
+            case Refused(reason=reason):
+                raise RefusedError(reason)
+            case reply:
+                raise unexpected(reply)
+
+    def notify(self, template: Fields) -> Subscription:
+        """Give every tuple that matches, from now on, as it is put; on a connection of its own."""
+        wire = to_wire(template, template=True)
+        client = self._client.again()
+        request = client.next_request()
+        client.send(encode(Notify(request, self.number, wire)))
+        number_of(client.call(Count(client.next_request(), self.number, wire)))  # it is subscribed now
+        return Subscription(client, request)
+
+    def eval_(self, fields: tuple[Any, ...]) -> Future[None]:
+        """Put a live tuple: its functions are called in a thread, then it is put with their results.
+
+        Returns:
+            What ends when the tuple is put, in an error if a function raised one.
+        """
+        done: Future[None] = Future()
+        Thread(target=self._evaluate, args=(fields, done), daemon=True).start()
+        return done
+
+    _eval = eval_
+
+    def _evaluate(self, fields: tuple[Any, ...], done: Future[None]) -> None:
+        try:
+            computed = tuple([field() if _is_function(field) else field for field in fields])
+            with closing(self._client.again()) as client:
+                client.space(self.number).out(computed)
+        except BaseException as error:  # noqa: BLE001  the future carries it to whoever asks
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def _look(self, kind: type[In] | type[Rd], template: Fields, wait_s: float | None) -> Fields | None:
+        client = self._client
+        wire = to_wire(template, template=True)
+        message = kind(client.next_request(), self.number, wire, wait_s, self._transaction)
+        return fields_of(client.call(message, wait_s), client.space)
+
+    def _collect(self, target: Handle, template: Fields, *, take: bool) -> int:
+        wire = to_wire(template, template=True)
+        client = self._client
+        message = Collect(client.next_request(), self.number, target.number, wire, take)
+        return number_of(client.call(message))
+
+
+class Subscription:
+    """The tuples that `TupleSpace.notify` tells of: an iterator without an end."""
+
+    def __init__(self, client: Caller, request: int) -> None:
+        self._client = client
+        self._request = request
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Fields:
+        """Wait for the next tuple."""
+        fields = fields_of(self._client.receive(self._request, None), self._client.space)
+        if fields is None:
+            raise StopIteration
+        return fields
+
+    def close(self) -> None:
+        """Hear no more."""
+        self._client.close()
+
+
+def _is_function(field: Any) -> bool:
+    return callable(field) and not isinstance(field, type | Handle)
