@@ -60,13 +60,14 @@ test: $(VENV)/.ready-dev ## Test the kit itself: everything (Docker and browser 
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
 
 .PHONY: check
-check: $(VENV)/.ready-dev ## Lint, types, import contracts, skeletons, generated pages
+check: $(VENV)/.ready-dev ## Lint, types, import contracts, skeletons, generated pages, proofs up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/dslab skeletons --check
 	$(BIN)/dslab docs --check
+	$(BIN)/dslab prove --check
 
 .PHONY: coverage
 coverage: $(VENV)/.ready-dev ## Branch coverage of the tests, subprocesses counted

@@ -129,7 +129,7 @@ def _earns_something(submission: Submission, outcome: Outcome) -> list[str]:
     missed = (
         frozenset()
         if EVERYTHING in submission.caught_by
-        else frozenset(submission.caught_by) - outcome.failed
+        else frozenset(submission.caught_by) - outcome.named("fail", "error")  # an error earns nothing either
     )
     return [f"{submission.name} passes {_listed(earned | missed)}"] if earned or missed else []
 

@@ -73,6 +73,11 @@ def test_a_grader_that_is_wrong(
     assert weigh(LAB, [trial(sort, *caught_by, verdicts=verdicts)], {}).shortcomings == [shortcoming]
 
 
+def test_a_cheat_that_breaks_the_machine_earns_nothing() -> None:
+    cheat = trial(Sort.CHEAT, "test_a", verdicts={"test_a": "error"})
+    assert weigh(LAB, [cheat], {}).shortcomings == []
+
+
 def test_mutants() -> None:
     caught, survives, same, said, broke = (mutant(f"{n} -> {n + 1}") for n in range(5))
     trials = [
