@@ -28,6 +28,7 @@ from rich.console import Console
 
 from dslab.kit.topology.docker_image import COURSE_IMAGE, REQUIRES_LABEL
 from dslab.kit.topology.docker_image import requirements as needed_now
+from dslab.kit.topology.shipped import shipped
 
 COURSE = Path(__file__).resolve().parent.parent
 FOLDER = COURSE / "docker"
@@ -167,7 +168,7 @@ def build_rabbitmq() -> None:
 def build_course(base: str) -> None:
     """The course image on its base."""
     recipe = [COURSE / name for name in ("docker/Dockerfile", "docker/requirements.py", "pyproject.toml")]
-    inputs = digest([*recipe, COURSE / "constraints.txt", COURSE / "dslab"], base, *look(base))
+    inputs = digest([*recipe, COURSE / "constraints.txt", *shipped(COURSE / "dslab")], base, *look(base))
     labels = {INPUTS_LABEL: inputs, REQUIRES_LABEL: needed_now()}
 
     def make() -> None:

@@ -18,7 +18,8 @@ from typing import Any
 from docker.types import LogConfig, Mount
 
 from dslab.kit.errors import ConfigError
-from dslab.kit.topology.docker_image import COURSE_IMAGE
+from dslab.kit.topology.docker_image import COURSE_IMAGE, DSLAB_FOLDER
+from dslab.kit.topology.shipped import shipped
 from dslab.kit.topology.spec import ServiceSpec
 
 Entry = dict[str, Any]
@@ -49,6 +50,11 @@ LITTLE_LOG = LogConfig(type="json-file", config={"max-size": "8m", "max-file": "
 def bind(source: Path, target: str, *, read_only: bool = False) -> Entry:
     """A file or folder of this machine at a place in the container."""
     return {"type": "bind", "source": str(source), "target": target, "read_only": read_only}
+
+
+def code_volumes() -> list[Entry]:
+    """This dslab's own code, in place of what the image holds."""
+    return [bind(path, f"{DSLAB_FOLDER}/{path.name}", read_only=True) for path in shipped()]
 
 
 def entry_of(service: ServiceSpec, base: Mapping[str, Any]) -> Entry:

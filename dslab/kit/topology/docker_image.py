@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from dslab.kit.errors import MachineError
 
 COURSE_IMAGE = "dslab-course:latest"
-DSLAB_FOLDER = "/opt/dslab/dslab"  # the package's place in it
+DSLAB_FOLDER = "/opt/dslab"  # on Python's path in it; holds the package and what is shipped with it
 COURSE_LABEL = "dslab.course"  # whoever has it holds Python and dslab; set by docker/Dockerfile
 REQUIRES_LABEL = "dslab.requires"
 

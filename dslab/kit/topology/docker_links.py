@@ -20,9 +20,9 @@ from typing import Any
 from dslab.kit.address import Address
 from dslab.kit.errors import KitError
 from dslab.kit.links import LinksClient
-from dslab.kit.topology.docker_entry import CONFINED, LITTLE_LOG, Entry, bind
-from dslab.kit.topology.docker_image import COURSE_IMAGE, DSLAB_FOLDER
-from dslab.kit.topology.docker_run import PACKAGE, DockerRun
+from dslab.kit.topology.docker_entry import CONFINED, LITTLE_LOG, Entry, bind, code_volumes
+from dslab.kit.topology.docker_image import COURSE_IMAGE
+from dslab.kit.topology.docker_run import DockerRun
 from dslab.kit.topology.roles import ANY_HOST
 from dslab.kit.topology.spec import Port, Transport
 
@@ -91,7 +91,7 @@ class DockerLinks:
             "image": COURSE_IMAGE,
             "command": [*program, "--token", self._token],
             "user": f"{os.getuid()}:{os.getgid()}",
-            "volumes": [bind(folder, str(folder)), bind(PACKAGE, DSLAB_FOLDER, read_only=True)],
+            "volumes": [bind(folder, str(folder)), *code_volumes()],
             "mem_limit": "1g",
         }
 

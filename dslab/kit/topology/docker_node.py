@@ -20,14 +20,14 @@ from dslab.kit.topology.docker_entry import (
     NO_LOG,
     Entry,
     bind,
+    code_volumes,
     entry_of,
     lab_volumes,
     working_dir,
 )
 from dslab.kit.topology.docker_host import Host
-from dslab.kit.topology.docker_image import DSLAB_FOLDER
 from dslab.kit.topology.docker_inside import OUTPUT
-from dslab.kit.topology.docker_run import PACKAGE, DockerRun
+from dslab.kit.topology.docker_run import DockerRun
 from dslab.kit.topology.keeper_client import Channel
 from dslab.kit.topology.listening import Listener
 from dslab.kit.topology.local_process import LocalProcess
@@ -87,7 +87,7 @@ def node_entry(
         "volumes": [
             *lab_volumes(service, place.work.resolve()),
             bind(scratch, SCRATCH),
-            bind(PACKAGE, DSLAB_FOLDER, read_only=True),
+            *code_volumes(),
             bind(docker.resolver, "/etc/resolv.conf", read_only=True),
             *files,
         ],

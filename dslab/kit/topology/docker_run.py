@@ -27,7 +27,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from docker.errors import APIError
 
-import dslab
 from dslab.kit.errors import KitError, MachineError
 from dslab.kit.topology import docker_entry
 from dslab.kit.topology.docker_engine import FOLDER_LABEL, REFUSED, RUN_LABEL, Engine, reason
@@ -39,7 +38,6 @@ from dslab.kit.topology.runfolder import RunFolder
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PACKAGE = Path(dslab.__file__).parent
 NOBODY = "65534:65534"
 WORKERS = 8
 # Nodes are told addresses. The engine's name server would pass on other questions to the world, and wait.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from dslab.kit.topology.docker_run import DockerRun
 from dslab.kit.topology.docker_sweep import Sweeper
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.running import Topology
+from dslab.kit.topology.shipped import shipped
 
 OpenLab = Callable[..., Topology]
 WaitFor = Callable[[Callable[[], object], str], None]
@@ -156,6 +158,19 @@ def test_dslab_in_the_container_is_the_graders(open_lab: OpenLab) -> None:
         "services: {s: {command: python s.py}}", {"s.py": "import dslab; print(dslab.__file__)"}
     )
     assert output_of(topology) == "/opt/dslab/dslab/__init__.py\n"
+
+
+def test_what_is_shipped_beside_dslab_is_the_graders_too(open_lab: OpenLab) -> None:
+    modules = [path for path in shipped() if path.is_file()]
+    assert modules
+    program = """
+    import hashlib, pathlib, sys
+    for path in sys.argv[1:]:
+        print(hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest())
+    """
+    paths = " ".join(f"/opt/dslab/{path.name}" for path in modules)
+    topology = open_lab(f"services: {{s: {{command: python s.py {paths}}}}}", {"s.py": program})
+    assert output_of(topology).split() == [hashlib.sha256(path.read_bytes()).hexdigest() for path in modules]
 
 
 def test_a_neighbour_called_like_a_module_of_ours_does_not_reach_the_keeper(open_lab: OpenLab) -> None:
