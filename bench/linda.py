@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -414,7 +415,8 @@ def _report(measured: Measured, rounds: int) -> None:
 def _serve(role: str) -> None:
     if role == "scan":
         dslab.linda.rendezvous.Store = ScanStore  # type: ignore[attr-defined]
-    asyncio.run(serve(Address("127.0.0.1", 0), Options()))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(Address("127.0.0.1", 0), Options()))
 
 
 def _pong(address: str) -> None:

@@ -11,7 +11,7 @@ Source: ch. 2, Shared data spaces; transactions as in JavaSpaces (E. Freeman et 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -115,7 +115,6 @@ class Waiter(msgspec.Struct, eq=False):
         transaction: What it is part of, if anything.
         deadline_s: When it stops waiting; None for never.
         number: Its place in the order of arrival.
-        place: Which line it stands in (`waiting`).
     """
 
     client: Client
@@ -128,4 +127,3 @@ class Waiter(msgspec.Struct, eq=False):
     since_s: float
     deadline_s: float | None
     number: int = 0
-    place: Any = None

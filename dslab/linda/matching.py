@@ -4,7 +4,7 @@ A `Pattern` splits a template into what can be looked up and what must be looked
 
 - its *kinds*, one letter per field, ``*`` for ``object``: tuples are kept in one table per kinds, so that
   every formal of a type is decided by choosing the table;
-- its *actuals*, as (position, key): looked up in an index;
+- its *actuals*, by their positions and keys: looked up in an index;
 - its *nested* patterns, the tuples with formals inside: each candidate must be looked at.
 
 The rules of equality are those of `values`. This module does no I/O and keeps no state.
@@ -21,7 +21,7 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from dslab.linda.kinds import ANY, KINDS, OWN_KEYS, Fields, Formal, kinds_of
-from dslab.linda.values import FORMAL, check_width, formal_from_wire, from_wire, key_of
+from dslab.linda.values import FORMAL, MAX_FIELDS, formal_from_wire, from_wire, key_of, too_wide
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -29,36 +29,31 @@ class Pattern(msgspec.Struct, frozen=True):
 
     Attributes:
         kinds: A letter per field.
-        actuals: Position and key of each field that is a value.
+        positions: Which fields are values.
+        keys: What each of these is looked up by.
         nested: Position and pattern of each field that is a tuple with formals inside.
     """
 
     kinds: str
-    actuals: tuple[tuple[int, Any], ...]
+    positions: tuple[int, ...]
+    keys: tuple[Any, ...]
     nested: tuple[tuple[int, Pattern], ...]
-
-    @property
-    def arity(self) -> int:
-        """How many fields a tuple must have."""
-        return len(self.kinds)
-
-    def admits(self, kinds: str) -> bool:
-        """Could a tuple of these kinds match?"""
-        return admits(self.kinds, kinds)
 
     def accepts(self, fields: Sequence[Any]) -> bool:
         """Does a tuple whose kinds are admitted match?"""
-        for position, key in self.actuals:
+        for position, key in zip(self.positions, self.keys, strict=True):
             value = fields[position]
             if value != key and key_of(value) != key:  # most values are their own keys
                 return False
-        if not self.nested:
-            return True
+        return not self.nested or self.accepts_nested(fields)
+
+    def accepts_nested(self, fields: Sequence[Any]) -> bool:
+        """Does a tuple match whose kinds and actuals do?"""
         return all(pattern.matches(fields[position]) for position, pattern in self.nested)
 
     def matches(self, fields: Fields) -> bool:
         """Does a tuple match?"""
-        return self.admits(kinds_of(fields)) and self.accepts(fields)
+        return admits(self.kinds, kinds_of(fields)) and self.accepts(fields)
 
 
 def compile_wire(wire: Fields) -> Pattern:
@@ -67,37 +62,46 @@ def compile_wire(wire: Fields) -> Pattern:
     Raises:
         FieldError: It is none.
     """
+    if len(wire) > MAX_FIELDS:
+        raise too_wide(wire)
     kinds = ""
-    actuals: list[tuple[int, Any]] = []
+    positions: list[int] = []
+    keys: list[Any] = []
     for position, field in enumerate(wire):
         type_ = type(field)
         if type_ in OWN_KEYS:
             kinds += KINDS[type_]
-            actuals.append((position, field))
+            positions.append(position)
+            keys.append(field)
         elif type_ is Ext and field.code == FORMAL:
             kinds += formal_from_wire(field).kind
-        else:  # a part of parts, or what nobody writes
+        else:  # it has parts, or is what nobody writes
             return compile_template(from_wire(wire, template=True))
-    check_width(len(wire))
-    return Pattern(kinds, tuple(actuals), ())
+    return Pattern(kinds, tuple(positions), tuple(keys), ())
 
 
 def compile_template(template: Fields) -> Pattern:
     """Make a pattern of a template as `values.from_wire` gives it."""
     kinds = ""
-    actuals: list[tuple[int, Any]] = []
+    positions: list[int] = []
+    keys: list[Any] = []
     nested: list[tuple[int, Pattern]] = []
     for position, field in enumerate(template):
-        type_ = type(field)
-        if type_ is Formal:
+        if type(field) is Formal:
             kinds += field.kind
             continue
-        kinds += KINDS[type_]
-        if type_ is tuple and has_formals(field):
+        kinds += KINDS[type(field)]
+        if type(field) is tuple and has_formals(field):
             nested.append((position, compile_template(field)))
         else:
-            actuals.append((position, field if type_ in OWN_KEYS else key_of(field)))
-    return Pattern(kinds, tuple(actuals), tuple(nested))
+            positions.append(position)
+            keys.append(key_of(field))
+    return Pattern(kinds, tuple(positions), tuple(keys), tuple(nested))
+
+
+def anything(arity: int) -> Pattern:
+    """Make a pattern that every tuple of so many fields matches."""
+    return Pattern(ANY * arity, (), (), ())
 
 
 def has_formals(field: Any) -> bool:

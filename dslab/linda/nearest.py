@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dslab.linda.kinds import ANY, KINDS, NAMES, Fields, Formal, show, show_value
-from dslab.linda.matching import Pattern, compile_template, has_formals
+from dslab.linda.matching import anything, compile_template, has_formals
 from dslab.linda.store import Store
 
 _AFAR = 3
 """Of so many fields that differ, each is named."""
 
 
-def explain(store: Store, space: int, template: Fields, pattern: Pattern) -> str:
+def explain(store: Store, space: int, template: Fields) -> str:
     """Say in a sentence or two what comes near to a template."""
-    anything = Pattern(ANY * pattern.arity, (), ())
-    total = store.count(space, anything)
+    arity = len(template)
+    total = store.count(space, anything(arity))
     if not total:
-        return _other_arities(store.arities(space), pattern.arity)
+        return _other_arities(store.arities(space), arity)
     have = f"{_tuples(total)} {'has' if total == 1 else 'have'} this arity"
-    near = [sentence for field in range(pattern.arity) for sentence in _near(store, space, template, field)]
-    return "; ".join([have, *(near or _far(store, space, template, anything))])
+    near = [sentence for field in range(arity) for sentence in _near(store, space, template, field)]
+    return "; ".join([have, *(near or _far(store, space, template))])
 
 
 def _near(store: Store, space: int, template: Fields, field: int) -> Iterator[str]:
@@ -41,9 +41,9 @@ def _near(store: Store, space: int, template: Fields, field: int) -> Iterator[st
         yield f"{who} in field {field}: {difference(table.rows[number][field], template[field])}"
 
 
-def _far(store: Store, space: int, template: Fields, anything: Pattern) -> Iterator[str]:
+def _far(store: Store, space: int, template: Fields) -> Iterator[str]:
     """What differs in more: the oldest tuple as an example."""
-    place = store.find(space, anything)
+    place = store.find(space, anything(len(template)))
     if place is None:
         return
     table, number = place

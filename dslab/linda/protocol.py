@@ -194,11 +194,13 @@ class Spaces:
 
     def _out(self, client: Client, message: Out, now_s: float) -> Sends:
         fields = from_wire(message.fields)
-        self._check_space(message.space)
+        if message.space:
+            self._check_space(message.space)
         if fields is not message.fields:  # plain fields come as they are; others may name a space
             self._check_handles(fields)
         lease_s = message.lease_s
-        _check_duration(lease_s, "lease")
+        if lease_s is not None:
+            _check_duration(lease_s, "lease")
         if not message.transaction:
             expires_s = None if lease_s is None else now_s + lease_s
             return self._rendezvous.put(message.space, fields, expires_s)
@@ -209,7 +211,8 @@ class Spaces:
     def _look(self, client: Client, message: In | Rd, now_s: float) -> Sends:
         looks = space, _, pattern = self._looks(message.space, message.template)
         wait_s = message.wait_s
-        _check_duration(wait_s, "wait")
+        if wait_s is not None:
+            _check_duration(wait_s, "wait")
         own = client.transaction(message.transaction) if message.transaction else None
         take = type(message) is In
         fields = self._rendezvous.find(space, pattern, own, take)
@@ -274,7 +277,8 @@ class Spaces:
 
     def _looks(self, space: int, wire: Fields) -> tuple[int, Fields, Pattern]:
         """Read where and for what a request looks."""
-        self._check_space(space)
+        if space:
+            self._check_space(space)
         return space, wire, compile_wire(wire)
 
     def _check_space(self, space: int) -> None:
@@ -287,6 +291,6 @@ class Spaces:
                 self._check_space(value.number)
 
 
-def _check_duration(duration_s: float | None, name: str) -> None:
-    if duration_s is not None and not duration_s >= 0:  # NaN is neither
+def _check_duration(duration_s: float, name: str) -> None:
+    if not duration_s >= 0:  # NaN is neither
         raise RequestError(f"A {name} of {duration_s} seconds is no duration.")

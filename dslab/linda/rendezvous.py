@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeAlias
 
 from dslab.linda.clients import Transaction, Waiter
@@ -70,7 +71,7 @@ class Rendezvous:
         self._readers = Queue()
         self._alive = alive
         self._durable = durable
-        self._next_number = 1
+        self._numbers = count(1)
 
     # ---- tuples
 
@@ -78,7 +79,7 @@ class Rendezvous:
         """Wake whom a tuple wakes, and store it unless one of them takes it."""
         kinds = kinds_of(fields)
         keys = keys_of(kinds, fields)
-        stored = Stored(self._number(), space, fields, expires_s)
+        stored = Stored(next(self._numbers), space, fields, expires_s)
         sends: Sends = []
         for reader in [*self._readers.woken(space, kinds, keys, fields)]:
             if reader.verb == "rd":
@@ -114,7 +115,7 @@ class Rendezvous:
         """Take a tuple over from an earlier server, with its number, in the order of these."""
         kinds = kinds_of(stored.fields)
         self.store.add(stored, kinds, keys_of(kinds, stored.fields))
-        self._next_number = stored.number + 1
+        self._numbers = count(stored.number + 1)
 
     def note(self, change: Change) -> None:
         """Note what has happened, if anybody will want to know."""
@@ -130,7 +131,7 @@ class Rendezvous:
             RequestError: It may not.
         """
         waiter.client.check_may_wait(waiter.request)
-        waiter.number = self._number()
+        waiter.number = next(self._numbers)
         waiter.client.waiters[waiter.request] = waiter
         (self._takers if waiter.verb == "in" else self._readers).add(waiter)
         if waiter.deadline_s is not None:
@@ -162,7 +163,3 @@ class Rendezvous:
         if taker.transaction is not None:
             taker.transaction.taken.append(stored)
             self.note(stored)  # it must outlive a crash before the commit
-
-    def _number(self) -> int:
-        self._next_number += 1
-        return self._next_number - 1

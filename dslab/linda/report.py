@@ -43,7 +43,7 @@ def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[W
     waiting.sort(key=lambda waiter: waiter.number)
     for waiter in waiting[:MAX_REPORTED]:
         template = from_wire(waiter.template, template=True)
-        near = explain(store, waiter.space, template, waiter.pattern)
+        near = explain(store, waiter.space, template)
         yield WaitsFor(
             client=waiter.client.name,
             verb=waiter.verb,

@@ -17,7 +17,7 @@ import msgspec
 
 from dslab.linda.deadlines import Deadlines
 from dslab.linda.kinds import ANY, Fields
-from dslab.linda.matching import Pattern
+from dslab.linda.matching import Pattern, admits
 from dslab.linda.table import Table
 
 
@@ -80,8 +80,8 @@ class Store:
 
     def tables(self, space: int, pattern: Pattern) -> list[Table]:
         """Give the tables where a match may be."""
-        by_kinds = self._by_arity.get((space, pattern.arity), {})
-        return [table for kinds, table in by_kinds.items() if pattern.admits(kinds)]
+        by_kinds = self._by_arity.get((space, len(pattern.kinds)), {})
+        return [table for kinds, table in by_kinds.items() if admits(pattern.kinds, kinds)]
 
     def remove(self, space: int, table: Table, number: int) -> Stored:
         """Remove a tuple, and give it."""

@@ -174,14 +174,13 @@ class Table:
 
     def _narrowest(self, pattern: Pattern) -> tuple[Held | None, bool]:
         """Give the shortest list that holds all that match, and whether all of it matches."""
-        actuals = pattern.actuals
-        if not actuals:
+        positions, keys = pattern.positions, pattern.keys
+        if not positions:
             return (self._all if self.rows else None), not pattern.nested
-        if len(actuals) == 1:
-            position, key = actuals[0]
-            return self._by_field[position].get(key), not pattern.nested
+        if len(positions) == 1:
+            return self._by_field[positions[0]].get(keys[0]), not pattern.nested
         narrowest: Held | None = None
-        for position, key in actuals:
+        for position, key in zip(positions, keys, strict=True):
             held = self._by_field[position].get(key)
             if held is None:
                 return None, True
@@ -195,13 +194,14 @@ class Table:
 
     def _narrowest_pair(self, pattern: Pattern) -> tuple[Held | None, bool]:
         narrowest: Held | None = None
-        for (one, one_key), (other, other_key) in combinations(pattern.actuals, 2):
+        actuals = zip(pattern.positions, pattern.keys, strict=True)
+        for (one, one_key), (other, other_key) in combinations(actuals, 2):
             held = self._by_pair.get((one, other, one_key, other_key))
             if held is None:
                 return None, True
             if narrowest is None or _size(held) < _size(narrowest):
                 narrowest = held
-        return narrowest, len(pattern.actuals) == 2 and not pattern.nested
+        return narrowest, len(pattern.keys) == 2 and not pattern.nested
 
     def _accepted(self, held: Held, pattern: Pattern) -> Iterator[int]:
         rows = self.rows

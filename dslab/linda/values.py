@@ -45,7 +45,7 @@ from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Han
 
 __all__ = [
     "FORMAL", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
-    "check_width", "formal_from_wire", "from_wire", "key_of", "keys_of", "show", "to_wire",
+    "formal_from_wire", "from_wire", "key_of", "keys_of", "show", "to_wire", "too_wide",
 ]  # fmt: skip
 
 MAX_FIELDS = 1_000
@@ -75,7 +75,8 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
     """
     if type(fields) is not tuple:
         raise FieldError(f"{fields!r:.80} is not a tuple.", remedy='A tuple of one field is written ("a",).')
-    check_width(len(fields))
+    if len(fields) > MAX_FIELDS:
+        raise too_wide(fields)
     if template:  # most formals are at the top
         fields = tuple([_FORMALS.get(field, field) if type(field) is type else field for field in fields])
     field: Any
@@ -100,7 +101,8 @@ def from_wire(fields: Fields, *, template: bool = False) -> Fields:
     Raises:
         FieldError: A field is nothing that `to_wire` writes.
     """
-    check_width(len(fields))
+    if len(fields) > MAX_FIELDS:
+        raise too_wide(fields)
     if _PLAIN.issuperset(map(type, fields)):
         return fields
     return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
@@ -118,14 +120,9 @@ def formal_from_wire(value: Ext) -> Formal:
     return formal
 
 
-def check_width(width: int) -> None:
-    """Refuse a tuple of too many fields.
-
-    Raises:
-        FieldError: There are too many.
-    """
-    if width > MAX_FIELDS:
-        raise FieldError(f"A tuple of {width:,} fields is too wide: at most {MAX_FIELDS:,} travel.")
+def too_wide(fields: Fields) -> FieldError:
+    """Say that a tuple has too many fields."""
+    return FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
 
 
 def key_of(value: Any) -> Any:

@@ -24,7 +24,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from dslab.linda.clients import Waiter
-from dslab.linda.matching import Pattern, admits
+from dslab.linda.matching import admits
 from dslab.linda.values import Fields
 
 Line: TypeAlias = OrderedDict[int, Waiter]
@@ -32,7 +32,6 @@ Line: TypeAlias = OrderedDict[int, Waiter]
 first entry at once, however many before it have gone.)"""
 
 _Shape: TypeAlias = tuple[str, tuple[int, ...]]
-_Place: TypeAlias = tuple[tuple[int, int], _Shape, Any]
 
 
 class Queue:
@@ -43,22 +42,24 @@ class Queue:
 
     def add(self, waiter: Waiter) -> None:
         """Let somebody wait, at the end of his line."""
-        where, shape, key = waiter.place = _place(waiter.space, waiter.pattern)
-        lines = self._shapes.setdefault(where, {}).setdefault(shape, {})
-        line = lines.get(key)
+        pattern = waiter.pattern
+        where = waiter.space, len(pattern.kinds)
+        lines = self._shapes.setdefault(where, {}).setdefault((pattern.kinds, pattern.positions), {})
+        line = lines.get(pattern.keys)
         if line is None:
-            line = lines[key] = OrderedDict()
+            line = lines[pattern.keys] = OrderedDict()
         line[waiter.number] = waiter
 
     def remove(self, waiter: Waiter) -> None:
         """Let him wait no longer."""
-        where, shape, key = waiter.place
+        pattern = waiter.pattern
+        where, shape = (waiter.space, len(pattern.kinds)), (pattern.kinds, pattern.positions)
         shapes = self._shapes[where]
         lines = shapes[shape]
-        line = lines[key]
+        line = lines[pattern.keys]
         del line[waiter.number]
         if not line:
-            del lines[key]
+            del lines[pattern.keys]
             if not lines:
                 del shapes[shape]
                 if not shapes:
@@ -71,19 +72,14 @@ class Queue:
             return ()
         lines: list[Line] = []
         for (wanted, positions), by_key in shapes.items():
-            line = by_key.get(tuple([keys[position] for position in positions]))
-            if line is not None and admits(wanted, kinds):
+            line = by_key.get(tuple(map(keys.__getitem__, positions)))
+            if line is not None and (wanted == kinds or admits(wanted, kinds)):
                 lines.append(line)
-        return (waiter for waiter in _merged(lines) if waiter.pattern.accepts(fields)) if lines else ()
+        if not lines:
+            return ()
+        waiters = lines[0].values() if len(lines) == 1 else _merged(lines)
+        return (w for w in waiters if not w.pattern.nested or w.pattern.accepts_nested(fields))
 
 
 def _merged(lines: list[Line]) -> Iterable[Waiter]:
-    if len(lines) == 1:
-        return lines[0].values()
     return merge(*[line.values() for line in lines], key=attrgetter("number"))
-
-
-def _place(space: int, pattern: Pattern) -> _Place:
-    actuals = pattern.actuals
-    shape = pattern.kinds, tuple([position for position, _ in actuals])
-    return (space, len(pattern.kinds)), shape, tuple([key for _, key in actuals])
