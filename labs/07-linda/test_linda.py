@@ -1,0 +1,889 @@
+"""The checks of lab 7. Each docstring is the property that its check is about."""
+
+from __future__ import annotations
+
+import socket
+import string
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from random import Random
+from typing import Any, TypeVar
+
+from dslab.kit.errors import PeerViolation
+from dslab.kit.grader import sent, step
+from dslab.kit.topology.running import Topology
+from dslab.kit.topology.service import Service
+from dslab.linda.client import Client, TupleSpace, connect
+from dslab.linda.messages import UNIVERSE, Found, In, Nothing, Rd, encode
+from dslab.linda.values import from_wire, show, to_wire
+
+PATIENCE_S = 8.0  # for what a correct program does within milliseconds
+TASK = ("task", TupleSpace, int)
+RESULT = ("result", int, int)
+WAYS = ("direct", "mailbox", "events", "space")
+T = TypeVar("T")
+
+
+# Step 7.1: matching
+
+
+@step("7.1", starts=["shelf"])
+def test_actuals(topology: Topology, rng: Random) -> None:
+    """A value in a template matches an equal value in the same place, and no other."""
+    one, other = words(rng, 2)
+    number = rng.randint(2, 1000)
+    tuples = [(one, number), (other, number), (one, number + 1), (number, one), (one.upper(), number)]
+    tuples += [(2.5, None), (one.encode(), True), (-2.5, None), (2.5, one)]
+    assert_matches(topology, tuples, (one, number), [(one, number)])
+    assert_matches(topology, tuples, (2.5, None), [(2.5, None)])
+    assert_matches(topology, tuples, (one.encode(), True), [(one.encode(), True)])
+
+
+@step("7.1", starts=["shelf"])
+def test_formals(topology: Topology, rng: Random) -> None:
+    """A type in a template matches every value of that type, and `object` every value at all."""
+    one, other = words(rng, 2)
+    number = rng.randint(2, 1000)
+    tuples = [(one, number), (other, -number), ("", 0), (one, one), (number, number), (None, number)]
+    assert_matches(topology, tuples, (str, int), [(one, number), (other, -number), ("", 0)])
+    assert_matches(topology, tuples, (object, number), [(one, number), (number, number), (None, number)])
+    assert_matches(topology, tuples, (one, str), [(one, one)])
+    assert_matches(topology, tuples, (object, object), tuples)
+
+
+@step("7.1", starts=["shelf"])
+def test_arity(topology: Topology, rng: Random) -> None:
+    """A tuple with more or fewer fields than the template does not match."""
+    one, other = words(rng, 2)
+    tuples = [(one,), (one, other), (one, other, one), ()]
+    assert_matches(topology, tuples, (str, str), [(one, other)])
+    assert_matches(topology, tuples, (one,), [(one,)])
+    assert_matches(topology, tuples, (object, object, object), [(one, other, one)])
+    assert_matches(topology, tuples, (), [()])
+
+
+@step("7.1", starts=["shelf"])
+def test_types_are_exact(topology: Topology, rng: Random) -> None:
+    """True is not 1, nor is 1.0: values of different types never match, whether by a value or by a type."""
+    del rng  # these very values are the point
+    tuples = [(1,), (True,), (1.0,), ("1",), (b"1",), (0,), (False,), (None,)]
+    for value in (1, True, 1.0, "1", b"1", False, None):
+        assert_matches(topology, tuples, (value,), [(value,)])
+    assert_matches(topology, tuples, (int,), [(1,), (0,)])
+    assert_matches(topology, tuples, (bool,), [(True,), (False,)])
+    assert_matches(topology, tuples, (float,), [(1.0,)])
+
+
+@step("7.1", starts=["shelf"])
+def test_tuples_in_tuples(topology: Topology, rng: Random) -> None:
+    """A tuple in a template is a template itself, at any depth."""
+    (one,) = words(rng, 1)
+    number = rng.randint(2, 1000)
+    tuples = [("at", (one, 1)), ("at", (one, True)), ("at", (one,)), ("at", ((one, number), 1)), ("at", one)]
+    assert_matches(topology, tuples, ("at", (one, 1)), [("at", (one, 1))])
+    assert_matches(topology, tuples, ("at", (str, int)), [("at", (one, 1))])
+    assert_matches(topology, tuples, ("at", ((str, int), 1)), [("at", ((one, number), 1))])
+    assert_matches(topology, tuples, ("at", tuple), tuples[:-1])
+
+
+# Step 7.2: out, rd, in
+
+
+@step("7.2", starts=["own-space"])
+def test_multiset(topology: Topology, rng: Random) -> None:
+    """Two equal tuples are two: each can be taken, once."""
+    (word,) = words(rng, 1)
+    with client_of(topology, "own-space") as one, client_of(topology, "own-space") as other:
+        for _ in range(2):
+            one.universe.out((word, 1))
+        assert takes(one, (word, int)) == (word, 1)
+        assert takes(other, (word, int)) == (word, 1)
+        assert takes(one, (word, int)) is None
+
+
+@step("7.2", starts=["own-space"])
+def test_rd_leaves_in_takes(topology: Topology, rng: Random) -> None:
+    """What was read is still there; what was taken is gone, that tuple and no other."""
+    (word,) = words(rng, 1)
+    with client_of(topology, "own-space") as client:
+        for value in (1, True, 1.0):
+            client.universe.out((word, value))
+        for _ in range(2):
+            assert reads(client, (word, bool)) == (word, True)
+        assert takes(client, (word, bool)) == (word, True)
+        assert reads(client, (word, bool)) is None
+        assert takes(client, (word, float)) == (word, 1.0)
+        assert takes(client, (word, int)) == (word, 1)
+
+
+@step("7.2", starts=["own-space"])
+def test_waits_until_it_comes(topology: Topology, rng: Random) -> None:
+    """Who looks for what is not there waits until a tuple comes that matches; others are served meanwhile."""
+    wanted, other = words(rng, 2)
+    with ExitStack() as stack:
+        reader, taker, third = clients_of(topology, stack, 3)
+        reads_it, takes_it = Look(reader, Rd, (wanted, int)), Look(taker, In, (int, wanted))
+        third.universe.out((other, 1))
+        third.universe.out((1, other))
+        for look in (reads_it, takes_it):
+            look.assert_waits("no tuple has come that matches")
+        third.universe.out((wanted, 7))
+        assert reads_it.result() == (wanted, 7)
+        takes_it.assert_waits("no tuple has come that matches")
+        third.universe.out((8, wanted))
+        assert takes_it.result() == (8, wanted)
+        assert reads(third, (int, wanted)) is None
+        assert reads(third, (wanted, int)) == (wanted, 7)
+
+
+@step("7.2", starts=["own-space"])
+def test_one_tuple_for_one_taker(topology: Topology, rng: Random) -> None:
+    """A tuple goes to every reader that waits for it, and to one taker."""
+    (word,) = words(rng, 1)
+    with ExitStack() as stack:
+        clients = clients_of(topology, stack, 5)
+        kinds = (Rd, In, Rd, In, Rd)
+        looks = [Look(client, kind, (word, int)) for client, kind in zip(clients, kinds, strict=True)]
+        putter = stack.enter_context(client_of(topology, "own-space"))
+        putter.universe.out((word, 1))
+        assert [looks[number].result() for number in (0, 1, 2, 4)] == [(word, 1)] * 4
+        looks[3].assert_waits("the tuple is another taker's")
+        assert reads(putter, (word, int)) is None
+        putter.universe.out((word, 2))
+        assert looks[3].result() == (word, 2)
+
+
+@step("7.2", starts=["own-space"])
+def test_first_come_first_served(topology: Topology, rng: Random) -> None:
+    """Of several that wait to take a tuple, the one gets it that has waited longest."""
+    (word,) = words(rng, 1)
+    with ExitStack() as stack:
+        clients = clients_of(topology, stack, 4)
+        rng.shuffle(clients)
+        looks = [Look(client, In, (word, int)) for client in clients]
+        putter = stack.enter_context(client_of(topology, "own-space"))
+        for number in range(4):
+            putter.universe.out((word, number))
+            for later in looks[number + 1 :]:
+                later.assert_waits("somebody else has waited longer")
+        assert [look.result() for look in looks] == [(word, number) for number in range(4)]
+
+
+@step("7.2", starts=["own-space"])
+def test_who_has_gone_takes_nothing(topology: Topology, rng: Random) -> None:
+    """Who has gone, or has waited for as long as it would, gets no tuple any more: the next one does."""
+    (word,) = words(rng, 1)
+    with ExitStack() as stack:
+        gone, patient, putter = clients_of(topology, stack, 3)
+        link = topology.link("grader", "own-space")
+        Look(gone, In, (word, int))
+        second = Look(patient, In, (word, int), wait_s=0.1)
+        third = Look(putter, In, (word, str))
+        gone.close()
+        until(lambda: link.stats().open_connections, lambda count: count == 2)
+        assert second.result() is None
+        third.assert_waits("no tuple has come that matches")
+        with client_of(topology, "own-space") as last:
+            last.universe.out((word, 1))
+            assert takes(last, (word, int)) == (word, 1)
+            last.universe.out((word, word))
+            assert third.result() == (word, word)
+
+
+@step("7.2", starts=["own-space"])
+def test_the_textbooks_programs(topology: Topology, rng: Random) -> None:
+    """Bob, Alice and Chuck of the textbook run with your space, although the other two come before Bob."""
+    bob, *others = (topology[f"textbook-{name}"] for name in ("bob", "alice", "chuck"))
+    for program in rng.sample(others, 2):
+        program.start()
+        until(
+            topology.link(program.name, "own-space").stats, lambda stats: stats.forward_pieces >= 2, program
+        )
+    bob.start()
+    for program in (bob, *others):
+        ends_well(program)
+    shown = topology["textbook-chuck"].logs().splitlines()
+    assert shown[0] in ("I am studying chap 2", "The linda example's pretty simple")
+    assert shown[1:] == ["This graph theory stuff is not easy", "Cool book!"]
+
+
+# Step 7.3: the microblog
+
+
+@step("7.3", starts=["space"])
+def test_chuck_comes_first(topology: Topology, rng: Random) -> None:
+    """Chuck and Alice come before there is a blog, and wait for Bob, who opens it."""
+    bob, alice, chuck = (topology[name] for name in ("bob", "alice", "chuck"))
+    _, expected = a_microblog(topology, rng)
+    with client_of(topology) as client:
+        for number, program in enumerate((chuck, alice), start=1):
+            program.start()
+            await_blocked(client, number, program)
+        assert all(waits.verb == "rd" for waits in client.waiting()), (
+            "They look for the blog with in, not rd."
+        )
+        bob.start()
+    for program in (bob, alice, chuck):
+        ends_well(program)
+    assert chuck.logs().splitlines() == expected
+
+
+@step("7.3", starts=["space"])
+def test_chuck_comes_last(topology: Topology, rng: Random) -> None:
+    """Chuck reads what Bob and Alice have posted, long after they have gone, and leaves it for others."""
+    _, expected = a_microblog(topology, rng)
+    for name in ("bob", "alice", "chuck"):
+        topology[name].start()
+        ends_well(topology[name])
+    assert topology["chuck"].logs().splitlines() == expected
+    topology["chuck"].start()
+    ends_well(topology["chuck"])
+    assert topology["chuck"].logs().splitlines() == expected * 2
+
+
+@step("7.3", starts=["space"])
+def test_a_space_of_its_own(topology: Topology, rng: Random) -> None:
+    """The posts are in a tuple space of the blog's own; in the universe there is one tuple, the blog."""
+    posts, _ = a_microblog(topology, rng)
+    name = words(rng, 1)[0]
+    for author in ("bob", "alice"):
+        topology[author].start(BLOG=name)
+        ends_well(topology[author])
+    with client_of(topology) as client:
+        assert client.universe.count((object, object, object)) == 0
+        assert client.universe.count((object, object)) == 1
+        blog = client.universe.rdp((name, TupleSpace))
+        assert blog is not None, f"In the universe there is no tuple ({name!r}, TupleSpace)."
+        found, _ = blog[1].ls((object, object, object))
+        assert sorted(found) == sorted(posts)
+
+
+@step("7.3", starts=["space"])
+def test_waits_for_a_post(topology: Topology, rng: Random) -> None:
+    """Who wants to read a post that is not there yet waits for it, in the tuple space."""
+    topic, text = words(rng, 2)
+    chuck = topology["chuck"]
+    (chuck.scratch / "wanted.txt").write_text(f"dora|{topic}\n")
+    with client_of(topology) as client:
+        blog = client.new_space()
+        blog.out(("dora", topic + "x", "another topic"))
+        client.universe.out(("MicroBlog", blog))
+        chuck.start()
+        await_blocked(client, 1, chuck)
+        assert chuck.logs() == ""
+        blog.out(("dora", topic, text))
+        ends_well(chuck)
+        assert chuck.logs().splitlines() == [text]
+        assert blog.count(("dora", topic, text)) == 1, "Who reads a post leaves it there."
+
+
+@step("7.3", starts=["space"])
+def test_digest(topology: Topology, rng: Random) -> None:
+    """A digest has every post of an author, each as often as it was posted, and the blog stays as it is."""
+    posts = [("bob", topic, text) for topic in words(rng, 2) for text in words(rng, 2)]
+    posts += [posts[0], ("alice", *words(rng, 2)), ("eve", *words(rng, 2))]
+    rng.shuffle(posts)
+    editor = topology["editor"]
+    with ExitStack() as stack:
+        client = stack.enter_context(client_of(topology))
+        blog = client.new_space()
+        blog.out_all(posts)
+        client.universe.out(("MicroBlog", blog))
+        put_from_now_on = stack.enter_context(closing(blog.notify((str, str, str))))
+        editor.start(AUTHOR="bob")
+        ends_well(editor)
+        expected = sorted(f"{topic}|{text}" for author, topic, text in posts if author == "bob")
+        assert sorted(editor.logs().splitlines()) == expected
+        assert blog.count((str, str, str)) == len(posts), "Posts are gone."
+        blog.out(last := ("dora", *words(rng, 2)))
+        assert next(put_from_now_on) == last, "A post was taken, and put back: others might have missed it."
+
+
+# Step 7.4: coordination
+
+
+@step("7.4", starts=["space", "member-1", "member-2", "member-3"])
+def test_semaphore(topology: Topology, rng: Random) -> None:
+    """A semaphore lets as many pass as it counts; the next one waits until somebody releases it."""
+    name, other = words(rng, 2)
+    with Members(topology) as members:
+        members.does("one", "create semaphore", name, 2)
+        members.does("two", "create semaphore", other, 1)
+        members.does("one", "acquire", name)
+        members.does("two", "acquire", name)
+        members.begins("three", "acquire", name)
+        members.assert_waiting("three")
+        members.does("one", "release", name)
+        members.ends("three")
+        members.does("one", "acquire", other)
+
+
+@step("7.4", starts=["space", "member-1", "member-2", "member-3"])
+def test_barrier(topology: Topology, rng: Random) -> None:
+    """Nobody passes the barrier before the last one has come; then all do."""
+    (name,) = words(rng, 1)
+    with Members(topology) as members:
+        members.does("one", "create barrier", name, 3)
+        *early, last = rng.sample(members.names, 3)
+        for member in early:
+            members.begins(member, "wait", name, 3)
+            members.assert_waiting(*early[: early.index(member) + 1])
+        members.begins(last, "wait", name, 3)
+        for member in members.names:
+            members.ends(member)
+
+
+@step("7.4", starts=["space", "member-1", "member-2", "member-3"])
+def test_barrier_again(topology: Topology, rng: Random) -> None:
+    """A barrier holds in the second round and the third as in the first, whatever happens at another one."""
+    name, other = words(rng, 2)
+    with Members(topology) as members:
+        for barrier in (name, other):
+            members.does("one", "create barrier", barrier, 2)
+        members.begins("one", "wait", name, 2)
+        members.begins("two", "wait", other, 2)
+        members.assert_waiting("one", "two")  # each at a barrier of its own
+        members.does("three", "wait", other, 2)
+        members.ends("two")
+        members.does("two", "wait", name, 2)
+        members.ends("one")
+        for _ in range(2):
+            early, late = rng.sample(["one", "two"], 2)
+            members.begins(early, "wait", name, 2)
+            members.assert_waiting(early)
+            members.does(late, "wait", name, 2)
+            members.ends(early)
+
+
+@step("7.4", starts=["space", "member-1", "member-2", "member-3"])
+def test_queue_keeps_the_order(topology: Topology, rng: Random) -> None:
+    """A queue gives what was put in the order in which it was put, whoever put it and whatever it is."""
+    (name,) = words(rng, 1)
+    items: list[Any] = [*words(rng, 3), *rng.sample(range(100), 3), "again", "again", None, (1, "x"), 2.5]
+    rng.shuffle(items)
+    with Members(topology) as members:
+        members.does("three", "create queue", name)
+        for item in items:
+            members.does(rng.choice(["one", "two"]), "put", name, item)
+            members.shuffle(rng)
+        assert [members.does("three", "get", name) for _ in items] == items
+
+
+@step("7.4", starts=["space", "member-1", "member-2", "member-3"])
+def test_queue_waits(topology: Topology, rng: Random) -> None:
+    """Who gets from an empty queue waits for an item; each item is given once, and of this queue only."""
+    name, other = words(rng, 2)
+    item, next_, foreign = rng.sample(range(100), 3)
+    with Members(topology) as members:
+        for queue in (name, other):
+            members.does("three", "create queue", queue)
+        members.does("three", "put", other, foreign)
+        for number, member in enumerate(("one", "two"), start=1):
+            members.begins(member, "get", name)
+            members.assert_waiting(*("one", "two")[:number])
+        members.does("three", "put", name, item)
+        members.does("three", "put", name, next_)
+        assert {members.ends("one"), members.ends("two")} == {item, next_}
+        assert members.does("one", "get", other) == foreign
+
+
+# Step 7.5: a bag of tasks
+
+
+@step("7.5", starts=["space"])
+def test_master(topology: Topology, rng: Random) -> None:
+    """The master puts all its jobs into the bag at once, and tells each result as soon as it is there."""
+    jobs = rng.sample(range(1000), 6)
+    master = start_master(topology["master"], jobs)
+    with client_of(topology) as client:
+        tasks = take_tasks(client, master, len(jobs))
+        assert sorted(job for _, _, job in tasks) == sorted(jobs)
+        rng.shuffle(tasks)
+        for number, (_, results, job) in enumerate(tasks, start=1):
+            results.out(("result", job, job + number))
+            lines = until_lines(master, number)
+            assert lines[number - 1 :] == [f"{job} {job + number}"]
+        ends_well(master)
+
+
+@step("7.5", starts=["space"])
+def test_two_masters(topology: Topology, rng: Random) -> None:
+    """Two masters use one bag, with the same jobs, and each gets the results of its own."""
+    jobs = rng.sample(range(1000), 3)
+    masters = [topology["master"], topology["other-master"]]
+    with client_of(topology) as client:
+        tasks = []
+        for number, master in enumerate(masters):
+            start_master(master, jobs)
+            tasks += [(number, *task) for task in take_tasks(client, master, len(jobs))]
+        mixed = {results for number, _, results, _ in tasks if number} & {tasks[0][2]}
+        assert not mixed, "Both masters want their results in the same space."
+        rng.shuffle(tasks)
+        for number, _, results, job in tasks:
+            results.out(("result", job, 1000 + number))
+    for number, master in enumerate(masters):
+        ends_well(master)
+        assert sorted(master.logs().splitlines()) == sorted(f"{job} {1000 + number}" for job in jobs)
+
+
+@step("7.5", starts=["worker-1"])
+def test_worker(topology: Topology, rng: Random) -> None:
+    """A worker takes one task at a time, does it, and puts the result where the task says."""
+    with a_bag(topology) as bag:
+        results = {job: bag.put(job) for job in rng.sample(range(1000), 3)}
+        for left in (2, 1, 0):
+            job = bag.begun("worker-1")
+            assert bag.tasks() == left
+            assert results[job].count(RESULT) == 0
+            factor = bag.finish(job, rng)
+            assert bag.result(results[job]) == ("result", job, job * factor)
+
+
+@step("7.5", starts=["space"])
+def test_two_at_once(topology: Topology, rng: Random) -> None:
+    """Two workers that come later than the master share its jobs, and do two of them at the same time."""
+    jobs = rng.sample(range(1000), 5)
+    master = start_master(topology["master"], jobs)
+    with client_of(topology) as client:
+        until(lambda: client.universe.count(TASK), lambda count: count == len(jobs), master)
+    topology.start("worker-1", "worker-2")
+    with a_bag(topology) as bag:
+        at_work = {bag.begun("worker-1"), bag.begun("worker-2")}  # neither ends before we say so
+        assert len(at_work) == 2
+        assert bag.tasks() == 3
+        factors = {job: bag.finish(job, rng) for job in jobs}
+        ends_well(master)
+    assert sorted(master.logs().splitlines()) == sorted(f"{job} {job * factors[job]}" for job in jobs)
+
+
+# Step 7.6: a worker dies
+
+
+@step("7.6", starts=["space", "gates"])
+def test_sturdy_worker(topology: Topology, rng: Random) -> None:
+    """A sturdy worker does one task after the other, whole, and leaves nothing of them in the bag."""
+    start_sturdy(topology["worker-1"])
+    with a_bag(topology) as bag:
+        results = {job: bag.put(job) for job in rng.sample(range(1000), 3)}
+        for _ in range(3):
+            bag.assert_done("worker-1", results, rng)
+        for space in results.values():
+            bag.assert_nothing_left("worker-1", space, rng)
+
+
+@step("7.6", starts=["space", "gates"])
+def test_killed_at_work(topology: Topology, rng: Random) -> None:
+    """When a worker is killed at work, another one does its task."""
+    job = rng.randrange(1000)
+    start_sturdy(topology["worker-1"])
+    with a_bag(topology) as bag:
+        results = {job: bag.put(job)}
+        assert bag.begun("worker-1") == job
+        assert bag.tasks() == 0, "While a worker is at a task, nobody else sees it."
+        topology["worker-1"].kill()
+        start_sturdy(topology["worker-2"])
+        bag.assert_done("worker-2", results, rng)
+        bag.assert_nothing_left("worker-2", results[job], rng)
+
+
+@step("7.6", starts=["space", "gates"])
+def test_cut_off_at_work(topology: Topology, rng: Random) -> None:
+    """When a worker at work is cut off from the space, another one does its task."""
+    job = rng.randrange(1000)
+    link = topology.link("worker-1", "space")
+    start_sturdy(topology["worker-1"])
+    with a_bag(topology) as bag:
+        results = {job: bag.put(job)}
+        assert bag.begun("worker-1") == job
+        link.cut()
+        start_sturdy(topology["worker-2"])
+        bag.assert_done("worker-2", results, rng)
+        bag.assert_nothing_left("worker-2", results[job], rng)
+    assert link.injected > 0
+
+
+@step("7.6", starts=["space", "gates"])
+def test_killed_with_the_result_out(topology: Topology, rng: Random) -> None:
+    """When a worker is killed just after it has put its result, the result comes once all the same."""
+    job = rng.randrange(1000)
+    link = topology.link("worker-1", "space")
+    start_sturdy(topology["worker-1"])
+    with a_bag(topology) as bag:
+        results = {job: bag.put(job)}
+        assert bag.begun("worker-1") == job
+        before = link.stats().forward_pieces
+        link.stall(direction="backward")  # it never hears that its result has come
+        bag.finish(job, rng)
+        until(lambda: link.stats().forward_pieces, lambda pieces: pieces > before, topology["worker-1"])
+        topology["worker-1"].kill()
+        link.heal()
+        start_sturdy(topology["worker-2"])
+        bag.assert_one_result(results[job], job)
+        bag.assert_nothing_left("worker-2", results[job], rng)
+    assert link.injected > 0
+
+
+# Step 7.7: compare
+
+
+@step("7.7", starts=["space"])
+def test_time(topology: Topology, rng: Random) -> None:
+    """The table says in which ways a message gets to a receiver that starts after the sender has ended."""
+    claims = claimed(topology, "in_time")
+    (text,) = words(rng, 1)
+    send_in_all_ways(topology, text)
+    receiver = topology["receiver"]
+    receive_until_ready(receiver)
+    end_all_ways(topology, ["receiver"])
+    ends_well(receiver)
+    assert claims == {way: text not in arrived(receiver, way) for way in WAYS}
+
+
+@step("7.7", starts=["space"])
+def test_names(topology: Topology, rng: Random) -> None:
+    """The table says in which ways a message gets to a receiver that the sender has never heard of."""
+    claims = claimed(topology, "by_name")
+    (text,) = words(rng, 1)
+    stranger = topology["other-receiver"]
+    receive_until_ready(stranger)
+    send_in_all_ways(topology, text)
+    end_all_ways(topology, ["other-receiver"], name="carol")
+    ends_well(stranger)
+    assert claims == {way: text not in arrived(stranger, way) for way in WAYS}
+
+
+@step("7.7", starts=["space"])
+def test_to_all(topology: Topology, rng: Random) -> None:
+    """The table says in which ways both of two receivers get a message."""
+    claims = claimed(topology, "to_all")
+    (text,) = words(rng, 1)
+    names = ["receiver", "other-receiver"]
+    for name in names:
+        receive_until_ready(topology[name], RECEIVER="bob")
+    send_in_all_ways(topology, text)
+    end_all_ways(topology, names)
+    for name in names:
+        ends_well(topology[name])
+    assert claims == {way: all(text in arrived(topology[name], way) for name in names) for way in WAYS}
+
+
+# What the checks have in common
+
+
+def words(rng: Random, count: int) -> list[str]:
+    """So many different words."""
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found["".join(rng.choices(string.ascii_lowercase, k=8))] = None
+    return list(found)
+
+
+def until(look: Callable[[], T], good: Callable[[T], bool], *needed: Service) -> T:
+    """Look again until what is seen is good, or patience ends, or a program that is needed; the last seen."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not good(seen := look()) and time.monotonic() < deadline_s:
+        if not all(service.running for service in needed):
+            return look()
+        time.sleep(0.01)
+    return seen
+
+
+def ends_well(program: Service) -> None:
+    """The program ends by itself, and has nothing to complain about."""
+    status = program.wait(PATIENCE_S)
+    assert status == 0, f"{program.name} ended with exit status {status}."
+
+
+@contextmanager
+def client_of(topology: Topology, service: str = "space") -> Iterator[Client]:
+    """A client of ours."""
+    with connect(topology[service].address(), timeout_s=PATIENCE_S) as client:
+        yield client
+
+
+def clients_of(topology: Topology, stack: ExitStack, count: int) -> list[Client]:
+    """So many clients of your space."""
+    return [stack.enter_context(client_of(topology, "own-space")) for _ in range(count)]
+
+
+# Steps 7.1 and 7.2
+
+
+def assert_matches(
+    topology: Topology, tuples: Sequence[tuple[Any, ...]], template: tuple[Any, ...], expected: Sequence[Any]
+) -> None:
+    """Of these tuples, exactly those match."""
+    sent(f"{written(template)} to be matched with {', '.join(map(written, tuples))}")
+    with client_of(topology, "shelf") as client:
+        shelf = client.new_space()
+        shelf.out_all(tuples)
+        found, _ = shelf.ls(template)
+    # as text: for Python True == 1 == 1.0
+    assert [written(fields) for fields in found] == [written(fields) for fields in expected]
+
+
+def written(fields: tuple[Any, ...]) -> str:
+    """A tuple or a template as Python would write it."""
+    return show(from_wire(to_wire(fields, template=True), template=True))
+
+
+def takes(client: Client, template: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What a client takes that does not wait."""
+    return client.universe.inp(template)
+
+
+def reads(client: Client, template: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """What a client reads that does not wait."""
+    return client.universe.rdp(template)
+
+
+class Look:
+    """A client looks for a tuple and is blocked, while the check goes on.
+
+    The server has seen it when the constructor returns, for it has answered what the client asked next.
+    """
+
+    def __init__(
+        self, client: Client, kind: type[In | Rd], template: tuple[Any, ...], wait_s: float | None = None
+    ) -> None:
+        self.client, self.template = client, template
+        self.request = client.next_request()
+        client.send(encode(kind(self.request, UNIVERSE, to_wire(template, template=True), wait_s)))
+        if wait_s is None:
+            self.assert_waits("no tuple has come")
+
+    def assert_waits(self, why: str) -> None:
+        """It has not been answered until now."""
+        try:
+            nothing = self.client.universe.rdp(("nobody puts this",))
+        except PeerViolation:
+            nothing = ()
+        assert nothing is None, f"The look for {written(self.template)} was answered, though {why}."
+
+    def result(self) -> tuple[Any, ...] | None:
+        """The tuple that it gets; None if its time is over."""
+        match self.client.receive(self.request):
+            case Found(fields=fields):
+                return from_wire(fields)
+            case Nothing():
+                return None
+            case reply:
+                raise PeerViolation(f"The server answered a look for a tuple with {type(reply).__name__}.")
+
+
+# Step 7.3
+
+
+def a_microblog(topology: Topology, rng: Random) -> tuple[list[tuple[str, str, str]], list[str]]:
+    """Posts for Bob and Alice, and something to read for Chuck; all posts, and what he should print."""
+    topics = words(rng, 3)
+    posts = [
+        (author, topic, word) for author in ("bob", "alice") for topic in topics for word in words(rng, 1)
+    ]
+    for author in ("bob", "alice"):
+        lines = [f"{topic}|{text}\n" for who, topic, text in posts if who == author]
+        (topology[author].scratch / "posts.txt").write_text("".join(lines))
+    wanted = rng.sample(posts, 4)
+    lines = [f"{author}|{topic}\n" for author, topic, _ in wanted]
+    (topology["chuck"].scratch / "wanted.txt").write_text("".join(lines))
+    return posts, [text for _, _, text in wanted]
+
+
+def await_blocked(client: Client, count: int, program: Service) -> None:
+    """Wait until so many are blocked in the space, that program the last of them."""
+    waiting = until(client.waiting, lambda waiting: len(waiting) == count, program)
+    assert len(waiting) == count, f"{program.name} does not wait in the tuple space."
+
+
+# Step 7.4
+
+
+class Members:
+    """The processes that coordinate themselves, and the space that they do it in."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.services = {
+            name: topology[f"member-{number}"] for number, name in enumerate(("one", "two", "three"), start=1)
+        }
+        self.names = list(self.services)
+        self.client = connect(topology["space"].address(), timeout_s=PATIENCE_S)
+        self.space = self.client.new_space()
+
+    def __enter__(self) -> Members:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def begins(self, member: str, what: str, *arguments: Any) -> None:
+        """Let a member do something."""
+        sent(f"to member {member}: {what} {' '.join(map(repr, arguments))}")
+        self.client.universe.out(("order", member, self.space, what, arguments))
+
+    def ends(self, member: str) -> Any:
+        """Wait until it has done it; the result."""
+        service, did = self.services[member], ("did", member, object)
+        done = until(lambda: self.client.universe.inp(did), lambda found: found is not None, service)
+        assert done is not None, f"{service.name} does not get it done."
+        return done[2]
+
+    def does(self, member: str, what: str, *arguments: Any) -> Any:
+        """Let it do something, and wait until it has."""
+        self.begins(member, what, *arguments)
+        return self.ends(member)
+
+    def shuffle(self, rng: Random) -> None:
+        """Take all tuples and put them back in another order: a tuple space has none."""
+        for arity in range(1, 9):
+            every = (object,) * arity
+            tuples = [self.space.in_(every) for _ in range(self.space.count(every))]
+            self.space.out_all(rng.sample(tuples, len(tuples)))
+
+    def assert_waiting(self, *members: str) -> None:
+        """These wait in the space until they may go on; the others are idle."""
+        services = [self.services[member] for member in members]
+        blocked = until(self._blocked, lambda blocked: len(blocked) == len(members), *services)
+        for member in members:
+            early = self.client.universe.rdp(("did", member, object))
+            assert early is None, f"{self.services[member].name} does not wait."
+        assert len(blocked) == len(members), f"{len(blocked)} of {len(members)} wait in the space."
+
+    def _blocked(self) -> list[str]:
+        waiting = [waits.template for waits in self.client.waiting()]
+        idle = [template for template in waiting if template.startswith("('order',")]
+        return [template for template in waiting if template not in idle] if len(waiting) == 3 else []
+
+
+# Steps 7.5 and 7.6
+
+
+def start_master(master: Service, jobs: Sequence[int]) -> Service:
+    """A master with those jobs."""
+    sent(f"jobs {', '.join(map(str, jobs))}")
+    master.start(JOBS=",".join(map(str, jobs)))
+    return master
+
+
+def take_tasks(client: Client, master: Service, count: int) -> list[tuple[Any, ...]]:
+    """Take as many tasks out of the bag, all of which are there together."""
+    there = until(lambda: client.universe.count(TASK), lambda there: there == count, master)
+    assert there == count, f"Of {count} tasks, {there} are in the bag."
+    return [client.universe.in_(TASK) for _ in range(count)]
+
+
+def until_lines(program: Service, count: int) -> list[str]:
+    """What it has printed when there are that many whole lines."""
+    return until(program.logs, lambda logs: logs.count("\n") >= count, program).splitlines()
+
+
+def start_sturdy(worker: Service) -> None:
+    """A worker with the program of step 7.6."""
+    worker.start(PROGRAM="sturdy_worker.py")
+
+
+class Bag:
+    """The bag of tasks as a master sees it, and the gates, which decide how long work takes."""
+
+    def __init__(self, topology: Topology, space: Client, gates: Client) -> None:
+        self.topology, self.space, self.gates = topology, space, gates
+
+    def put(self, job: int) -> TupleSpace:
+        """Put a task; where its result should come."""
+        results = self.space.new_space()
+        self.space.universe.out(("task", results, job))
+        return results
+
+    def tasks(self) -> int:
+        """How many tasks are in the bag."""
+        return self.space.universe.count(TASK)
+
+    def begun(self, worker: str) -> int:
+        """Wait until that worker has begun a job; which."""
+        name = {"worker-1": "one", "worker-2": "two"}[worker]
+        template = ("begun", name, int)
+        begun = until(
+            lambda: self.gates.universe.inp(template), lambda found: found is not None, self.topology[worker]
+        )
+        assert begun is not None, f"{worker} does not begin a task."
+        return int(begun[2])
+
+    def finish(self, job: int, rng: Random) -> int:
+        """Let whoever is at that job get it done; the result is the job times the factor that is given."""
+        factor = rng.randint(2, 1000)
+        self.gates.universe.out(("go", job, factor))
+        return factor
+
+    def result(self, results: TupleSpace) -> tuple[Any, ...] | None:
+        """Wait for a result."""
+        return until(lambda: results.inp(RESULT), lambda found: found is not None)
+
+    def assert_done(self, worker: str, results: dict[int, TupleSpace], rng: Random) -> None:
+        """That worker does a task, and then there is its result."""
+        job = self.begun(worker)
+        assert results[job].count(RESULT) == 0, "There is a result before the work is done."
+        factor = self.finish(job, rng)
+        assert self.result(results[job]) == ("result", job, job * factor)
+
+    def assert_one_result(self, results: TupleSpace, job: int) -> None:
+        """There is a result, which is taken."""
+        result = self.result(results)
+        assert result is not None, "The result does not come."
+        assert result[1] == job
+
+    def assert_nothing_left(self, worker: str, results: TupleSpace, rng: Random) -> None:
+        """That worker, asked to do another task, has nothing else to do: no result comes once more."""
+        last = rng.randint(1000, 2000)
+        last_results = self.put(last)
+        self.finish(last, rng)
+        assert self.result(last_results) is not None, f"{worker} does no more task."
+        assert results.count(RESULT) == 0, "The result has come twice."
+        assert self.tasks() == 0, "A task is left, and nobody does it."
+
+
+@contextmanager
+def a_bag(topology: Topology) -> Iterator[Bag]:
+    """The bag of tasks, which is in the universe."""
+    with client_of(topology) as space, client_of(topology, "gates") as gates:
+        yield Bag(topology, space, gates)
+
+
+# Step 7.7
+
+
+def claimed(topology: Topology, claim: str) -> dict[str, bool]:
+    """What the table says about one property of each way."""
+    program = topology["coupling"]
+    program.start()
+    ends_well(program)
+    cells = [line.split() for line in program.logs().splitlines()]
+    return {cell[0]: cell[2] == "True" for cell in cells if len(cell) == 3 and cell[1] == claim}
+
+
+def send_in_all_ways(topology: Topology, text: str) -> None:
+    """A sender sends that text to Bob, and ends."""
+    topology["sender"].start(TEXT=text)
+    ends_well(topology["sender"])
+
+
+def receive_until_ready(receiver: Service, **variables: str) -> None:
+    """Start a receiver and wait until it would not miss anything."""
+    receiver.start(**variables)
+    until_lines(receiver, 1)
+
+
+def end_all_ways(topology: Topology, receivers: Sequence[str], name: str = "bob") -> None:
+    """Send "end" in all ways, so that each receiver gets one: whatever was sent before has come before it."""
+    with client_of(topology) as client:
+        client.universe.out(("event", "end"), lease_s=0)
+        for receiver in receivers:
+            client.universe.out(("mail", name, "end"))
+            client.universe.out(("news", "end"))
+            with socket.create_connection(topology[receiver].address().pair, PATIENCE_S) as connection:
+                connection.sendall(b"end")
+
+
+def arrived(receiver: Service, way: str) -> list[str]:
+    """What a receiver has got in one way."""
+    lines = [line.split() for line in receiver.logs().splitlines()]
+    return [line[1] for line in lines if line[0] == way]

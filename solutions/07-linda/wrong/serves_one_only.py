@@ -1,0 +1,41 @@
+# caught by: test_waits_until_it_comes, test_one_tuple_for_one_taker, test_the_textbooks_programs
+# replaces: tuple_space.py
+# Whoever waits first gets the tuple, as if to read were to take. The next reader waits for ever.
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from matching import matches
+
+
+@dataclass(eq=False)
+class Request:
+    template: tuple[Any, ...]
+    takes: bool
+    answer: Callable[[tuple[Any, ...]], None]
+
+
+class Space:
+    def __init__(self) -> None:
+        self.tuples: list[tuple[Any, ...]] = []
+        self.waiting: list[Request] = []
+
+    def out(self, fields: tuple[Any, ...]) -> None:
+        for request in self.waiting:
+            if matches(request.template, fields):
+                self.waiting.remove(request)
+                request.answer(fields)
+                return
+        self.tuples.append(fields)
+
+    def look(self, request: Request) -> None:
+        for position, fields in enumerate(self.tuples):
+            if matches(request.template, fields):
+                if request.takes:
+                    del self.tuples[position]  # not remove(fields): (1,) == (True,)
+                request.answer(fields)
+                return
+        self.waiting.append(request)
+
+    def forget(self, request: Request) -> None:
+        self.waiting.remove(request)

@@ -1,0 +1,27 @@
+# caught by: test_killed_with_the_result_out
+# replaces: sturdy_worker.py
+# The space in the task is not in the transaction: its result is seen at once, and stays when all else is undone.
+import sys
+from collections.abc import Callable
+
+from toil import toil_of
+
+from dslab.linda.client import Client, connect
+
+from dslab.linda.values import Handle
+
+
+def work(client: Client, toil: Callable[[int], int]) -> None:
+    while True:
+        with client.transaction() as together:
+            _, results, job = together(client.universe).in_(("task", Handle, int))
+            results.out(("result", job, toil(job)))
+
+
+def main() -> None:
+    with connect() as client:
+        work(client, toil_of(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
