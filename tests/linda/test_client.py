@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import resource
 import socket
 import threading
 import time
@@ -14,8 +13,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.linda.calls import NoTuple, RefusedError
 from dslab.linda.client import Client, TupleSpace, connect
-from dslab.linda.messages import Found, Hello, In, Nothing, Notify, Out, Rd, decode_reply, encode
-from dslab.linda.server import MAX_UNSENT_BYTES
+from dslab.linda.messages import Hello, In, encode
 from dslab.linda.values import FieldError, Handle, to_wire
 
 LIMIT_S = 20
@@ -211,86 +209,6 @@ def test_the_linda_module(address: Address) -> None:
         linda._connection.close()  # type: ignore[union-attr]
         linda._connection = None
         del linda.universe
-
-
-# ---- bad input over the wire
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"\xff\xff\xff\xff",
-        b"\0\0\0\x05hello",
-        encode(Hello(1, 1, "")) + b"\0\0\0\x01\xc1",
-        encode(Hello(1, 9, "")),
-        encode(Out(1, 0, ("a",))),
-    ],
-)
-def test_malformed_bytes_end_their_connection_alone(address: Address, data: bytes) -> None:
-    with connect(address) as bystander:
-        with socket.create_connection(address.pair, LIMIT_S) as connection:
-            connection.sendall(data)
-            while connection.recv(1000):
-                pass
-        bystander.universe.out(("a",))
-        assert bystander.universe.count(("a",)) == 1
-
-
-def test_a_message_in_pieces_of_a_byte(address: Address) -> None:
-    with raw(address) as connection:
-        data = encode(Out(2, 0, ("a", "b" * 100))) + encode(Rd(3, 0, ("c",), 0.0))
-        for byte in data:
-            connection.sendall(bytes([byte]))
-        received = b""
-        while len(received) < 15:
-            received += connection.recv(100)
-        assert decode_reply(received[-3:]) == Nothing(3)
-
-
-def test_many_takers_block_on_one_connection_and_vanish(address: Address) -> None:
-    template = to_wire(("never", int, int), template=True)
-    with connect(address, timeout_s=LIMIT_S) as linda:
-        crowd = raw(address)
-        crowd.sendall(b"".join(encode(In(n, 0, ("never", n, template[2]))) for n in range(10_000)))
-        until(lambda: len(linda.waiting()) == 200, "they do not wait")  # no more are reported
-        linda.universe.out(("a",))
-        crowd.close()
-        until(lambda: not linda.waiting(), "they still wait")
-        linda.universe.out(("never", 1, 2))
-        assert linda.universe.in_(("never", 1, int)) == ("never", 1, 2)
-
-
-def test_a_reader_that_does_not_read_is_not_read_from(address: Address) -> None:
-    """100 MB of replies are asked for in 4 kB: they wait in nobody's memory, and come once they are read."""
-    count, size = 100, 1_000_000
-    with connect(address, timeout_s=LIMIT_S) as linda, raw(address) as slow:
-        linda.universe.out(("big", b"x" * size))
-        template = to_wire(("big", bytes), template=True)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        slow.sendall(b"".join(encode(Rd(n, 0, template)) for n in range(count)))
-        for _ in range(20):
-            linda.universe.out(("a",))
-        grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        assert grown_kib < 50_000
-        missing = sum(len(encode(Found(n, ("big", b"x" * size)))) for n in range(count))
-        while missing and (piece := slow.recv(1_000_000)):
-            missing -= len(piece)
-        assert missing == 0
-
-
-def test_a_subscriber_that_does_not_read_is_dropped(address: Address) -> None:
-    count = 4 * MAX_UNSENT_BYTES // 1_000_000
-    with connect(address, timeout_s=LIMIT_S) as linda, raw(address) as slow:
-        slow.sendall(encode(Notify(2, 0, to_wire(("big", bytes), template=True))))
-        until(lambda: linda.universe.count(("a",)) == 0, "")
-        for _ in range(count):
-            linda.universe.out(("big", b"x" * 1_000_000))
-            linda.universe.in_(("big", bytes))
-        received_bytes = 0
-        while piece := slow.recv(1_000_000):  # what the kernel had room for, then the end
-            received_bytes += len(piece)
-        assert received_bytes < count * 1_000_000
 
 
 def test_clients_on_many_threads(address: Address) -> None:
