@@ -18,7 +18,8 @@ Read in this order:
    ``aconnection`` are beneath them. The module ``linda`` beside this package is the one that the textbook's
    programs import.
 
-``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it.
+``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it, in tuples as
+`written` by people; ``demo`` lets the textbook's Bob, Alice and Chuck meet.
 
 Source: ch. 2, Shared data spaces; D. Gelernter, "Generative communication in Linda", 1985.
 """

@@ -1,23 +1,32 @@
-"""Run Linda: ``python -m dslab.linda server``, and ``out in rd ls watch waiting`` against it.
+"""Run Linda: ``python -m dslab.linda server``, and ``out in rd ls watch waiting`` against it; or ``demo``.
 
-Fields are written as in Python, formals as types: ``python -m dslab.linda rd "('bob', 'distsys', str)"``. The
-server's address comes from ``--server`` or LINDA_ADDR.
+Fields are written as in Python, formals as types (`written`). The server's address comes from ``--server`` or
+LINDA_ADDR, the token from ``--token-file`` or LINDA_TOKEN_FILE.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dslab.kit.address import Address
-from dslab.kit.errors import DslabError, UsageError
-from dslab.linda.kinds import ANY, NAMES, Fields, Formal, Handle, show
+from dslab.kit.errors import DslabError, PeerRefused, UsageError
+from dslab.linda.kinds import ANY, Fields, Formal, show
 from dslab.linda.messages import DEFAULT_ADDRESS
+from dslab.linda.written import parse_fields
+
+if TYPE_CHECKING:
+    from dslab.linda.client import Client
+
+MAX_LISTED = 1_000
+LISTED_ARITIES = range(1, 9)
+
+_LOOKS = "TEMPLATE: values stand for themselves, types for any value of theirs, object for any at all."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # as in ``ls | head``: nobody wants the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except DslabError as error:
         print(error, file=sys.stderr)
         return error.exit_status
@@ -36,85 +48,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m dslab.linda", description="A tuple space.")
-    commands = top.add_subparsers(required=True, metavar="server|out|in|rd|ls|watch|waiting")
-    server = commands.add_parser("server", help="serve until SIGTERM or Ctrl-C")
-    server.add_argument(
-        "--bind", metavar="A", default=DEFAULT_ADDRESS, help="host:port; port 0: any free one"
+    commands = top.add_subparsers(required=True, metavar="server|out|in|rd|ls|watch|waiting|demo")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], None], about: str, more: str
+    ) -> argparse.ArgumentParser:
+        form = argparse.RawDescriptionHelpFormatter
+        command = commands.add_parser(
+            name, help=about, description=f"{about.capitalize()}.", epilog=more, formatter_class=form
+        )
+        command.set_defaults(run=run)
+        return command
+
+    add_server(
+        add(
+            "server",
+            run_server,
+            "serve until SIGTERM or Ctrl-C",
+            "example: server --bind 127.0.0.1:7070 --data tuples",
+        )
     )
-    server.add_argument("--data", metavar="DIR", type=Path, help="keep the tuples there, crash or not")
-    server.add_argument("--token-file", metavar="F", type=Path, help="clients must know what F holds")
-    server.set_defaults(run=run_server)
-    for name, run, about in (
-        ("out", run_out, "put a tuple"),
-        ("in", run_in, "take a tuple that matches"),
-        ("rd", run_rd, "read a tuple that matches"),
-        ("ls", run_ls, "list the tuples that match"),
-        ("watch", run_watch, "show tuples as they are put"),
-        ("waiting", run_waiting, "show who is blocked on what, and what comes near"),
-    ):
-        add_client(commands.add_parser(name, help=about), name).set_defaults(run=run)
+    out = add("out", run_out, "put a tuple", "example: out \"('task', 7)\"")
+    take = add(
+        "in", run_in, "take a tuple that matches", f"{_LOOKS}\nexample: in \"('task', int)\" --timeout 5"
+    )
+    read = add(
+        "rd",
+        run_rd,
+        "read a tuple that matches, and leave it",
+        f"{_LOOKS}\nexample: rd \"('bob', 'distsys', str)\"",
+    )
+    listing = add("ls", run_ls, "list the tuples that match", f"{_LOOKS}\nexample: ls \"('task', object)\"")
+    watch = add("watch", run_watch, "show tuples as they are put", f'{_LOOKS}\nexample: watch "(str, int)"')
+    waiting = add(
+        "waiting",
+        run_waiting,
+        "show who is blocked on what, and what comes near",
+        "example: waiting --server 127.0.0.1:7070",
+    )
+    add("demo", run_demo, "bob, alice and chuck of the textbook, with a server of their own", "example: demo")
+    for command in (out, take, read, listing, watch, waiting):
+        add_client(command)
+    for command in (out, take, read, listing, watch):
+        command.add_argument(
+            "--space", metavar="N", type=int, default=0, help="a space's number (default: the universe, 0)"
+        )
+    for command in (take, read):
+        command.add_argument(
+            "--timeout", metavar="S", type=float, help="wait so many seconds (default: for ever)"
+        )
+    out.add_argument("fields", metavar="TUPLE", help="as in Python")
+    for command in (take, read, watch):
+        command.add_argument("fields", metavar="TEMPLATE", help="as in Python, with types for formals")
+    listing.add_argument("fields", metavar="TEMPLATE", nargs="?", help="default: all of 1 to 8 fields")
     return top
 
 
-def add_client(command: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+def add_server(command: argparse.ArgumentParser) -> None:
+    """Describe what the server can be told."""
+    command.add_argument(
+        "--bind", metavar="A", default=DEFAULT_ADDRESS, help="host:port; port 0: any free one"
+    )
+    command.add_argument("--data", metavar="DIR", type=Path, help="keep the tuples there, crash or not")
+    command.add_argument("--token-file", metavar="F", type=Path, help="clients must know what F holds")
+
+
+def add_client(command: argparse.ArgumentParser) -> None:
     """Describe what the commands that talk to a server have in common."""
     command.add_argument("--server", metavar="A", help=f"host:port (LINDA_ADDR, else {DEFAULT_ADDRESS})")
-    command.add_argument("--token-file", metavar="F", type=Path, help="what to say to the server")
-    if name != "waiting":
-        command.add_argument(
-            "--space", metavar="N", type=int, default=0, help="a space's number; 0: the universe"
-        )
-    if name in ("in", "rd"):
-        command.add_argument("--timeout", metavar="S", type=float, help="wait so long (default: for ever)")
-    if name in ("ls", "watch"):
-        command.add_argument(
-            "fields", metavar="TEMPLATE", nargs="?", help="all of one arity: (object, object)"
-        )
-    elif name != "waiting":
-        command.add_argument("fields", metavar="TUPLE" if name == "out" else "TEMPLATE")
-    return command
-
-
-def parse_fields(text: str) -> Fields:
-    """Read a tuple or template written as in Python, ``<TupleSpace 3>`` as ``TupleSpace(3)``.
-
-    Raises:
-        UsageError: It is none.
-    """
-    try:
-        value = _value(ast.parse(text.strip(), mode="eval").body)
-    except (SyntaxError, ValueError) as error:
-        remedy = "Write it as in Python: ('task', 7) or ('task', int)."
-        raise UsageError(f"{text!r} is no tuple.", remedy=remedy) from error
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _value(node: ast.expr) -> Any:
-    kinds = {name: kind for kind, name in NAMES.items() if name != "None"}
-    match node:
-        case ast.Tuple(elts=elements):
-            return tuple(map(_value, elements))
-        case ast.List(elts=elements):
-            return list(map(_value, elements))
-        case ast.Name(id=name) if name in kinds:
-            return Formal(kinds[name])
-        case ast.Call(func=ast.Name(id="TupleSpace"), args=[ast.Constant(value=int(number))]):
-            return Handle(number)
-        case _:
-            return ast.literal_eval(node)
-
-
-def token_in(path: Path | None) -> str | None:
-    """Read a token."""
-    if path is None:
-        return None
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(f"Cannot read the token: {error.strerror}: {path}.") from error
-    if not token:
-        raise UsageError(f"{path} holds no token.")
-    return token
+    command.add_argument("--token-file", metavar="F", type=Path, help="holds what the server wants to hear")
 
 
 def run_server(options: argparse.Namespace) -> None:
@@ -134,37 +136,43 @@ def run_server(options: argparse.Namespace) -> None:
 
 def run_out(options: argparse.Namespace) -> None:
     """Put a tuple."""
-    with _connect(options) as linda:
-        linda.space(options.space).out(parse_fields(options.fields))
+    fields = parse_fields(options.fields)
+    with connected(options) as linda:
+        linda.space(options.space).out(fields)
 
 
 def run_in(options: argparse.Namespace) -> None:
     """Take a tuple and print it."""
-    with _connect(options) as linda:
-        print(show(linda.space(options.space).in_(parse_fields(options.fields), timeout_s=options.timeout)))
+    template = parse_fields(options.fields)
+    with connected(options) as linda:
+        print(show(linda.space(options.space).in_(template, timeout_s=options.timeout)))
 
 
 def run_rd(options: argparse.Namespace) -> None:
     """Read a tuple and print it."""
-    with _connect(options) as linda:
-        print(show(linda.space(options.space).rd(parse_fields(options.fields), timeout_s=options.timeout)))
+    template = parse_fields(options.fields)
+    with connected(options) as linda:
+        print(show(linda.space(options.space).rd(template, timeout_s=options.timeout)))
 
 
 def run_ls(options: argparse.Namespace) -> None:
     """Print tuples."""
-    with _connect(options) as linda:
-        space = linda.space(options.space)
-        for template in _templates(options.fields):
-            tuples, total = space.ls(template, 1_000)
-            print(*map(show, tuples), sep="\n", end="\n" if tuples else "")
+    templates: list[Fields] = [(Formal(ANY),) * arity for arity in LISTED_ARITIES]
+    if options.fields is not None:
+        templates = [parse_fields(options.fields)]
+    with connected(options) as linda:
+        for template in templates:
+            tuples, total = linda.space(options.space).ls(template, MAX_LISTED)
+            for fields in tuples:
+                print(show(fields))
             if total > len(tuples):
                 print(f"... {total - len(tuples):,} more of {len(template)} fields")
 
 
 def run_watch(options: argparse.Namespace) -> None:
     """Print tuples as they are put."""
-    template = parse_fields(options.fields) if options.fields else (Formal(ANY), Formal(ANY))
-    with _connect(options) as linda:
+    template = parse_fields(options.fields)
+    with connected(options) as linda:
         events = linda.space(options.space).notify(template)
         print(f"watching {show(template)}", file=sys.stderr, flush=True)
         for fields in events:
@@ -173,27 +181,53 @@ def run_watch(options: argparse.Namespace) -> None:
 
 def run_waiting(options: argparse.Namespace) -> None:
     """Print who waits."""
-    with _connect(options) as linda:
+    with connected(options) as linda:
         waiters = linda.waiting()
     for waits in waiters:
-        space = f" of space {waits.space}" if waits.space else ""
-        print(f"{waits.client} has waited {waits.waited_s:.1f} s in {waits.verb} {waits.template}{space}")
+        where = f" of space {waits.space}" if waits.space else ""
+        print(f"{waits.client} has waited {waits.waited_s:.1f} s for {waits.verb} {waits.template}{where}")
         print(f"  {waits.nearest}")
     if not waiters:
         print("nobody waits")
 
 
-def _templates(text: str | None) -> list[Fields]:
-    """What to list: without a template, tuples of 1 to 8 fields."""
-    if text:
-        return [parse_fields(text)]
-    return [(Formal(ANY),) * arity for arity in range(1, 9)]
+def run_demo(_: argparse.Namespace) -> None:
+    """Let Bob, Alice and Chuck meet."""
+    from dslab.linda.demo import main as demo
+
+    demo()
 
 
-def _connect(options: argparse.Namespace) -> Any:
+def token_in(path: Path | None) -> str | None:
+    """Read a token."""
+    if path is None:
+        return None
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"Cannot read the token: {error.strerror}: {path}.") from error
+    if not token:
+        raise UsageError(f"{path} holds no token.")
+    return token
+
+
+def connected(options: argparse.Namespace) -> Client:
+    """Connect to the server that the options name.
+
+    Raises:
+        PeerRefused: Nobody listens there, or the token is wrong.
+    """
+    from dslab.linda.calls import RefusedError
     from dslab.linda.client import connect
 
-    return connect(options.server, token=token_in(options.token_file))
+    try:
+        return connect(options.server, token=token_in(options.token_file))
+    except PeerRefused as error:
+        remedy = "Start one: python -m dslab.linda server; or say where it is: --server A, or LINDA_ADDR."
+        raise PeerRefused(error.message, remedy=remedy) from error
+    except RefusedError as error:
+        remedy = "Name the file that holds it: --token-file F, or LINDA_TOKEN_FILE."
+        raise RefusedError(error.message, remedy=remedy) from error
 
 
 if __name__ == "__main__":

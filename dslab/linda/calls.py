@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dslab.kit.address import Address
-from dslab.kit.errors import Happened, PeerError, PeerSilent, PeerViolation
+from dslab.kit.errors import Happened, PeerError, PeerSilent, PeerViolation, UsageError
 from dslab.linda.messages import DEFAULT_ADDRESS, Done, Found, FromServer, Nothing, Refused
 from dslab.linda.values import Fields, Handle, from_wire, show, to_wire
 
@@ -43,7 +43,12 @@ def token_or_default(token: str | None) -> str:
     if token is not None:
         return token
     path = os.environ.get("LINDA_TOKEN_FILE")
-    return Path(path).read_text(encoding="utf-8").strip() if path else ""
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"LINDA_TOKEN_FILE names {path}: {error.strerror}.") from error
 
 
 def number_of(reply: FromServer) -> int:

@@ -25,20 +25,20 @@ def explain(store: Store, space: int, template: Fields) -> str:
     total = store.count(space, anything(arity))
     if not total:
         return _other_arities(store.arities(space), arity)
-    have = f"{_tuples(total)} {'has' if total == 1 else 'have'} this arity"
-    near = [sentence for field in range(arity) for sentence in _near(store, space, template, field)]
+    have = "1 tuple has this arity" if total == 1 else f"{total:,} tuples have this arity"
+    near = [sentence for field in range(arity) for sentence in _near(store, space, template, field, total)]
     return "; ".join([have, *(near or _far(store, space, template))])
 
 
-def _near(store: Store, space: int, template: Fields, field: int) -> Iterator[str]:
-    """What differs in one field only."""
+def _near(store: Store, space: int, template: Fields, field: int, total: int) -> Iterator[str]:
+    """What differs in one field only, of so many tuples."""
     relaxed = compile_template((*template[:field], Formal(ANY), *template[field + 1 :]))
     place = store.find(space, relaxed)
     if place is not None:
         table, number = place
         count = store.count(space, relaxed)
-        who = "1 differs" if count == 1 else f"{count:,} differ"
-        yield f"{who} in field {field}: {difference(table.rows[number][field], template[field])}"
+        example = difference(table.rows[number][field], template[field])
+        yield f"{_who(count, total)} only in field {field}: {example}"
 
 
 def _far(store: Store, space: int, template: Fields) -> Iterator[str]:
@@ -71,5 +71,7 @@ def _other_arities(arities: list[int], wanted: int) -> str:
     return f"no tuple of this space has {wanted} fields; those there have {others}"
 
 
-def _tuples(count: int) -> str:
-    return "1 tuple" if count == 1 else f"{count:,} tuples"
+def _who(count: int, total: int) -> str:
+    if count == total:
+        return "it differs" if total == 1 else "they differ"
+    return "1 of them differs" if count == 1 else f"{count:,} of them differ"

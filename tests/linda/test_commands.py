@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from dslab.kit.errors import UsageError
-from dslab.linda.__main__ import parse_fields
+from dslab.linda.__main__ import main
 from dslab.linda.client import connect
 from dslab.linda.values import show
+from dslab.linda.written import parse_fields
 
 BOB = """\
 import linda
@@ -121,9 +122,51 @@ def test_out_rd_in_ls(serve_process: Serve) -> None:
     assert run(address, "ls", "('task', object)").stdout == "('task', 1)\n"
     late = run(address, "in", "('Task', int)", "--timeout", "0.1")
     assert (late.returncode, late.stderr) == (1, "No tuple matched ('Task', int) within 0.1 s.\n")
-    assert run(address, "out", "('a'").returncode == 2
     assert run(address, "waiting").stdout == "nobody waits\n"
-    assert run("127.0.0.1:1", "ls").returncode == 1
+
+
+def test_errors_name_the_place_and_the_remedy(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    nobody = run("127.0.0.1:1", "ls")
+    assert (nobody.returncode, nobody.stderr) == (
+        1,
+        "127.0.0.1:1 took no connection: Connection refused. Start one: python -m dslab.linda server; "
+        "or say where it is: --server A, or LINDA_ADDR.\n",
+    )
+    odd = run(address, "out", "('task', seven)")
+    assert (odd.returncode, odd.stdout) == (2, "")
+    assert odd.stderr.startswith(
+        "\"('task', seven)\" is no tuple: seven at column 10 is no type. A string stands in quotes, 'seven'; "
+    )
+    assert run(address, "ls", "--space", "9").stderr == "There is no tuple space 9.\n"
+    assert run("no address", "ls").returncode == 2
+    assert run(address, "out", "('a', {})").stderr.startswith("Field 1 holds {}: a dict does not travel.")
+
+
+@pytest.mark.parametrize("command", ["server", "out", "in", "rd", "ls", "watch", "waiting", "demo"])
+def test_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"example: {command}" in capsys.readouterr().out
+
+
+def test_the_demo_tells_the_story() -> None:
+    told = run("127.0.0.1:1", "demo")
+    assert (told.returncode, told.stderr) == (0, "")
+    before, _, after = told.stdout.partition("Now chuck reads:\n")
+    assert "waits: the space is empty" in before
+    assert before.count("it differs only in field 0: 'Microblog' is not 'MicroBlog'") == 3
+    assert len(after.splitlines()) == 3
+
+
+def test_a_list_whose_reader_has_left(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out_all(("n", number, "x" * 50) for number in range(1_000))
+    command = f"{sys.executable} -m dslab.linda ls --server {address} | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == (f"('n', 0, '{'x' * 50}')\n", "")
 
 
 def test_waiting_and_watch(serve_process: Serve) -> None:
@@ -141,8 +184,8 @@ def test_waiting_and_watch(serve_process: Serve) -> None:
         assert watch.stdout.readline() == "('Microblog', 1)\n"  # type: ignore[union-attr]
         settle(address, taker)
         report = run(address, "waiting").stdout.splitlines()
-        assert "s in in ('MicroBlog', int)" in report[0]
-        expected = "1 tuple has this arity; 1 differs in field 0: 'Microblog' is not 'MicroBlog'"
+        assert "s for in ('MicroBlog', int)" in report[0]
+        expected = "1 tuple has this arity; it differs only in field 0: 'Microblog' is not 'MicroBlog'"
         assert report[1].strip() == expected
         run(address, "out", "('MicroBlog', 2)")
         assert taker.communicate(timeout=30) == ("('MicroBlog', 2)\n", "")
@@ -161,7 +204,8 @@ def test_the_server_wants_a_token(serve_process: Serve, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("sesame\n")
     address, _ = serve_process("--token-file", str(tmp_path / "token"))
     refused = run(address, "ls")
-    assert (refused.returncode, refused.stderr) == (1, "The token is not this server's.\n")
+    remedy = "Name the file that holds it: --token-file F, or LINDA_TOKEN_FILE."
+    assert (refused.returncode, refused.stderr) == (1, f"The token is not this server's. {remedy}\n")
     assert run(address, "ls", "--token-file", str(tmp_path / "token")).returncode == 0
     assert run(address, "ls", "--token-file", str(tmp_path / "none")).returncode == 2
 
@@ -186,7 +230,20 @@ def test_tuples_are_written_as_in_python(text: str, shown: str) -> None:
     assert show(parse_fields(text)) == shown
 
 
-@pytest.mark.parametrize("text", ["(", "open('x')", "(a, b)", "__import__('os')"])
-def test_what_is_no_tuple_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is no tuple"):
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("(", "'(' was never closed, at column 1."),
+        ("", "invalid syntax, at column 1."),
+        ("('a', 'b", "unterminated string literal (detected at line 1), at column 7."),
+        ("open('x')", "open('x') at column 1 is no value. Write it as in Python"),
+        ("('a', b)", "b at column 7 is no type. A string stands in quotes, 'b'; the types are bool, bytes"),
+        ("('\u00e4', (1, [f]))", "f at column 12 is no type."),
+        ("(1, __import__('os'))", "__import__('os') at column 5 is no value."),
+        ("('a', TupleSpace('x'))", "TupleSpace('x') at column 7 is no value."),
+    ],
+)
+def test_what_is_no_tuple_is_refused_with_its_place(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match="is no tuple") as caught:
         parse_fields(text)
+    assert str(caught.value).startswith(f"{text!r} is no tuple: {complaint}")

@@ -386,17 +386,17 @@ def test_the_list_is_short_and_says_how_many_there_are() -> None:
         (
             [("Microblog", 1), ("Microblog", 2), ("x", "y")],
             ("MicroBlog", int),
-            "3 tuples have this arity; 2 differ in field 0: 'Microblog' is not 'MicroBlog'",
+            "3 tuples have this arity; 2 of them differ only in field 0: 'Microblog' is not 'MicroBlog'",
         ),
         (
             [("MicroBlog", "1")],
             ("MicroBlog", int),
-            "1 tuple has this arity; 1 differs in field 1: '1' is of type str, not int",
+            "1 tuple has this arity; it differs only in field 1: '1' is of type str, not int",
         ),
         (
             [("a", True)],
             ("a", 1),
-            "1 tuple has this arity; 1 differs in field 1: True (bool) is not 1 (int)",
+            "1 tuple has this arity; it differs only in field 1: True (bool) is not 1 (int)",
         ),
         (
             [("b", 2)],

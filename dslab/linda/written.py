@@ -1,0 +1,64 @@
+"""Tuples and templates as a person writes them: as in Python, a formal as its type.
+
+::
+
+    ('task', 7)            a tuple, or a template of actuals
+    ('task', int)          a template with a formal; object stands for any value
+    (TupleSpace(3), [1])   a tuple space by its number, and a list
+    7                      the same as (7,)
+
+Nothing that is written is executed.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any, NoReturn
+
+from dslab.kit.errors import UsageError
+from dslab.linda.kinds import NAMES, Fields, Formal, Handle
+
+_TYPES = {name: kind for kind, name in NAMES.items() if name != "None"}
+_REMEDY = "Write it as in Python: ('task', 7) or ('task', int)."
+
+
+def parse_fields(text: str) -> Fields:
+    """Read a tuple or a template.
+
+    Raises:
+        UsageError: It is none. The message has the column.
+    """
+    text = text.strip()
+    try:
+        parsed = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError) as error:
+        column = getattr(error, "offset", None) or 1
+        message = f"{text!r} is no tuple: {getattr(error, 'msg', error)}, at column {column}."
+        raise UsageError(message, remedy=_REMEDY) from error
+    value = _value(parsed.body, text)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _value(node: ast.expr, text: str) -> Any:
+    match node:
+        case ast.Tuple(elts=elements):
+            return tuple([_value(element, text) for element in elements])
+        case ast.List(elts=elements):
+            return [_value(element, text) for element in elements]
+        case ast.Name(id=name) if name in _TYPES:
+            return Formal(_TYPES[name])
+        case ast.Name(id=name):
+            types = ", ".join(sorted(_TYPES, key=str.lower))
+            _refuse(node, text, "is no type", f"A string stands in quotes, {name!r}; the types are {types}.")
+        case ast.Call(func=ast.Name(id="TupleSpace"), args=[ast.Constant(value=int(number))], keywords=[]):
+            return Handle(number)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        _refuse(node, text, "is no value", _REMEDY)
+
+
+def _refuse(node: ast.expr, text: str, why: str, remedy: str) -> NoReturn:
+    column = len(text.encode()[: node.col_offset].decode(errors="replace")) + 1
+    shown = ast.get_source_segment(text, node)
+    raise UsageError(f"{text!r} is no tuple: {shown} at column {column} {why}.", remedy=remedy)
