@@ -14,11 +14,14 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError, UsageError
 from dslab.rpc.objects import Activation
+
+if TYPE_CHECKING:
+    from dslab.rpc.server import Serving
 
 CODECS = ("msgpack", "json", "json-http")
 
@@ -50,6 +53,7 @@ def add_server(command: argparse.ArgumentParser) -> None:
     option = command.add_argument
     option("--bind", metavar="A", default="127.0.0.1:0", help="host:port; port 0 takes any free one")
     option("--codec", choices=CODECS, default="msgpack", help="how messages are written")
+    option("--udp", action="store_true", help="a message is a datagram")
     option("--object", metavar="FILE.py:NAME", action="append", required=True, help="what is offered")
     option("--activation", choices=get_args(Activation), default="shared", help="which instance of a class")
     option("--workers", metavar="N", type=int, default=0, help="threads that execute calls; 0: the loop does")
@@ -75,10 +79,24 @@ def run_server(options: argparse.Namespace) -> None:
     from dslab.rpc.server import serve
     from dslab.rpc.service import Service
 
-    service = Service(codec_named(options.codec), random.getrandbits(62))
+    by = transport(options)
+    service = Service(codec_named(options.codec.removesuffix("-http")), random.getrandbits(62))
     for spec in options.object:
         service.objects.register(load(spec), activation=options.activation)
-    asyncio.run(serve(Address.parse(options.bind), service, options.workers))
+    asyncio.run(serve(Address.parse(options.bind), service, options.workers, by))
+
+
+def transport(options: argparse.Namespace) -> Serving:
+    """Give a transport's ``serving``, and import no other."""
+    if options.codec == "json-http":
+        if options.udp:
+            raise UsageError("HTTP runs over TCP.")
+        from dslab.rpc.http import serving
+    elif options.udp:
+        from dslab.rpc.udp import serving
+    else:
+        from dslab.rpc.server import serving
+    return serving
 
 
 def run_client(options: argparse.Namespace) -> None:

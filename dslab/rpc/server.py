@@ -1,9 +1,7 @@
-"""The server on asyncio: one thread for all connections, or a dispatcher in front of a pool of workers.
+"""The server on asyncio, over TCP.
 
-The requests that one ``recv`` brings are executed in the loop, one after the other, and their replies go out
-in one write. A coroutine function runs as a task: while it waits, others are served, on the same connection
-too. With ``workers`` the loop is the dispatcher: it reads, decides, and hands each call to a pool of threads,
-so that a slow procedure holds up nobody but its caller.
+The requests that one ``recv`` brings are executed one after the other (`dispatch`), and their replies go out
+in one write.
 
 What no client may do to the server:
 
@@ -14,7 +12,7 @@ What no client may do to the server:
 
 A client that half-closes still gets every reply.
 
-Source: ch. 3, Threads in distributed systems (dispatcher/worker), Servers; ch. 4, Remote procedure call.
+Source: ch. 3, Servers (general design issues); ch. 4, Remote procedure call.
 """
 
 from __future__ import annotations
@@ -23,63 +21,32 @@ import asyncio
 import signal
 import socket
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
+from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import Batch, Message, Notification, Request, Response
-from dslab.rpc.objects import finished
-from dslab.rpc.service import BatchReply, Running, Sender, Service, complain
+from dslab.rpc.messages import Batch, Message, Response
+from dslab.rpc.service import Service, complain
 
 BACKLOG = 1024
 HIGH_WATER_BYTES = 256 * 1024
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
-
-class Server:
-    """Serves one service to every connection.
-
-    Args:
-        service: What is served.
-        workers: Threads that execute the calls; 0: the loop does.
-    """
-
-    def __init__(self, service: Service, workers: int = 0) -> None:
-        self.service = service
-        self.loop = asyncio.get_running_loop()
-        self.connections: set[_Connection] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.pool: Executor | None = ThreadPoolExecutor(workers, "worker") if workers else None
-
-    def start(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine beside everything else."""
-        task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def close(self) -> None:
-        """Hang up on everybody. Calls that threads execute are waited for."""
-        for connection in list(self.connections):
-            connection.drop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self.pool is not None:
-            await self.loop.run_in_executor(None, self.pool.shutdown)
-        await asyncio.sleep(0)  # connections end in the loop's next round
+Serving = Callable[[Address, Service, int], AbstractAsyncContextManager[Address]]
 
 
 class _Connection(asyncio.BufferedProtocol):
     """One client."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._service = server.service
+    def __init__(self, dispatcher: Dispatcher, connections: set[_Connection]) -> None:
+        self._dispatcher = dispatcher
+        self._service = dispatcher.service
+        self._connections = connections
+        connections.add(self)
         self._inbox = Inbox(self._service.codec, self._service.limits.max_message_bytes)
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
@@ -97,10 +64,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(HIGH_WATER_BYTES)
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if len(self._server.connections) >= self._service.limits.max_connections:
-            complain(self._name(), "too many clients")
+        if len(self._connections) > self._service.limits.max_connections:
+            complain(name_of(transport), "too many clients")
             transport.abort()
-        self._server.connections.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._inbox.get_buffer()
@@ -116,7 +82,7 @@ class _Connection(asyncio.BufferedProtocol):
         return bool(self._in_flight or self._unserved)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self)
+        self._connections.discard(self)
         self._unserved.clear()
         self._service.objects.forget(self)
 
@@ -128,16 +94,36 @@ class _Connection(asyncio.BufferedProtocol):
         self._full = False
         self._go_on()
 
-    # ---- what the service calls
+    # ---- what the dispatcher calls
 
-    def send(self, response: Response) -> None:
-        """Send a reply with the next write."""
-        self._put(self._service.encode(response))
+    @property
+    def peer(self) -> _Connection:
+        return self
+
+    def send(self, message: Response | Batch) -> None:
+        data = self._service.encode(message)
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > HIGH_WATER_BYTES:
+            self._flush()
+        elif not self._flushes:
+            self._flushes = True
+            self._dispatcher.loop.call_soon(self._flush)
+
+    def skip(self) -> None:
+        """On a stream, no reply is simply none."""
+
+    def began(self) -> None:
+        self._in_flight += 1
+
+    def ended(self) -> None:
+        self._in_flight -= 1
+        self._go_on()
 
     def drop(self) -> None:
-        """End the connection at once."""
-        assert self._transport is not None
-        self._transport.abort()
+        """End the connection at once, if it has begun."""
+        if self._transport is not None:
+            self._transport.abort()
 
     # ---- inside
 
@@ -147,87 +133,14 @@ class _Connection(asyncio.BufferedProtocol):
             self._unserved.extend(messages)
             return
         self._flushes = True  # in a moment, below
-        now_s = self._server.loop.time()
+        now_s = self._dispatcher.loop.time()
         for place, message in enumerate(messages):
             if self._full or self._in_flight >= self._service.limits.max_in_flight:
                 self._unserved.extend(messages[place:])
                 self._hold()
                 break
-            self._take(self, message, now_s)
+            self._dispatcher.take(self, message, now_s)
         self._flush()
-
-    def _take(self, sender: Sender, message: Message, now_s: float) -> None:
-        if type(message) is Batch:
-            self._take_batch(message, now_s)
-            return
-        order = self._service.receive(sender, message)
-        if type(order) is Request:
-            self._execute(sender, order, now_s)
-        elif type(order) is Response:
-            sender.send(order)
-        elif type(order) is Notification:
-            self._notice(order)
-
-    def _take_batch(self, batch: Batch, now_s: float) -> None:
-        expected = sum(
-            type(part) is not Notification and type(part) is not Response for part in batch.messages
-        )
-        reply = BatchReply(expected, lambda responses: self._put(self._service.encode(Batch([*responses]))))
-        for part in batch.messages:
-            self._take(reply, part, now_s)
-
-    def _execute(self, sender: Sender, request: Request, now_s: float) -> None:
-        if self._server.pool is not None:
-            self._in_flight += 1
-            self._server.start(self._execute_in_pool(sender, request, now_s))
-            return
-        outcome = self._service.execute(self, request, self._server.loop.time() - now_s)
-        if type(outcome) is Response:
-            self._finish(sender, request, outcome)
-        else:
-            self._in_flight += 1
-            self._server.start(self._await(sender, request, outcome))
-
-    def _notice(self, notification: Notification) -> None:
-        if self._server.pool is not None:
-            self._server.start(self._notice_in_pool(notification))
-        elif (running := self._service.notice(self, notification)) is not None:
-            self._server.start(logged(notification, running))
-
-    async def _execute_in_pool(self, sender: Sender, request: Request, now_s: float) -> None:
-        """Let a worker execute it (dispatcher/worker). Its deadline may pass while it waits for one."""
-        loop = self._server.loop
-
-        def work() -> Response | Running:
-            return self._service.execute(self, request, loop.time() - now_s)
-
-        outcome = await loop.run_in_executor(self._server.pool, work)
-        await self._await(sender, request, outcome)
-
-    async def _notice_in_pool(self, notification: Notification) -> None:
-        call = partial(self._service.notice, self, notification)
-        running = await self._server.loop.run_in_executor(self._server.pool, call)
-        if running is not None:
-            await logged(notification, running)
-
-    async def _await(self, sender: Sender, request: Request, outcome: Response | Running) -> None:
-        response = outcome if isinstance(outcome, Response) else await finished(request, outcome)
-        self._in_flight -= 1
-        self._finish(sender, request, response)
-        self._go_on()
-
-    def _finish(self, sender: Sender, request: Request, response: Response) -> None:
-        for who, reply in self._service.finish(sender, request, response):
-            who.send(reply)
-
-    def _put(self, data: bytes) -> None:
-        self._unsent.append(data)
-        self._unsent_bytes += len(data)
-        if self._unsent_bytes > HIGH_WATER_BYTES:
-            self._flush()
-        elif not self._flushes:
-            self._flushes = True
-            self._server.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Write everything that is to be said, in one piece."""
@@ -262,23 +175,11 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _refuse(self) -> None:
         """End a connection in whose bytes no message can be found any more, after the last reply."""
-        complain(self._name(), str(self._inbox.failure))
+        assert self._transport is not None
+        complain(name_of(self._transport), str(self._inbox.failure))
         self._ending = True
         self._hold()
         self._go_on()
-
-    def _name(self) -> str:
-        assert self._transport is not None
-        peer = self._transport.get_extra_info("peername")
-        return str(Address(*peer[:2])) if peer else "a client that has left"
-
-
-async def logged(notification: Notification, running: Running) -> None:
-    """Await a one-way call."""
-    try:
-        await running
-    except Exception as error:  # noqa: BLE001  nobody else would be told
-        complain(f"one-way {notification.method}", error)
 
 
 @asynccontextmanager
@@ -288,19 +189,38 @@ async def serving(address: Address, service: Service, workers: int = 0) -> Async
     Raises:
         MachineError: The address is not to be had.
     """
-    server = Server(service, workers)
+    dispatcher = Dispatcher(service, workers)
+    connections: set[_Connection] = set()
     try:
-        listener = await server.loop.create_server(
-            lambda: _Connection(server), *address.pair, backlog=BACKLOG
+        listener = await dispatcher.loop.create_server(
+            lambda: _Connection(dispatcher, connections), *address.pair, backlog=BACKLOG
         )
     except OSError as error:
-        await server.close()
+        await dispatcher.close()
         raise cannot_listen(address, error) from error
     try:
         yield Address(*listener.sockets[0].getsockname()[:2])
     finally:
-        listener.close()
-        await server.close()
+        await dispatcher.close()
+        await hang_up(listener, connections)
+
+
+async def hang_up(listener: asyncio.Server, connections: set[Any]) -> None:
+    """Accept nobody any more, and hang up on everybody."""
+    for each in listener.sockets:
+        asyncio.get_running_loop().remove_reader(each.fileno())
+    await asyncio.sleep(0)  # who was accepted in this turn gets a transport: a closed listener gives none
+    listener.close()
+    while connections:
+        for connection in connections:
+            connection.drop()
+        await asyncio.sleep(0)
+
+
+def name_of(transport: asyncio.BaseTransport) -> str:
+    """Who is at the other end."""
+    peer: Any = transport.get_extra_info("peername")
+    return str(Address(*peer[:2])) if peer else "a client that has left"
 
 
 def cannot_listen(address: Address, error: OSError) -> MachineError:
@@ -309,11 +229,11 @@ def cannot_listen(address: Address, error: OSError) -> MachineError:
     return MachineError(f"Cannot listen on {address}: {error.strerror}.", remedy=remedy)
 
 
-async def serve(address: Address, service: Service, workers: int = 0) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+async def serve(address: Address, service: Service, workers: int = 0, by: Serving = serving) -> None:
+    """Serve until SIGTERM or Ctrl-C, by TCP or another transport's ``serving``."""
     stopped = asyncio.Event()
     for stop in STOPS:
         asyncio.get_running_loop().add_signal_handler(stop, stopped.set)
-    async with serving(address, service, workers) as bound:
+    async with by(address, service, workers) as bound:
         print(f"listening on {bound}", flush=True)  # noqa: T201
         await stopped.wait()

@@ -15,13 +15,13 @@ Source: ch. 4, Remote procedure call (basic operation); ch. 3, Servers.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Hashable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Hashable, Iterable
+from dataclasses import dataclass
 from threading import Lock
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from dslab.rpc.errors import Busy, DoesNotTravel, ReplyUnfit, TooLate
+from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
     HELLO,
@@ -45,10 +45,23 @@ Running: TypeAlias = Coroutine[Any, Any, Any]
 
 
 class Sender(Hashable, Protocol):
-    """Who is at the other end: a connection, or a part of a batch."""
+    """Who has sent a message: a connection, a datagram, an HTTP exchange, or a part of a batch."""
 
-    def send(self, response: Response) -> None:
+    @property
+    def peer(self) -> Any:
+        """Whose instances its calls are on."""
+
+    def send(self, message: Response | Batch) -> None:
         """Send a reply, or drop it if nobody is there any more."""
+
+    def skip(self) -> None:
+        """Take note that there will be no reply."""
+
+    def began(self) -> None:
+        """Take note that a call is under way."""
+
+    def ended(self) -> None:
+        """Take note that it is not any more; its reply was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,49 +147,26 @@ class Service:
             return None
         return result if type(result) is CoroutineType else None
 
-    def encode(self, message: Response | Batch) -> bytes:
-        """Marshal a reply; in place of one that does not travel, an error that says so."""
+    def encode(self, message: Response | Batch, most_bytes: int | None = None) -> bytes:
+        """Marshal a reply; in place of one that does not travel, or is too long, an error that says so."""
         try:
             data = self.codec.encode(message)
         except DoesNotTravel as error:
             return self._encode_unfit(message, str(error))
-        if len(data) > self.limits.max_message_bytes:
+        if len(data) > (most_bytes or self.limits.max_message_bytes):
             return self._encode_unfit(message, f"The result takes {len(data):,} bytes")
         return data
 
-    def busy(self, request: Request, why: str) -> Response:
-        """Refuse to execute a request now."""
-        return Response(request.id, Busy(why).to_fault())
-
     def _encode_unfit(self, message: Response | Batch, why: str) -> bytes:
-        if isinstance(message, Batch):
-            return b"".join(self.encode(part) for part in message.messages if isinstance(part, Response))
-        return self.codec.encode(Response(message.id, ReplyUnfit(why).to_fault()))
+        fault = ReplyUnfit(why).to_fault()
+        if isinstance(message, Response):
+            return self.codec.encode(Response(message.id, fault))
+        parts = [part for part in message.messages if isinstance(part, Response)]
+        return self.codec.encode(Batch([Response(part.id, part.error or fault) for part in parts]))
 
     def _hello(self) -> list[int]:
         with self._lock:
             return self.stub.hello()
-
-
-@dataclass(slots=True, eq=False)
-class BatchReply:
-    """Collects the replies to the parts of a batch.
-
-    Attributes:
-        missing: How many replies are still to come.
-        deliver: Takes them, once all are there.
-    """
-
-    missing: int
-    deliver: Callable[[list[Response]], None]
-    responses: list[Response] = field(default_factory=list)
-
-    def send(self, response: Response) -> None:
-        """Take a reply."""
-        self.responses.append(response)
-        self.missing -= 1
-        if not self.missing:
-            self.deliver(self.responses)
 
 
 def complain(who: str, why: Exception | str) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from dslab.kit.address import Address
+from dslab.rpc import http, server, udp
 from dslab.rpc.codecs import codec_named
-from dslab.rpc.server import serving
 from dslab.rpc.service import Limits, Service
 
 Serve = Callable[..., Address]
@@ -26,14 +26,14 @@ PATIENCE_S = 30.0
 
 
 @contextmanager
-def running_server(service: Service, workers: int = 0) -> Iterator[Address]:
+def running_server(service: Service, workers: int = 0, by: Any = server) -> Iterator[Address]:
     """A server on asyncio, in a thread of the test's process."""
     ready: list[Address] = []
     loop = asyncio.new_event_loop()
     started, stop = threading.Event(), asyncio.Event()
 
     async def run() -> None:
-        async with serving(Address("127.0.0.1", 0), service, workers) as address:
+        async with by.serving(Address("127.0.0.1", 0), service, workers) as address:
             ready.append(address)
             started.set()
             await stop.wait()
@@ -64,8 +64,12 @@ def serve() -> Iterator[Serve]:
     """Serve objects: gives the address."""
     with ExitStack() as stack:
 
-        def start(*served: Any, codec: str = "msgpack", workers: int = 0, **limits: int) -> Address:
-            return stack.enter_context(running_server(service_of(*served, codec=codec, **limits), workers))
+        def start(
+            *served: Any, codec: str = "msgpack", transport: str = "tcp", workers: int = 0, **limits: int
+        ) -> Address:
+            by = http if codec == "json-http" else {"tcp": server, "udp": udp}[transport]
+            service = service_of(*served, codec=codec.removesuffix("-http"), **limits)
+            return stack.enter_context(running_server(service, workers, by))
 
         yield start
 

@@ -1,0 +1,183 @@
+"""The server over HTTP: a message, or a batch, is the body of a POST; the reply is the body of its response.
+
+So anything that speaks HTTP can call: a browser, curl, a client in any language. The path does not matter.
+A body of nothing but one-way calls is answered with 204 and no body; another method than POST with 405; a
+body that is too long with 413. What is wrong with the call itself is said by JSON-RPC, under 200.
+
+A connection carries one exchange after the other (keep-alive): HTTP/1.1 has no ids, so replies are in the
+order of requests, and a slow call holds up those behind it on its connection.
+
+What HTTP is made of is not read here but by h11, a state machine without I/O like our own.
+
+Source: ch. 4, Layered protocols; RFC 9110, RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import h11
+
+from dslab.kit.address import Address
+from dslab.rpc.dispatch import Dispatcher
+from dslab.rpc.messages import Batch, Response
+from dslab.rpc.server import BACKLOG, cannot_listen, hang_up, name_of
+from dslab.rpc.service import Service, complain
+
+MAX_HEAD_BYTES = 64 * 1024
+
+
+class _Connection(asyncio.Protocol):
+    """One client: one exchange at a time."""
+
+    def __init__(self, dispatcher: Dispatcher, connections: set[_Connection]) -> None:
+        self._dispatcher = dispatcher
+        self._service = dispatcher.service
+        self._connections = connections
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._body = bytearray()
+        self._transport: asyncio.Transport | None = None
+        connections.add(self)
+
+    # ---- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if len(self._connections) > self._service.limits.max_connections:
+            complain(name_of(transport), "too many clients")
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._http.receive_data(data)
+        self._advance()
+
+    def eof_received(self) -> bool:
+        self._http.receive_data(b"")
+        self._advance()
+        return self._http.our_state is h11.SEND_RESPONSE  # a reply is still owed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._service.objects.forget(self)
+
+    def pause_writing(self) -> None:
+        assert self._transport is not None
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # ---- what the dispatcher calls
+
+    @property
+    def peer(self) -> _Connection:
+        return self
+
+    def send(self, message: Response | Batch) -> None:
+        self._respond(200, self._service.encode(message))
+
+    def skip(self) -> None:
+        """Answer what has no reply."""
+        self._respond(204, b"")
+
+    def began(self) -> None:
+        """One exchange is under way at most: h11 reads no other before its end."""
+
+    def ended(self) -> None:
+        """Likewise."""
+
+    def drop(self) -> None:
+        """End the connection at once, if it has begun."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- inside
+
+    def _advance(self) -> None:
+        """Take what h11 makes of the bytes, to the end of a request."""
+        try:
+            while (event := self._http.next_event()) is not h11.NEED_DATA and event is not h11.PAUSED:
+                if not self._take(event):
+                    return
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, str(error))
+        if self._http.their_state is h11.MUST_CLOSE:
+            self._close()
+
+    def _take(self, event: Any) -> bool:
+        """Take one event: False where there is nothing more to be read now."""
+        match event:
+            case h11.Request(method=method):
+                if method != b"POST":
+                    self._refuse(405, "only POST is answered")
+                    return False
+            case h11.Data(data=data):
+                self._body += data
+                if len(self._body) > self._service.limits.max_message_bytes:
+                    self._refuse(413, "the body is too long")
+                    return False
+            case h11.EndOfMessage():
+                body, self._body = bytes(self._body), bytearray()
+                self._dispatcher.take(self, self._service.codec.decode(body), self._dispatcher.loop.time())
+            case h11.ConnectionClosed():
+                self._close()
+                return False
+        return True
+
+    def _respond(self, status: int, body: bytes) -> None:
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return
+        headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+        head = self._http.send(h11.Response(status_code=status, headers=headers if body else []))
+        parts = [
+            head,
+            self._http.send(h11.Data(data=body)) if body else b"",
+            self._http.send(h11.EndOfMessage()),
+        ]
+        self._transport.write(b"".join(part for part in parts if part))
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            self._dispatcher.loop.call_soon(self._advance)  # the next request may be here already
+        elif self._http.our_state is h11.MUST_CLOSE:
+            self._close()
+
+    def _refuse(self, status: int, why: str) -> None:
+        """Answer a request that is none, and hang up."""
+        assert self._transport is not None
+        complain(name_of(self._transport), why)
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            headers = [("connection", "close"), ("content-length", "0"), ("allow", "POST")]
+            head = self._http.send(h11.Response(status_code=status, headers=headers))
+            self._transport.write(head or b"")
+        self._close()
+
+    def _close(self) -> None:
+        assert self._transport is not None
+        self._transport.close()
+
+
+@asynccontextmanager
+async def serving(address: Address, service: Service, workers: int = 0) -> AsyncIterator[Address]:
+    """Serve at an address until the block ends, as `server.serving` does over bare TCP."""
+    dispatcher = Dispatcher(service, workers)
+    connections: set[_Connection] = set()
+    try:
+        listener = await dispatcher.loop.create_server(
+            lambda: _Connection(dispatcher, connections), *address.pair, backlog=BACKLOG
+        )
+    except OSError as error:
+        await dispatcher.close()
+        raise cannot_listen(address, error) from error
+    try:
+        yield Address(*listener.sockets[0].getsockname()[:2])
+    finally:
+        await dispatcher.close()
+        await hang_up(listener, connections)
