@@ -1,6 +1,8 @@
 """Step 6.3. One address for several front ends: each request goes to the next one, round and round.
 
-Usage: python dispatcher.py HOST:PORT FRONT_END FRONT_END ...
+Usage: python dispatcher.py HOST:PORT TIMEOUT_S FRONT_END FRONT_END ...
+
+A front end that has said nothing for TIMEOUT_S is as good as dead.
 """
 
 import itertools
@@ -13,15 +15,13 @@ from given.server import serve
 IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
 """Doing these twice is as good as doing them once."""
 
-TIMEOUT_S = 5.0
-"""A front end that has said nothing for so long is as good as dead."""
-
 
 class Dispatcher:
     """Passes requests on to front ends that are all alike."""
 
-    def __init__(self, front_ends: Sequence[str]) -> None:
+    def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
         self.front_ends = front_ends
+        self.timeout_s = timeout_s
         self._turns = itertools.cycle(front_ends)
 
     def next_front_end(self) -> str:
@@ -40,9 +40,9 @@ class Dispatcher:
 
 def main() -> None:
     """Dispatch at the address on the command line."""
-    address, *front_ends = sys.argv[1:]
+    address, timeout_s, *front_ends = sys.argv[1:]
     print(f"dispatching at {address}", flush=True)
-    serve(address, Dispatcher(front_ends).forward)
+    serve(address, Dispatcher(front_ends, float(timeout_s)).forward)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ GET, HEAD /bucket/key      200, ETag, Content-Type,        404 NoSuchBucket, NoS
 DELETE /bucket/key         204, also if nothing is there   404 NoSuchBucket
 any other method                                           405 MethodNotAllowed, Allow: those that there are
 =========================  ==============================  ==================================================
+
+What is put without a Content-Type is ``application/octet-stream``: bytes, and nobody knows more.
 """
 
 import sys

@@ -16,6 +16,8 @@ GET, HEAD /bucket/key      200, ETag, Content-Type,        404 NoSuchBucket, NoS
 DELETE /bucket/key         204, also if nothing is there   404 NoSuchBucket
 any other method                                           405 MethodNotAllowed, Allow: those that there are
 =========================  ==============================  ==================================================
+
+What is put without a Content-Type is ``application/octet-stream``: bytes, and nobody knows more.
 """
 
 # BEGIN SOLUTION DELETE
@@ -130,7 +132,7 @@ class ObjectServer:
         """
         # BEGIN SOLUTION step-6.1 "answer with the object and its headers; step 6.2: conditions; 6.5: ranges"
         found = self.storage.get(request.bucket, request.key)
-        headers = {"ETag": found.etag, "Content-Type": found.content_type, "Accept-Ranges": "bytes"}
+        headers = {"ETag": found.etag, "Content-Type": found.content_type}
         status = refusal(request.method, request.headers, found.etag)
         if status == 304:
             return Response(304, {"ETag": found.etag})

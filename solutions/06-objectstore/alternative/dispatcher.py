@@ -8,7 +8,7 @@ from given.documents import failure
 from given.messages import Request, Response
 from given.server import serve
 
-front_ends = sys.argv[2:]
+timeout_s, front_ends = float(sys.argv[2]), sys.argv[3:]
 turn = 0
 lock = Lock()
 
@@ -22,7 +22,7 @@ def forward(request: Request) -> Response:
     body = b"".join(request.body)
     for front_end in front_ends[first:] + front_ends[:first]:
         try:
-            return ask(front_end, request.method, request.target, request.headers, body, timeout_s=3)
+            return ask(front_end, request.method, request.target, request.headers, body, timeout_s=timeout_s)
         except OSError as error:
             if request.method == "POST" and not isinstance(error, ConnectionRefusedError):
                 return failure(502, "BadGateway")

@@ -43,7 +43,7 @@ def put(request: Request, storage: Storage) -> Response:
     if refusal("PUT", headers, known):
         raise errors.Changed
     expected = known if {"if-match", "if-none-match"} & headers.keys() else None
-    kind = headers.get("content-type", "binary/octet-stream")
+    kind = headers.get("content-type", "application/octet-stream")
     return Response(200, {"ETag": storage.put(bucket, key, request.body, kind, expected)})
 
 

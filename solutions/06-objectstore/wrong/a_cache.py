@@ -84,7 +84,7 @@ class ObjectServer:
         found = self.seen.get((request.bucket, request.key))
         if found is None:
             found = self.seen[request.bucket, request.key] = self.storage.get(request.bucket, request.key)
-        headers = {"ETag": found.etag, "Content-Type": found.content_type, "Accept-Ranges": "bytes"}
+        headers = {"ETag": found.etag, "Content-Type": found.content_type}
         status = refusal(request.method, request.headers, found.etag)
         if status == 304:
             return Response(304, {"ETag": found.etag})

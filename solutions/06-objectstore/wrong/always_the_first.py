@@ -13,12 +13,11 @@ from given.server import serve
 
 IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
 
-TIMEOUT_S = 5.0
-
 
 class Dispatcher:
-    def __init__(self, front_ends: Sequence[str]) -> None:
+    def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
         self.front_ends = front_ends
+        self.timeout_s = timeout_s
         self._turns = itertools.cycle(front_ends)
 
     def next_front_end(self) -> str:
@@ -29,10 +28,10 @@ class Dispatcher:
         for front_end in self.front_ends:
             try:
                 return ask(
-                    front_end, request.method, request.target, request.headers, body, timeout_s=TIMEOUT_S
+                    front_end, request.method, request.target, request.headers, body, timeout_s=self.timeout_s
                 )
             except ConnectionRefusedError:
-                continue  # it has not happened
+                pass  # it has not happened
             except (ConnectionError, TimeoutError):
                 if request.method not in IDEMPOTENT:
                     return failure(502, "BadGateway")
@@ -40,9 +39,9 @@ class Dispatcher:
 
 
 def main() -> None:
-    address, *front_ends = sys.argv[1:]
+    address, timeout_s, *front_ends = sys.argv[1:]
     print(f"dispatching at {address}", flush=True)
-    serve(address, Dispatcher(front_ends).forward)
+    serve(address, Dispatcher(front_ends, float(timeout_s)).forward)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class ObjectServer:
 
     def get_object(self, request: Request) -> Response:
         found = self.storage.get(request.bucket, request.key)
-        headers = {"ETag": found.etag, "Content-Type": found.content_type, "Accept-Ranges": "bytes"}
+        headers = {"ETag": found.etag, "Content-Type": found.content_type}
         status = refusal(request.method, request.headers, found.etag)
         if status == 304:
             return Response(304, {"ETag": found.etag})

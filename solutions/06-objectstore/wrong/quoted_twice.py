@@ -26,7 +26,7 @@ class StoreError(Exception):
 
 
 def create(name: str) -> None:
-    _ask("PUT", f"/{name}", accepted="BucketAlreadyOwnedByYou")
+    _ask("PUT", f"/{name}")
 
 
 def delete(name: str) -> None:
@@ -50,7 +50,7 @@ def list(name: str, prefix: str = "", page_keys: int = 1000) -> list[str]:  # no
     keys: list[str] = []
     while True:
         page = ET.fromstring(content(_ask("GET", f"/{name}", query=query)))
-        keys += [key.text or "" for key in page.iterfind("{*}Contents/{*}Key")]
+        keys += [key.text for key in page.iterfind("{*}Contents/{*}Key")]
         token = page.findtext("{*}NextContinuationToken")
         if token is None:
             return keys
@@ -64,20 +64,9 @@ def content(response: Response) -> bytes:
 ERRORS = {error.__name__: error for error in (NoSuchBucket, NoSuchKey, BucketNotEmpty)}
 
 
-def _ask(
-    method: str, path: str, data: bytes = b"", query: dict[str, str] | None = None, accepted: str = ""
-) -> Response:
+def _ask(method: str, path: str, data: bytes = b"", query: dict[str, str] | None = None) -> Response:
     response = Store.of_environment().ask(method, path, body=data, query=query)
     if response.status in {200, 204}:
         return response
-    code = _code_of(content(response))
-    if code == accepted:
-        return response
+    code = ET.fromstring(content(response)).findtext("{*}Code")
     raise ERRORS[code](path) if code in ERRORS else StoreError(f"{response.status} {code}")
-
-
-def _code_of(document: bytes) -> str:
-    try:
-        return ET.fromstring(document).findtext("{*}Code", "")
-    except ET.ParseError:
-        return ""
