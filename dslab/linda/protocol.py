@@ -73,6 +73,7 @@ class Spaces:
         self._token = token.encode()
         self._clients: dict[int, Client] = {}
         self._rendezvous = Rendezvous(alive, durable)
+        self._deadlines = self._rendezvous.deadlines
         self._store = self._rendezvous.store
         self._next_space = UNIVERSE + 1
 
@@ -88,7 +89,7 @@ class Spaces:
 
     def receive(self, connection: int, message: FromClient, now_s: float) -> Sends:
         """Take a request."""
-        ended = self.tick(now_s) if now_s >= self.deadline_s else None
+        ended = self.tick(now_s) if now_s >= self._deadlines.next_s else None
         try:
             sends = self._serve(self._clients[connection], message, now_s)
         except UsageError as error:
@@ -112,8 +113,7 @@ class Spaces:
     @property
     def deadline_s(self) -> float:
         """When to call `tick`, at the latest; infinity for never."""
-        wait_s, lease_s = self._rendezvous.deadlines.next_s, self._store.leases.next_s
-        return wait_s if wait_s < lease_s else lease_s
+        return self._deadlines.next_s
 
     def changes(self) -> list[Change]:
         """Give what has changed since the last call."""
@@ -231,7 +231,7 @@ class Spaces:
         places = self._store.find_all(message.source, pattern)
         sends: Sends = []
         for table, number in places:
-            fields, expires_s = table.rows[number], self._store.leases.at_s(number)
+            fields, expires_s = table.rows[number], self._store.expires_s(number)
             if message.take:
                 self._store.remove(message.source, table, number)
                 self._rendezvous.note(Dropped(number))

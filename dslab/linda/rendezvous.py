@@ -25,7 +25,7 @@ from dslab.linda.deadlines import Deadlines
 from dslab.linda.kinds import kinds_of
 from dslab.linda.matching import Pattern
 from dslab.linda.messages import Found, FromServer, Nothing
-from dslab.linda.store import Store, Stored
+from dslab.linda.store import Lease, Store, Stored
 from dslab.linda.values import Fields, keys_of, to_wire
 from dslab.linda.waiting import Queue
 
@@ -60,13 +60,13 @@ class Rendezvous:
 
     Attributes:
         changes: What has happened since somebody emptied the list.
-        deadlines: When waiting ends, by the waiters' numbers.
+        deadlines: When waiting and leases end, by the numbers of waiters and tuples.
     """
 
     def __init__(self, alive: Callable[[int], bool], durable: bool) -> None:
-        self.store = Store()
+        self.deadlines: Deadlines[Waiter | Lease] = Deadlines()
+        self.store = Store(self.deadlines)
         self.changes: list[Change] = []
-        self.deadlines: Deadlines[Waiter] = Deadlines()
         self._takers = Queue()
         self._readers = Queue()
         self._alive = alive
@@ -148,12 +148,14 @@ class Rendezvous:
 
     def pass_time(self, now_s: float) -> Sends:
         """End the leases and the waiting that are over."""
-        for stored in self.store.expire(now_s):
-            self.note(Dropped(stored.number))
         sends: Sends = []
-        for _, waiter in self.deadlines.over(now_s):
-            self.unblock(waiter)
-            sends.append((waiter.client.connection, Nothing(waiter.request)))
+        for number, ended in self.deadlines.over(now_s):
+            if isinstance(ended, Lease):
+                self.store.expire(number, ended)
+                self.note(Dropped(number))
+            else:
+                self.unblock(ended)
+                sends.append((ended.client.connection, Nothing(ended.request)))
         return sends
 
     # ---- inside

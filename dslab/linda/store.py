@@ -11,6 +11,7 @@ Source: ch. 2, Shared data spaces; leases: C. Gray and D. Cheriton, "Leases", 19
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -35,15 +36,23 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
     expires_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What ends when a tuple's time is up: where it is."""
+
+    space: int
+    kinds: str
+
+
 class Store:
     """All tuples that anybody may see.
 
-    Attributes:
-        leases: When the leases end, by the tuples' numbers.
+    Args:
+        deadlines: When the leases end, by the tuples' numbers (and what else ends).
     """
 
-    def __init__(self) -> None:
-        self.leases: Deadlines[tuple[int, str]] = Deadlines()
+    def __init__(self, deadlines: Deadlines[Any]) -> None:
+        self._deadlines = deadlines
         self._tables: dict[tuple[int, str], Table] = {}  # by space and kinds
         self._by_arity: dict[tuple[int, int], dict[str, Table]] = {}
 
@@ -55,7 +64,7 @@ class Store:
             self._by_arity.setdefault((stored.space, len(kinds)), {})[kinds] = table
         table.add(stored.number, stored.fields, keys)
         if stored.expires_s is not None:
-            self.leases.add(stored.number, stored.expires_s, (stored.space, kinds))
+            self._deadlines.add(stored.number, stored.expires_s, Lease(stored.space, kinds))
 
     def find(self, space: int, pattern: Pattern) -> tuple[Table, int] | None:
         """Give the oldest tuple that matches: its table and number."""
@@ -88,12 +97,15 @@ class Store:
         fields = table.remove(number)
         if not table.rows:
             self._drop(space, table.kinds)
-        return Stored(number, space, fields, self.leases.forget(number))
+        return Stored(number, space, fields, self._deadlines.forget(number))
 
-    def expire(self, now_s: float) -> list[Stored]:
-        """Remove the tuples whose lease has ended."""
-        over = self.leases.over(now_s)
-        return [self.remove(space, self._tables[space, kinds], number) for number, (space, kinds) in over]
+    def expire(self, number: int, lease: Lease) -> None:
+        """Remove a tuple whose lease has ended."""
+        self.remove(lease.space, self._tables[lease.space, lease.kinds], number)
+
+    def expires_s(self, number: int) -> float | None:
+        """When does a tuple's lease end? None for never."""
+        return self._deadlines.at_s(number)
 
     def arities(self, space: int) -> list[int]:
         """Give how many fields the tuples of a space have."""
@@ -103,7 +115,7 @@ class Store:
         """Give every tuple of every space."""
         for (space, _), table in self._tables.items():
             for number, fields in table.rows.items():
-                yield Stored(number, space, fields, self.leases.at_s(number))
+                yield Stored(number, space, fields, self._deadlines.at_s(number))
 
     def _find_oldest(self, space: int, pattern: Pattern) -> tuple[Table, int] | None:
         oldest: tuple[Table, int] | None = None
