@@ -127,7 +127,7 @@ def test_client_pairs_replies(topology: Topology, rng: Random) -> None:
 
 @step("1.3", starts=["reference"])
 def test_client_large_message(topology: Topology, rng: Random) -> None:
-    """The client sends a message that is more than the kernel takes at once, and gets its reply of 8 MB whole."""
+    """The client sends more than the kernel takes at once, and gets the whole reply of 8 MB."""
     link, reference = topology.link("message-client", "reference"), topology["reference"]
     message = rng.randbytes(8 * MB - 1)
     reference.pause()  # so that the kernel is full before half of it has left the client
