@@ -11,7 +11,7 @@
         client.notify("bank.log", "good night")         # one-way: nobody waits, nobody hears of it
 
 A client is one thread's. It has no thread of its own: bytes move while it waits for a reply, and only then
-(`threaded` has one; `aclient` is for asyncio). It waits in the kernel, which is told once how long.
+(`threaded` has one; `aclient` is for asyncio).
 
 Each error says whether the call was executed (`errors`). Under ``at-least-once`` and ``at-most-once`` a
 connection that breaks is made anew, and the calls under way are sent again, until their deadline.
@@ -21,9 +21,6 @@ Source: ch. 4, Remote procedure call (basic operation, asynchronous RPC).
 
 from __future__ import annotations
 
-import errno
-import socket
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,23 +29,15 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.kit.errors import Happened, PeerError, PeerRefused, PeerSilent, UsageError
+from dslab.kit.errors import PeerError, PeerRefused, PeerSilent, UsageError
+from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
+from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
-from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import (
-    MAX_DATAGRAM_BYTES,
-    Batch,
-    MalformedMessage,
-    Message,
-    Params,
-)
+from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
-from dslab.rpc.settings import Options, Settings, Transport, where
-
-NOBODY_THERE = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH}
-MIN_WAIT_S = 0.001
+from dslab.rpc.settings import Options, Settings, where
 
 
 def connect(address: Address | str, **options: Unpack[Options]) -> Client:
@@ -98,13 +87,9 @@ class Client:
         self.timeout_s = settings.timeout_s
         self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
-        self._codec = codec_named(settings.codec)
-        self._transport = settings.transport
-        self._most_bytes = settings.max_message_bytes
-        self._socket: socket.socket | None = None
-        self._inbox = Inbox(self._codec, self._most_bytes)
-        self._patience_s = 0.0
-        self._refusal: PeerError | None = None
+        self._settings = settings
+        self._codec = codec_named(settings.codec.removesuffix("-http"))
+        self._connection: Connection | None = None
         self._batch: Batch | None = None
 
     def __enter__(self) -> Self:
@@ -118,18 +103,14 @@ class Client:
     def open(self) -> None:
         """Make the connection."""
         try:
-            self._socket = _connected(self.address, self._transport, self.timeout_s)
+            self._connection = connection.connect(self.address, self._settings, self._codec)
         except PeerError:
             self.stub.connected = False
             raise
-        self._inbox = Inbox(self._codec, self._most_bytes)
-        self._patience_s = 0.0
 
     def close(self) -> None:
         """Close the connection. Calls under way are given up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._drop()
         self.stub.connection_lost("the client closed its connection.", time.monotonic(), final=True)
 
     def proxy(self, name: str = "") -> Any:
@@ -179,7 +160,7 @@ class Client:
 
     def poll(self, call: Call) -> bool:
         """Take what has come, without waiting."""
-        while not call.ended and self._socket is not None and self._pump(0.0):
+        while not call.ended and self._connection is not None and self._pump(0.0):
             pass
         return call.ended
 
@@ -197,7 +178,7 @@ class Client:
 
     def _ensure_open(self) -> None:
         """See to it that there is a connection, where the semantics would not make one later."""
-        if self._socket is None and self.stub.semantics == "maybe":
+        if self._connection is None and self.stub.semantics == "maybe":
             self.open()
             self.stub.connection_made(time.monotonic())
 
@@ -213,66 +194,44 @@ class Client:
             self._write(self._codec.encode(message))
 
     def _write(self, data: bytes) -> None:
-        if self._socket is None:
+        if self._connection is None:
             return  # sent again with the next connection
-        if self._transport == "udp" and len(data) > MAX_DATAGRAM_BYTES:
-            raise UsageError(f"A message of {len(data):,} bytes does not fit a datagram.")
         try:
-            if self._transport == "udp":
-                self._socket.send(data)
-            else:
-                self._socket.sendall(data)
+            self._connection.send(data)
         except OSError as error:
             self._lose(error)
+        except UsageError:
+            raise
         except BaseException:  # a part may have gone out: what comes next would be taken for the rest
             self.close()
             raise
 
     def _pump(self, wait_s: float) -> bool:
         """Receive once, and do what is due: False if nothing came."""
-        came = False
-        if self._socket is None:
+        messages = None
+        if self._connection is None:
             self._reconnect()
         else:
-            came = self._receive(self._socket, wait_s)
+            messages = self._receive(self._connection, wait_s)
         now_s = time.monotonic()
+        for message in messages or ():
+            for part in message.messages if type(message) is Batch else (message,):
+                self.stub.receive(part, now_s)
         if now_s >= self.stub.wakeup_s:
             self.stub.tick(now_s)
         self._flush()
-        return came
+        return messages is not None
 
-    def _receive(self, connected: socket.socket, wait_s: float) -> bool:
-        if wait_s != self._patience_s:
-            self._be_patient(connected, wait_s)
+    def _receive(self, connection: Connection, wait_s: float) -> list[Message] | None:
         try:
-            count = connected.recv_into(self._inbox.get_buffer())
-        except BlockingIOError:
-            return False
+            return connection.receive(wait_s)
         except OSError as error:
             self._lose(error)
-            return False
-        if not count and self._transport == "tcp":
-            self._lose(None)
-            return False
-        self._take(self._inbox.received(count))
-        return True
-
-    def _take(self, messages: list[Message]) -> None:
-        now_s = time.monotonic()
-        for message in messages:
-            for part in message.messages if type(message) is Batch else (message,):
-                self.stub.receive(part, now_s)
-        if self._inbox.failure is not None:
-            self._violated(self._inbox.failure)
-
-    def _be_patient(self, connected: socket.socket, wait_s: float) -> None:
-        """Tell the kernel how long to wait: with Python's own timeouts there is a poll before every call."""
-        self._patience_s = wait_s
-        connected.setblocking(wait_s > 0)
-        if wait_s > 0:
-            seconds, fraction = divmod(max(MIN_WAIT_S, min(wait_s, 1e6)), 1)
-            timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+        except MalformedMessage as error:
+            self._drop()
+            for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
+                call.error = error
+        return None
 
     def _reconnect(self) -> None:
         """Try to connect again; if in vain, wait a little, and not beyond what is due next."""
@@ -286,53 +245,13 @@ class Client:
         else:
             self.stub.connection_made(time.monotonic())
 
-    def _lose(self, error: OSError | None) -> None:
+    def _lose(self, error: OSError) -> None:
         """The connection has ended."""
-        if self._transport == "udp":
-            return  # an ICMP message: nobody is there now; somebody may be there for the next copy
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        how = f"broke: {error.strerror}" if error else "was closed by the server"
-        self.stub.connection_lost(f"the connection to {self.address} {how}.", time.monotonic())
+        self._drop()
+        reason = f"the connection to {self.address} ended: {error.strerror or error}."
+        self.stub.connection_lost(reason, time.monotonic())
 
-    def _violated(self, failure: MalformedMessage) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        for call in self.stub.connection_lost(str(failure), time.monotonic(), final=True):
-            call.error = failure
-
-
-def _connected(address: Address, transport: Transport, timeout_s: float) -> socket.socket:
-    """Connect a socket.
-
-    Raises:
-        PeerRefused: Nobody is there.
-        PeerSilent: Nobody answered.
-    """
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    try:
-        family, *_, where = socket.getaddrinfo(*address.pair, type=kind)[0]
-    except socket.gaierror as error:
-        raise PeerRefused(f"{address}: nobody has that name.") from error
-    connected = socket.socket(family, kind)
-    try:
-        connected.settimeout(timeout_s)
-        connected.connect(where)
-        if transport == "tcp":
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except OSError as error:
-        connected.close()
-        raise _refusal(address, timeout_s, error) from error
-    return connected
-
-
-def _refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
-    if isinstance(error, TimeoutError):
-        silent = PeerSilent(f"{address}: waited {timeout_s:g} s in vain for a connection.")
-        silent.happened = Happened.NO
-        return silent
-    if error.errno not in NOBODY_THERE:
-        return error  # our own trouble, such as no descriptor left
-    return PeerRefused(f"{address} took no connection: {error.strerror}.")
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -80,11 +80,12 @@ class Call:
         number: Its number in that session.
         response: The reply, once there is one.
         error: Why there will be none.
+        waiter: The shell's: who waits for it.
     """
 
     __slots__ = (
-        "deadline_s", "error", "id", "method", "number", "on_end", "params", "response", "retry_at_s",
-        "session", "timeout_s", "transmissions",
+        "deadline_s", "error", "id", "method", "number", "params", "response", "retry_at_s",
+        "session", "timeout_s", "transmissions", "waiter",
     )  # fmt: skip
 
     def __init__(self, number: int, method: str, params: Params, timeout_s: float, deadline_s: float) -> None:
@@ -99,7 +100,7 @@ class Call:
         self.number = 0
         self.response: Response | None = None
         self.error: PeerError | None = None
-        self.on_end: Callable[[Call], None] | None = None
+        self.waiter: Any = None
 
     @property
     def ended(self) -> bool:
@@ -230,6 +231,10 @@ class ClientStub:
         times_s = [min(call.deadline_s, call.retry_at_s) for call in self._open.values()]
         self.wakeup_s = min(times_s, default=inf)
         return ended
+
+    def find(self, wanted: Callable[[Call], bool]) -> Call | None:
+        """Give an open call."""
+        return next(filter(wanted, self._open.values()), None)
 
     def give_up(self, call: Call, now_s: float) -> None:
         """End a call whose caller does not wait any longer."""

@@ -1,0 +1,291 @@
+"""The asyncio client: many calls under way on one connection, answered in any order.
+
+::
+
+    async with await connect("127.0.0.1:7000") as client:
+        bank = client.proxy("bank")
+        await bank.deposit("alice", 100)
+        both = await asyncio.gather(bank.balance("alice"), bank.balance("bob"))   # one round trip for both
+        later = client.begin("bank.balance", "alice")           # a future: asynchronous RPC ...
+        later.add_done_callback(lambda reply: print(reply.result()))              # ... with a callback
+
+What is sent in one round of the event loop goes out in one write, and what comes is decoded where it was
+received: that, and ids that pair replies with futures, is why a hundred calls at once cost little more than
+one. There is one timer for all deadlines.
+
+A call that is cancelled is given up: its reply will be ignored. It may still be executed.
+
+Source: ch. 4, Remote procedure call (asynchronous RPC).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio import Future
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import inf
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from dslab.kit.address import Address
+from dslab.kit.errors import PeerError, UsageError
+from dslab.rpc.codecs import codec_named
+from dslab.rpc.connection import refusal
+from dslab.rpc.errors import DoesNotTravel, named
+from dslab.rpc.inbox import Inbox
+from dslab.rpc.messages import Batch, Message
+from dslab.rpc.protocol import Call
+from dslab.rpc.proxy import Proxy, params_of
+from dslab.rpc.settings import Options, Settings, where
+
+
+async def connect(address: Address | str, **options: Unpack[Options]) -> AsyncClient:
+    """Connect to a server over TCP. Arguments and errors are those of `client.connect`."""
+    client = AsyncClient(where(address), Settings(**options))
+    await client.open()
+    return client
+
+
+class AsyncClient:
+    """A connection to a server. An asynchronous context manager.
+
+    Attributes:
+        address: The server's.
+        timeout_s: How long each call may take. May be set at any time.
+        stub: The state machine: for its counters, and for its session's number.
+    """
+
+    def __init__(self, address: Address, settings: Settings) -> None:
+        if settings.transport != "tcp" or settings.codec == "json-http":
+            raise UsageError("The asyncio client calls over TCP.")
+        self.address = address
+        self.timeout_s = settings.timeout_s
+        self.stub = settings.stub()
+        self.exceptions = named(settings.exceptions)
+        self.codec = codec_named(settings.codec)
+        self.settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._wire: _Wire | None = None
+        self._unsent: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = inf
+        self._batch: Batch | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Make the connection."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                _, wire = await self._loop.create_connection(lambda: _Wire(self), *self.address.pair)
+        except OSError as error:
+            self.stub.connected = False
+            raise refusal(self.address, self.timeout_s, error) from error
+        self._wire = wire
+
+    async def close(self) -> None:
+        """Send what is to be sent, and close the connection. Calls under way are given up."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+            await asyncio.gather(self._reconnecting, return_exceptions=True)
+        if self._wire is not None:
+            self._flush()
+            self._wire.transport.close()
+            await self._wire.lost
+        self._settle(
+            self.stub.connection_lost("the client closed its connection.", self._loop.time(), final=True)
+        )
+
+    def proxy(self, name: str = "") -> Any:
+        """Give what looks like the remote object: ``await proxy.method(arguments)`` calls it."""
+        return Proxy(self.call, name)
+
+    async def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
+        """Call a remote procedure. Raises as `client.Client.call` does."""
+        if self._wire is not None and self._wire.full is not None:
+            await self._wire.full.wait()
+        future = self.begin(method, *arguments, **named_arguments)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.give_up(future)
+            raise
+
+    def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Future[Any]:
+        """Send a request: gives what ends with its reply."""
+        params = params_of(arguments, named_arguments)
+        call = self.stub.begin(method, params, self._loop.time(), self.timeout_s)
+        call.waiter = future = self._loop.create_future()
+        try:
+            self._put_outgoing()
+        except DoesNotTravel:
+            self.stub.give_up(call, self._loop.time())
+            raise
+        if self.stub.wakeup_s < self._timer_s:
+            self._set_timer()
+        if self._wire is None:
+            self._reconnect()
+        return future
+
+    def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
+        """Call one-way: there will be no reply, not even an error."""
+        self.stub.notify(method, params_of(arguments, named_arguments))
+        self._put_outgoing()
+
+    @contextmanager
+    def batch(self) -> Iterator[Self]:
+        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
+        self._batch = Batch([])
+        try:
+            yield self
+        finally:
+            batch, self._batch = self._batch, None
+            if batch.messages:
+                self._put(self.codec.encode(batch))
+
+    def give_up(self, future: Future[Any]) -> None:
+        """Forget a call that nobody waits for any more."""
+        call = self.stub.find(lambda each: each.waiter is future)
+        if call is not None:
+            self.stub.give_up(call, self._loop.time())
+
+    # ---- what the connection calls
+
+    def take(self, messages: list[Message]) -> None:
+        """Take what has come."""
+        now_s = self._loop.time()
+        for message in messages:
+            if type(message) is Batch:
+                self.take(message.messages)
+                continue
+            call = self.stub.receive(message, now_s)
+            if call is not None:
+                self._end(call)
+        if self.stub.outgoing:
+            self._put_outgoing()
+
+    def lose(self, reason: str, error: PeerError | None) -> None:
+        """Take the end of the connection."""
+        self._wire = None
+        self._unsent.clear()
+        ended = self.stub.connection_lost(reason, self._loop.time(), final=self._closed or error is not None)
+        for call in ended:
+            call.error = error or call.error
+        self._settle(ended)
+        if len(self.stub) and not self._closed:
+            self._reconnect()
+
+    # ---- inside
+
+    def _end(self, call: Call) -> None:
+        """Give the caller what came of his call."""
+        future = call.waiter
+        if future is None or future.done():
+            return
+        try:
+            future.set_result(call.result(self.exceptions))
+        except Exception as error:  # noqa: BLE001  it is the caller's
+            future.set_exception(error)
+
+    def _settle(self, calls: list[Call]) -> None:
+        for call in calls:
+            self._end(call)
+
+    def _put_outgoing(self) -> None:
+        for message in self.stub.take_outgoing():
+            if self._batch is not None:
+                self._batch.messages.append(message)
+            else:
+                self._put(self.codec.encode(message))
+
+    def _put(self, data: bytes) -> None:
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(data)
+
+    def _flush(self) -> None:
+        """Write everything that is to be sent, in one piece."""
+        if self._unsent and self._wire is not None:
+            self._wire.transport.write(b"".join(self._unsent))
+        self._unsent.clear()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_s = self.stub.wakeup_s
+        self._timer = self._loop.call_at(self._timer_s, self._tick) if self._timer_s < inf else None
+
+    def _tick(self) -> None:
+        self._timer, self._timer_s = None, inf
+        self._settle(self.stub.tick(self._loop.time()))
+        self._put_outgoing()
+        self._set_timer()
+
+    def _reconnect(self) -> None:
+        if self._reconnecting is None and not self._closed:
+            self._reconnecting = self._loop.create_task(self._keep_connecting())
+
+    async def _keep_connecting(self) -> None:
+        """Connect again, for as long as somebody waits for it."""
+        while self._wire is None and len(self.stub):
+            try:
+                await self.open()
+            except (PeerError, OSError):
+                await asyncio.sleep(self.settings.retry_s)
+        self._reconnecting = None
+        if self._wire is not None:
+            self.stub.connection_made(self._loop.time())
+            self._put_outgoing()
+            self._set_timer()
+
+
+class _Wire(asyncio.BufferedProtocol):
+    """One connection of a client, which may have several in its life."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._inbox = Inbox(client.codec, client.settings.max_message_bytes)
+        self.transport: Any = None
+        self.lost: Future[None] = asyncio.get_running_loop().create_future()
+        self.full: asyncio.Event | None = None  # set once the server takes more
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._inbox.get_buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        messages = self._inbox.received(nbytes)
+        if messages:
+            self._client.take(messages)
+        if self._inbox.failure is not None:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        self.full = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self.full is not None:
+            self.full.set()
+            self.full = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.resume_writing()
+        how = f"broke: {exc}" if exc else "was closed by the server"
+        self._client.lose(f"the connection to {self._client.address} {how}.", self._inbox.failure)
+        self.lost.set_result(None)

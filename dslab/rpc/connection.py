@@ -1,0 +1,256 @@
+"""The connections of the blocking client: bytes out, messages in, by TCP, UDP or HTTP.
+
+Each has the same four methods, and raises `OSError` where the network, `Ended` where the server ends it. It
+waits in the kernel, which is told how long once, and again only when that changes: with Python's own timeouts
+there is a poll before every call.
+
+Source: ch. 4, Sockets.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import select
+import socket
+import struct
+from collections import deque
+from typing import Protocol
+
+from dslab.kit.address import Address
+from dslab.kit.errors import Happened, PeerRefused, PeerSilent, UsageError
+from dslab.rpc.inbox import Inbox
+from dslab.rpc.messages import MAX_DATAGRAM_BYTES, Codec, MalformedMessage, Message
+from dslab.rpc.settings import Settings
+
+NOBODY_THERE = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH}
+MIN_WAIT_S = 0.001
+
+
+class Ended(OSError):
+    """The server has closed the connection."""
+
+
+class Connection(Protocol):
+    """What the client needs of a connection."""
+
+    def send(self, data: bytes) -> None:
+        """Send a message."""
+
+    def receive(self, wait_s: float) -> list[Message] | None:
+        """Wait so long at most for something to come: the messages that are whole now. None: nothing came."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+def connect(address: Address, settings: Settings, codec: Codec) -> Connection:
+    """Make a connection.
+
+    Raises:
+        PeerRefused: Nobody listens there.
+        PeerSilent: Nobody answered.
+    """
+    if settings.codec == "json-http":
+        return HttpConnection(address, settings, codec)
+    kind = UdpConnection if settings.transport == "udp" else TcpConnection
+    return kind(address, settings, codec)
+
+
+class TcpConnection:
+    """A stream."""
+
+    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
+        self._socket = _connected(address, socket.SOCK_STREAM, settings.timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._inbox = Inbox(codec, settings.max_message_bytes)
+        self._timeout_s = settings.timeout_s
+        self._patience_s = -1.0
+        self._early: list[Message] = []  # what came while we sent
+
+    def send(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            TimeoutError: The server takes no more.
+        """
+        sent = self._send_some(data)
+        if sent < len(data):
+            self._send_rest(memoryview(data)[sent:])
+
+    def receive(self, wait_s: float) -> list[Message] | None:
+        """Receive a piece.
+
+        Raises:
+            Ended: There will be no more.
+            MalformedMessage: It is nonsense.
+        """
+        if self._early:
+            early, self._early = self._early, []
+            return early
+        if self._inbox.failure is not None:
+            raise self._inbox.failure
+        if wait_s != self._patience_s:
+            self._patience_s = _be_patient(self._socket, wait_s)
+        try:
+            count = self._socket.recv_into(self._inbox.get_buffer())
+        except BlockingIOError:
+            return None
+        if not count:
+            raise Ended(errno.EPIPE, "closed by the server")
+        return self._inbox.received(count)
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+
+    def _send_rest(self, unsent: memoryview) -> None:
+        """Send what the kernel has no room for yet, and receive meanwhile.
+
+        The server may be waiting for us to take its replies before it reads on: two that both only send wait
+        for each other for ever.
+        """
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN | select.POLLOUT)
+        while unsent:
+            ready = poller.poll(self._timeout_s * 1000)
+            if not ready:
+                raise TimeoutError(errno.ETIMEDOUT, f"no more was taken for {self._timeout_s:g} s")
+            if ready[0][1] & select.POLLIN:
+                early, self._early = self._early, []
+                self._early = early + (self.receive(self._timeout_s) or [])
+            unsent = unsent[self._send_some(unsent) :]
+
+
+class UdpConnection:
+    """A socket that takes datagrams from one address only."""
+
+    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
+        self._socket = _connected(address, socket.SOCK_DGRAM, settings.timeout_s)
+        self._codec = codec
+        self._patience_s = -1.0
+
+    def send(self, data: bytes) -> None:
+        """Send a datagram.
+
+        Raises:
+            UsageError: It would not fit.
+        """
+        if len(data) > MAX_DATAGRAM_BYTES:
+            raise UsageError(f"A message of {len(data):,} bytes does not fit a datagram.")
+        try:
+            self._socket.send(data)
+        except ConnectionRefusedError:  # nobody was there for an earlier one; perhaps there is for the next
+            self._socket.send(data)
+
+    def receive(self, wait_s: float) -> list[Message] | None:
+        """Receive a datagram. One that is no message is dropped: it may come from anybody."""
+        if wait_s != self._patience_s:
+            self._patience_s = _be_patient(self._socket, wait_s)
+        try:
+            return [self._codec.decode(self._socket.recv(MAX_DATAGRAM_BYTES + 1))]
+        except BlockingIOError:
+            return None
+        except (ConnectionRefusedError, MalformedMessage):
+            return []
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+
+class HttpConnection:
+    """Exchanges, one after the other: a request that is sent waits for the reply to the one before."""
+
+    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
+        self._http = http.client.HTTPConnection(address.host, address.port, timeout=settings.timeout_s)
+        self._codec = codec
+        self._timeout_s = settings.timeout_s
+        self._unsent: deque[bytes] = deque()
+        self._under_way = False
+        try:
+            self._http.connect()
+        except OSError as error:
+            raise refusal(address, settings.timeout_s, error) from error
+
+    def send(self, data: bytes) -> None:
+        """Post a message, or put it in the queue."""
+        self._unsent.append(data)
+        self._post()
+
+    def receive(self, wait_s: float) -> list[Message] | None:
+        """Receive a response.
+
+        Raises:
+            MalformedMessage: It is none of HTTP's, or has nothing of JSON-RPC's.
+        """
+        if not self._under_way or wait_s <= 0:
+            return None
+        assert self._http.sock is not None
+        self._http.sock.settimeout(wait_s)
+        try:
+            response = self._http.getresponse()
+            body = response.read()
+        except TimeoutError:
+            return None
+        except http.client.RemoteDisconnected as error:
+            raise Ended(errno.EPIPE, "closed by the server") from error
+        except http.client.HTTPException as error:
+            raise MalformedMessage(f"No response of HTTP's: {error!r}.") from error
+        self._under_way = False
+        self._post()
+        if not body.strip():
+            return []
+        return [self._codec.decode(body)]
+
+    def close(self) -> None:
+        """Close it."""
+        self._http.close()
+
+    def _post(self) -> None:
+        if self._unsent and not self._under_way:
+            headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            self._http.request("POST", "/", self._unsent.popleft(), headers)
+            self._under_way = True
+
+
+def _connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
+    try:
+        family, *_, where = socket.getaddrinfo(*address.pair, type=kind)[0]
+    except socket.gaierror as error:
+        raise PeerRefused(f"{address}: nobody has that name.") from error
+    connected = socket.socket(family, kind)
+    try:
+        connected.settimeout(timeout_s)
+        connected.connect(where)
+    except OSError as error:
+        connected.close()
+        raise refusal(address, timeout_s, error) from error
+    return connected
+
+
+def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
+    """Say why there is no connection. What is our own trouble, such as no descriptor left, stays as it is."""
+    if isinstance(error, TimeoutError):
+        silent = PeerSilent(f"{address}: waited {timeout_s:g} s in vain for a connection.")
+        silent.happened = Happened.NO
+        return silent
+    if error.errno not in NOBODY_THERE:
+        return error
+    return PeerRefused(f"{address} took no connection: {error.strerror}.")
+
+
+def _be_patient(connected: socket.socket, wait_s: float) -> float:
+    """Tell the kernel how long to wait for what comes: gives the same."""
+    connected.setblocking(wait_s > 0)
+    if wait_s > 0:
+        seconds, fraction = divmod(max(MIN_WAIT_S, min(wait_s, 1e6)), 1)
+        timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    return wait_s

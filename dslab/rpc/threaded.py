@@ -1,0 +1,95 @@
+"""The threaded client: calls from many threads, and futures of `concurrent.futures`.
+
+::
+
+    with connect("127.0.0.1:7000") as client:
+        later = client.submit("balance", "alice")                          # asynchronous RPC
+        later.add_done_callback(lambda reply: print(reply.result()))       # a callback, when the reply comes
+        client.call("deposit", "alice", 100)                               # from any thread
+
+It has a thread of its own, which runs the asyncio client. Callbacks run in that thread, and must not wait for
+another reply in it.
+
+Source: ch. 4, Remote procedure call (asynchronous RPC); ch. 3, Threads in distributed systems (clients).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from dslab.kit.address import Address
+from dslab.rpc import aclient
+from dslab.rpc.proxy import Proxy
+from dslab.rpc.settings import Options
+
+
+def connect(address: Address | str, **options: Unpack[Options]) -> ThreadedClient:
+    """Connect to a server over TCP. Arguments and errors are those of `client.connect`."""
+    return ThreadedClient(address, options)
+
+
+class ThreadedClient:
+    """A connection to a server, for any number of threads. A context manager."""
+
+    def __init__(self, address: Address | str, options: Options) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=f"rpc client of {address}", daemon=True)
+        self._thread.start()
+        try:
+            self._client = self._wait(aclient.connect(address, **options))
+        except BaseException:
+            self._stop()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, and end the thread. Calls under way are given up."""
+        if self._thread.is_alive():
+            self._wait(self._client.close())
+            self._stop()
+
+    def proxy(self, name: str = "") -> Any:
+        """Give what looks like the remote object: ``proxy.method(arguments)`` calls it."""
+        return Proxy(self.call, name)
+
+    def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
+        """Call a remote procedure and wait for its result. Raises as `client.Client.call` does."""
+        return self.submit(method, *arguments, **named_arguments).result()
+
+    def submit(
+        self, method: str, /, *arguments: Any, **named_arguments: Any
+    ) -> concurrent.futures.Future[Any]:
+        """Send a request: gives what ends with its reply. Cancelling it gives the call up."""
+        work = self._client.call(method, *arguments, **named_arguments)
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
+        """Call one-way: there will be no reply, not even an error."""
+
+        async def send() -> None:
+            self._client.notify(method, *arguments, **named_arguments)
+
+        self._wait(send())
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _wait(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()

@@ -1,0 +1,168 @@
+"""The asyncio and the threaded client."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from typing import Any
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent
+from dslab.rpc import aclient, threaded
+from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+
+
+class Numbers:
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, amount: int) -> int:
+        self.total += amount
+        return self.total
+
+    def divide(self, a: int, b: int) -> float:
+        return a / b
+
+    def echo(self, value: Any) -> Any:
+        return value
+
+    async def later(self, delay_s: float, value: Any) -> Any:
+        await asyncio.sleep(delay_s)
+        return value
+
+
+@pytest.fixture
+def address(serve: Any) -> Address:
+    return serve(Numbers())  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once", "at-most-once"])
+def test_many_calls_at_once(address: Address, semantics: Any) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, semantics=semantics, timeout_s=60) as client:
+            numbers = client.proxy()
+            assert await numbers.add(5) == 5
+            replies = await asyncio.gather(*(numbers.echo(number) for number in range(1_000)))
+            assert replies == list(range(1_000))
+
+    asyncio.run(run())
+
+
+def test_slow_calls_overlap(address: Address) -> None:
+    async def run() -> float:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            began_s = asyncio.get_running_loop().time()
+            await asyncio.gather(*(client.call("later", 0.2, number) for number in range(50)))
+            return asyncio.get_running_loop().time() - began_s
+
+    assert asyncio.run(run()) < 50 * 0.2 / 2
+
+
+def test_errors_are_their_own_callers(address: Address) -> None:
+    async def run() -> list[Any]:
+        async with await aclient.connect(address) as client:
+            calls = [client.call("divide", 1, 0), client.call("nothing"), client.call("add", 1)]
+            with pytest.raises(DoesNotTravel):
+                await client.call("echo", object())
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    divided, missing, added = asyncio.run(run())
+    assert isinstance(divided, ZeroDivisionError)
+    assert isinstance(missing, NoSuchMethod)
+    assert added == 1
+
+
+def test_a_deadline_and_a_cancellation_end_only_their_own_call(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            held = asyncio.create_task(client.call("later", 50.0, "never"))
+            await client.call("echo", 1)
+            held.cancel()
+            await asyncio.gather(held, return_exceptions=True)
+            assert held.cancelled()
+            client.timeout_s = 0.1
+            with pytest.raises(PeerSilent) as raised:
+                await client.call("later", 50.0, "never")
+            assert raised.value.happened is Happened.UNKNOWN
+            client.timeout_s = 60
+            assert await client.call("echo", 2) == 2
+            assert len(client.stub) == 0
+
+    asyncio.run(run())
+
+
+def test_a_long_message_both_ways(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            data = bytes(range(256)) * 16_384
+            assert await client.call("echo", data) == data
+            assert await asyncio.gather(*(client.call("echo", data) for _ in range(3))) == [data] * 3
+
+    asyncio.run(run())
+
+
+def test_a_batch(serve: Any) -> None:
+    address = serve(Numbers(), codec="json")
+
+    async def run() -> list[int]:
+        async with await aclient.connect(address, codec="json") as client:
+            with client.batch():
+                calls = [client.begin("add", number) for number in range(1, 4)]
+            return [await call for call in calls]
+
+    assert asyncio.run(run()) == [1, 3, 6]
+
+
+def test_a_connection_that_breaks_is_made_anew_where_calls_may_be_sent_again(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, semantics="at-most-once", timeout_s=60) as client:
+            assert await client.call("add", 1) == 1
+            waiting = client.begin("later", 0.2, "kept")
+            await client.call("echo", 1)
+            assert client._wire is not None
+            client._wire.transport.abort()
+            assert await waiting == "kept"
+            assert await client.call("add", 1) == 2
+
+        async with await aclient.connect(address, timeout_s=60) as client:
+            waiting = client.begin("later", 60.0, "lost")
+            await client.call("echo", 1)
+            assert client._wire is not None
+            client._wire.transport.abort()
+            with pytest.raises(PeerClosed) as raised:
+                await waiting
+            assert raised.value.happened is Happened.UNKNOWN
+
+    asyncio.run(run())
+
+
+def test_threads_share_a_client(address: Address) -> None:
+    with (
+        threaded.connect(address, timeout_s=60) as client,
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        assert sorted(pool.map(client.call, ["add"] * 100, [1] * 100)) == list(range(1, 101))
+
+
+def test_a_callback_is_called_with_the_reply(address: Address) -> None:
+    called = threading.Event()
+    seen: list[Any] = []
+
+    def callback(reply: concurrent.futures.Future[Any]) -> None:
+        seen.append(reply.result())
+        called.set()
+
+    with threaded.connect(address) as client:
+        client.submit("later", 0.05, "x").add_done_callback(callback)
+        assert called.wait(30)
+        client.notify("add", 2)
+        assert client.proxy().add(1) == 3
+    assert seen == ["x"]
+
+
+def test_nobody_listens(address: Address) -> None:
+    with pytest.raises(PeerRefused):
+        threaded.connect("127.0.0.1:1")
