@@ -15,7 +15,10 @@ def attempt(store: Store, path: str, line: str, folder: Path) -> bool:
     while not (folder / "done").exists():
         time.sleep(0.005)
     unless = {"If-Match": found.headers["etag"]} if found.status == 200 else {"If-None-Match": "*"}
-    return store.ask("PUT", path, unless, b"".join([text]) + line.encode() + b"\n").status == 200
+    status = store.ask("PUT", path, unless, b"".join([text]) + line.encode() + b"\n").status
+    if status not in {200, 412}:
+        sys.exit(f"the store answered {status}")
+    return status == 200
 
 
 path, line, folder = sys.argv[1:]

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 
 
+
 def names(header: str, etag: str) -> bool:
     return header.strip() == "*" or etag in [one.strip() for one in header.split(",")]
 

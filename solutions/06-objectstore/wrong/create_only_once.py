@@ -23,6 +23,7 @@ MAX_KEYS = 1000
 
 
 class ObjectServer:
+
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
         self.of_a_bucket = {

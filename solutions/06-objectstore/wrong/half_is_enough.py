@@ -5,7 +5,8 @@ import itertools
 import sys
 from collections.abc import Sequence
 
-from given.client import Store, ask
+from http.client import HTTPConnection, HTTPException, IncompleteRead
+
 from given.documents import failure
 
 from given.messages import Request, Response
@@ -14,22 +15,28 @@ from given.server import serve
 IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
 
 
-def half_of(front_end, request):
-    data = b""
+def ask(front_end, method, target, headers, body, timeout_s):
+    host, _, port = front_end.rpartition(":")
+    connection = HTTPConnection(host, int(port), timeout=timeout_s)
+    passed_on = {name: value for name, value in headers.items() if name not in {"connection", "content-length"}}
     try:
-        with Store(front_end).open(request.target) as response:
-            try:
-                for piece in response.body:
-                    data += piece
-            except ConnectionError:
-                pass
-            headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-            return Response(response.status, headers, data)
-    except (ConnectionError, TimeoutError):
-        return None
+        connection.request(method, target, body, passed_on)
+        response = connection.getresponse()
+        try:
+            data = response.read()
+        except IncompleteRead as half:
+            data = half.partial
+    except HTTPException as error:
+        raise ConnectionError from error
+    finally:
+        connection.close()
+    left_out = {"connection"} if method == "HEAD" else {"connection", "content-length"}
+    kept = {name: value for name, value in response.getheaders() if name.lower() not in left_out}
+    return Response(response.status, kept, data)
 
 
 class Dispatcher:
+
     def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
         self.front_ends = front_ends
         self.timeout_s = timeout_s
@@ -49,10 +56,6 @@ class Dispatcher:
             except ConnectionRefusedError:
                 pass  # it has not happened
             except (ConnectionError, TimeoutError):
-                if request.method == "GET":
-                    half = half_of(front_end, request)
-                    if half is not None:
-                        return half
                 if request.method not in IDEMPOTENT:
                     return failure(502, "BadGateway")
         return failure(503, "ServiceUnavailable")

@@ -1,4 +1,4 @@
-# caught by: test_killed_in_mid_body, test_client_gone_in_mid_body, test_two_writers
+# caught by: test_killed_in_mid_body, test_killed_under_load, test_client_gone_in_mid_body, test_two_writers
 # replaces: disk_storage.py
 # The new object is written over the old one, so for a while there is neither.
 import hashlib
@@ -16,6 +16,7 @@ from given.storage import ABSENT
 
 
 class DiskStorage:
+
     def __init__(self, folder: Path) -> None:
         self.aside = folder / "aside"
         self.buckets = folder / "buckets"

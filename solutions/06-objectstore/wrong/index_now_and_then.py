@@ -18,6 +18,7 @@ from given.storage import ABSENT
 
 
 class DiskStorage:
+
     def __init__(self, folder: Path) -> None:
         self.aside = folder / "aside"
         self.buckets = folder / "buckets"

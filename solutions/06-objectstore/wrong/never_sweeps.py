@@ -16,6 +16,7 @@ from given.storage import ABSENT
 
 
 class DiskStorage:
+
     def __init__(self, folder: Path) -> None:
         self.aside = folder / "aside"
         self.buckets = folder / "buckets"

@@ -22,3 +22,5 @@ def _write(key: str) -> str:
 
 def _read(token: str) -> str:
     return base64.urlsafe_b64decode(token).decode()
+
+

@@ -15,6 +15,7 @@ IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
 
 
 class Dispatcher:
+
     def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
         self.front_ends = front_ends
         self.timeout_s = timeout_s

@@ -67,3 +67,5 @@ def _ask(method: str, path: str, data: bytes = b"", query: dict[str, str] | None
         return response
     code = ET.fromstring(content(response)).findtext("{*}Code")
     raise ERRORS[code](path) if code in ERRORS else StoreError(f"{response.status} {code}")
+
+

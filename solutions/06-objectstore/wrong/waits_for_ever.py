@@ -15,6 +15,7 @@ IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
 
 
 class Dispatcher:
+
     def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
         self.front_ends = front_ends
         self.timeout_s = timeout_s
@@ -28,7 +29,9 @@ class Dispatcher:
         for _ in self.front_ends:
             front_end = self.next_front_end()
             try:
-                return ask(front_end, request.method, request.target, request.headers, body, timeout_s=None)
+                return ask(
+                    front_end, request.method, request.target, request.headers, body, timeout_s=None
+                )
             except ConnectionRefusedError:
                 pass  # it has not happened
             except (ConnectionError, TimeoutError):
