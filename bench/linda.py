@@ -3,6 +3,13 @@
 Side by side in one run: every round measures every server once, in turn, so that whatever else the machine
 does hits all of them alike. Shown are medians over the rounds, and ratios of medians.
 
+All processes, ours and the peers', share one CPU (``--spread`` lets them have all). Then a round trip lasts
+as long as the work in it, of client, kernel and server together. On two CPUs it also takes two wake-ups of a
+CPU that has gone to sleep, which cost a virtual machine up to 50 microseconds each, more than the work, and
+come or not as the scheduler happens to place the processes. Where the system can do so, the servers get their
+memory at the same addresses every time (``setarch -R``): of those that get it at random one in eight is
+slower by a third for all its life.
+
 ==========  ==============================================================================================
 linda       `dslab.linda`, the server a process of its own, its blocking client
 scan        the same server with a list for a store: every search looks at tuple after tuple
@@ -32,7 +39,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,6 +61,7 @@ RESULTS = Path(__file__).parent / "results" / "linda.json"
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 MAX_SCAN, MAX_RINDA = 10_000, 100_000
 TRIPS = 600
+SMALL = 100
 BLOCKED = 10_000
 PIPELINED = 20_000
 HAND_OVERS = 500
@@ -112,10 +120,21 @@ class ScanStore(Store):
 # ---- servers
 
 
+def _begin(command: list[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a process, its memory where it always is."""
+    return subprocess.Popen([*_same_addresses(), *command], stdout=subprocess.PIPE, text=True, **options)
+
+
+@cache
+def _same_addresses() -> tuple[str, ...]:
+    prefix = ("setarch", "-R")
+    works = shutil.which(prefix[0]) and not subprocess.run([*prefix, "true"], check=False).returncode
+    return prefix if works else ()
+
+
 @contextlib.contextmanager
 def _linda(role: str = "linda") -> Iterator[tuple[Client, psutil.Process]]:
-    command = [sys.executable, __file__, "--peer", role]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with _begin([sys.executable, __file__, "--peer", role]) as process:
         assert process.stdout is not None
         try:
             address = Address.parse(process.stdout.readline().split()[-1])
@@ -135,7 +154,7 @@ def _redis() -> Iterator[Any]:
 
     port = 20_000 + os.getpid() % 10_000
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with _begin([*command, "--logfile", os.devnull]) as process:
         try:
             client = redis.Redis(port=port)
             for _ in range(500):
@@ -156,7 +175,7 @@ def _rinda(size: int) -> Iterator[str]:
         yield ""
         return
     command = ["ruby", "-e", RINDA_SERVER, str(size)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with _begin(command) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()
@@ -218,7 +237,7 @@ def _pipelined(client: Client) -> float:
 
 def _hand_over(command: list[str], ping: Callable[[int], object]) -> float:
     """Seconds from ``out`` in one process to the end of ``in`` in another."""
-    with subprocess.Popen([sys.executable, __file__, *command]) as other:
+    with _begin([sys.executable, __file__, *command]) as other:
         ping(0)  # the other has started
         p50_s = _p50_s(lambda trip: ping(trip + 1), HAND_OVERS - 1)
         other.wait()
@@ -243,10 +262,9 @@ def _hand_over_redis(client: Any) -> float:
 
 def _hand_over_rinda(uri: str) -> float:
     command = ["ruby", "-e", RINDA_PING, uri, str(HAND_OVERS)]
-    with subprocess.Popen([*command, "pong"], stdout=subprocess.DEVNULL) as other:
-        done = subprocess.run([*command, "ping"], capture_output=True, text=True, check=True)
-        other.wait()
-    return float(done.stdout)
+    with _begin([*command, "pong"]), _begin([*command, "ping"]) as ping:
+        said, _ = ping.communicate()
+    return float(said)
 
 
 def _key_rinda(uri: str, size: int) -> float:
@@ -259,8 +277,7 @@ def _block(client: Client) -> Client:
     """Let 10,000 takers wait for what nobody puts, on a connection of their own."""
     crowd = client.again()
     crowd.send(b"".join(encode(In(9 + n, 0, ("never", n, "x"))) for n in range(BLOCKED)))
-    while not client.waiting():
-        time.sleep(0.01)
+    crowd.universe.count(("never",))  # answered after all of them have been heard
     return crowd
 
 
@@ -272,6 +289,7 @@ class Measured:
     scan: dict[int, list[float]] = field(default_factory=dict)
     rinda: dict[int, list[float]] = field(default_factory=dict)
     redis: dict[str, list[float]] = field(default_factory=dict)
+    read: list[float] = field(default_factory=list)
     hand_over: dict[str, list[float]] = field(default_factory=dict)
     blocked: dict[str, list[float]] = field(default_factory=dict)
     pipelined: list[float] = field(default_factory=list)
@@ -296,8 +314,6 @@ def _measure(sizes: list[int], rounds: int) -> Measured:
         for size, client in scans.items():
             client.universe.out_all(("task", number, f"value-{number}") for number in range(size))
         rindas = {size: enter(_rinda(size)) for size in sizes if size <= MAX_RINDA}
-        free, crowded, redis = enter(_linda())[0], enter(_linda())[0], enter(_redis())
-        stack.callback(_block(crowded).close)
         for number in range(rounds + 1):
             for size, (client, _) in filled.items():
                 for operation, p50_s in _operations(client, size).items():
@@ -308,26 +324,30 @@ def _measure(sizes: list[int], rounds: int) -> Measured:
             for size, uri in rindas.items():
                 if uri:
                     _add(measured.rinda, size, _key_rinda(uri, size), number)
-            _measure_pairs(measured, free, crowded, redis, number)
+            _measure_pairs(measured, number)
             if rindas and (uri := next(iter(rindas.values()))):
                 _add(measured.hand_over, "rinda", _hand_over_rinda(uri), number)
     return measured
 
 
-def _measure_pairs(measured: Measured, free: Client, crowded: Client, redis: Any, number: int) -> None:
-    """What is compared within a round."""
-    for name, client in (("free", free), ("blocked", crowded)):
-        put_s = _p50_s(partial(_put, client))
-        client.universe.move(client.new_space(), ("task", int, str))
-        _add(measured.blocked, name, put_s, number)
-    _add(measured.hand_over, "linda", _hand_over_linda(free), number)
-    if number:
-        measured.pipelined.append(_pipelined(free))
-    if redis is not None:
-        _add(measured.redis, "out", _p50_s(lambda trip: redis.rpush("list", trip)), number)
-        _add(measured.redis, "rd", _p50_s(lambda _: redis.lindex("list", 0)), number)
-        redis.delete("list")
-        _add(measured.hand_over, "redis", _hand_over_redis(redis), number)
+def _measure_pairs(measured: Measured, number: int) -> None:
+    """What is compared within a round, with new servers."""
+    with _linda() as (free, _), _linda() as (crowded, _), _redis() as redis, _block(crowded):
+        for name, client in (("free", free), ("blocked", crowded)):
+            put_s = _p50_s(partial(_put, client))
+            client.universe.move(client.new_space(), ("task", int, str))
+            _add(measured.blocked, name, put_s, number)
+        free.universe.out_all(("task", key, f"value-{key}") for key in range(SMALL))
+        read_s = _p50_s(partial(_read_key, free, SMALL))
+        _add(measured.hand_over, "linda", _hand_over_linda(free), number)
+        if number:
+            measured.read.append(read_s)
+            measured.pipelined.append(_pipelined(free))
+        if redis is not None:
+            _add(measured.redis, "out", _p50_s(lambda trip: redis.rpush("list", trip)), number)
+            _add(measured.redis, "rd", _p50_s(lambda _: redis.lindex("list", 0)), number)
+            redis.delete("list")
+            _add(measured.hand_over, "redis", _hand_over_redis(redis), number)
 
 
 # ---- the report
@@ -349,8 +369,8 @@ def _figures(measured: Measured) -> dict[str, float]:
         f"rinda_{size}": m(times) / m(measured.linda[size]["key"]) for size, times in measured.rinda.items()
     }
     if measured.redis:
-        figures["out_of_redis"] = at["out"][0] / m(measured.redis["out"])
-        figures["rd_of_redis"] = at["key"][0] / m(measured.redis["rd"])
+        figures["out_of_redis"] = m(measured.blocked["free"]) / m(measured.redis["out"])
+        figures["rd_of_redis"] = m(measured.read) / m(measured.redis["rd"])
         figures["hand_over_of_redis"] = m(measured.hand_over["linda"]) / m(measured.hand_over["redis"])
     if "rinda" in measured.hand_over:
         figures["rinda_hand_over"] = m(measured.hand_over["rinda"]) / m(measured.hand_over["linda"])
@@ -371,6 +391,19 @@ def _by_size(measured: Measured) -> Table:
             absent = "-" if peer else "not installed"
             cells.append(f"{statistics.median(peer[size]) * 1e6:,.0f}" if size in peer else absent)
         table.add_row(f"{size:,}", *cells)
+    return table
+
+
+def _beside(measured: Measured) -> Table:
+    table = Table(title="Beside its peers, microseconds (p50, medians over the rounds)")
+    table.add_column("")
+    for heading in ("out", "rd", "hand-over"):
+        table.add_column(heading, justify="right")
+    linda = {"out": measured.blocked["free"], "rd": measured.read}
+    times = {"linda": linda, "redis": measured.redis, "rinda": {}}
+    for name in measured.hand_over:
+        cells = [times[name].get("out"), times[name].get("rd"), measured.hand_over[name]]
+        table.add_row(name, *[f"{statistics.median(cell) * 1e6:.0f}" if cell else "-" for cell in cells])
     return table
 
 
@@ -400,10 +433,14 @@ def _report(measured: Measured, rounds: int) -> None:
     figures = _figures(measured)
     console = Console()
     console.print(_by_size(measured))
-    for name, times in measured.hand_over.items():
-        console.print(f"hand-over, {name}: {statistics.median(times) * 1e6:.0f} us", highlight=False)
+    console.print(_beside(measured))
     console.print(_goals(figures))
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()}
+    machine = {
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "used": len(psutil.Process().cpu_affinity()) if hasattr(os, "sched_setaffinity") else None,
+        "load": os.getloadavg(),
+    }
     report = {"machine": machine, "rounds": rounds, "figures": figures, "measured": vars(measured)}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
@@ -440,6 +477,7 @@ def main() -> None:
     """Measure and report; or be a peer of the measurement."""
     parser = argparse.ArgumentParser(description="What the tuple space costs.")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--spread", action="store_true", help="let the processes have all CPUs")
     parser.add_argument("--most", type=int, default=max(SIZES), help="the most tuples")
     parser.add_argument("--peer", choices=["linda", "scan"], help=argparse.SUPPRESS)
     parser.add_argument("--pong", help=argparse.SUPPRESS)
@@ -452,6 +490,8 @@ def main() -> None:
     elif options.pong_redis:
         _pong_redis(options.pong_redis)
     else:
+        if hasattr(os, "sched_setaffinity") and not options.spread:
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it
         measured = _measure([size for size in SIZES if size <= options.most], options.rounds)
         _report(measured, options.rounds)
 
