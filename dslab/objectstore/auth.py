@@ -1,0 +1,346 @@
+"""Signature Version 4: who sent a request, and that nobody changed it on its way.
+
+The client and the server share a secret, which never travels. What travels is a keyed hash (HMAC-SHA256) of
+the request in a canonical form, in a header, or in the query of a URL that may be handed on (presigned)::
+
+    canonical request  = method LF path LF query LF headers LF LF names of these headers LF hash of the body
+    string to sign     = "AWS4-HMAC-SHA256" LF time LF scope LF SHA-256(canonical request)
+    scope              = day / region / "s3" / "aws4_request"
+    signing key        = HMAC(HMAC(HMAC(HMAC("AWS4" + secret, day), region), "s3"), "aws4_request")
+    signature          = hex(HMAC(signing key, string to sign))
+
+The server makes the same from what arrived, and compares, in a time that does not depend on where they
+differ. Nothing here reads a clock: the time is an argument.
+
+Source: Amazon S3 API Reference, Authenticating Requests (AWS Signature Version 4); ch. 9, Security, takes up
+message authentication.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from urllib.parse import quote, unquote_to_bytes
+
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.protocol import parse_http_date
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+UNSIGNED = "UNSIGNED-PAYLOAD"
+EMPTY_SHA256 = hashlib.sha256().hexdigest()
+
+MAX_SKEW_S = 15 * 60
+MAX_EXPIRES_S = 7 * 24 * 3600
+
+_TIME = "%Y%m%dT%H%M%SZ"
+_HEADER = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})\s*"
+)
+_IN_QUERY = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is signed.
+
+    Attributes:
+        path: Percent-encoded, as it travels.
+        query: Decoded names and values, in the order in which they travel.
+        headers: Names in lower case.
+    """
+
+    method: str
+    path: bytes
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What a verified signature leaves for the chunks of the body, each signed after the one before.
+
+    Attributes:
+        key: The signing key.
+        time: As in the string to sign.
+        scope: As in the string to sign.
+        signature: The request's.
+    """
+
+    key: bytes
+    time: str
+    scope: str
+    signature: str
+
+    def next(self, kind: str, *hashes: str) -> str:
+        """The signature of what comes after: a chunk (``PAYLOAD``) or the trailers (``TRAILER``)."""
+        text = "\n".join([f"{ALGORITHM}-{kind}", self.time, self.scope, self.signature, *hashes])
+        return _hmac_hex(self.key, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who a request says it is from, and what is needed to see whether that is true.
+
+    Attributes:
+        access_key: The name of the secret.
+        payload: What is signed of the body: its SHA-256 in hex, or a word.
+    """
+
+    access_key: str
+    day: str
+    region: str
+    time: str
+    signed_headers: tuple[str, ...]
+    signature: str
+    payload: str
+    presigned: bool = False
+
+    @property
+    def scope(self) -> str:
+        """The scope, without the access key."""
+        return f"{self.day}/{self.region}/s3/aws4_request"
+
+    def verify(self, request: Request, secret: str) -> Seal:
+        """Does the signature come from who knows this secret?
+
+        Raises:
+            S3Error: SignatureDoesNotMatch; AccessDenied, an x-amz- header is there that is not signed.
+        """
+        unsigned = [
+            name for name in request.headers if name.startswith("x-amz-") and name not in self.signed_headers
+        ]
+        if unsigned and unsigned != ["x-amz-content-sha256"]:
+            message = "There were headers present in the request which were not signed"
+            raise S3Error("AccessDenied", message, HeadersNotSigned=", ".join(unsigned))
+        key = signing_key(secret, self.day, self.region)
+        if self.presigned:
+            query = tuple(pair for pair in request.query if pair[0].lower() != "x-amz-signature")
+            request = replace(request, query=query)
+        canonical = canonical_request(request, self.signed_headers, self.payload)
+        text = string_to_sign(canonical, self.time, self.scope)
+        if not hmac.compare_digest(_hmac_hex(key, text).encode(), self.signature.encode()):
+            raise S3Error(
+                "SignatureDoesNotMatch",
+                AWSAccessKeyId=self.access_key,
+                StringToSign=text,
+                SignatureProvided=self.signature,
+                CanonicalRequest=canonical,
+            )
+        return Seal(key, self.time, self.scope, self.signature)
+
+
+# ---- what a request claims
+
+
+def claim_of(request: Request, now_s: float) -> Claim | None:
+    """Read who a request says it is from; None for an anonymous one.
+
+    Raises:
+        S3Error: The claim is malformed, out of date, or made twice.
+    """
+    authorization = request.headers.get("authorization")
+    query = {name.lower(): value for name, value in request.query} if request.query else {}
+    in_query = "x-amz-algorithm" in query or "x-amz-signature" in query
+    if authorization is not None and in_query:
+        raise S3Error("InvalidArgument", "Only one auth mechanism allowed")
+    if in_query:
+        return _claim_in_query(query, request.headers, now_s)
+    if authorization is None:
+        return None
+    return _claim_in_header(authorization, request.headers, now_s)
+
+
+def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: float) -> Claim:
+    if not authorization.startswith(ALGORITHM):
+        if authorization.startswith("AWS "):
+            message = (
+                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+            )
+            raise S3Error("InvalidRequest", message)
+        raise S3Error("InvalidArgument", "Unsupported Authorization Type", ArgumentName="Authorization")
+    found = _HEADER.fullmatch(authorization)
+    if not found:
+        raise S3Error("AuthorizationHeaderMalformed")
+    credential, names, signature = found.groups()
+    access_key, day, region = _credential(credential, "AuthorizationHeaderMalformed")
+    time = _time_of(headers)
+    if abs(now_s - _seconds(time)) > MAX_SKEW_S:
+        raise S3Error("RequestTimeTooSkewed", RequestTime=time, ServerTime=time_text(now_s))
+    if time[:8] != day:
+        raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not that of the request.")
+    payload = headers.get("x-amz-content-sha256")
+    if payload is None:
+        raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    return Claim(access_key, day, region, time, _names(names), signature, payload)
+
+
+def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s: float) -> Claim:
+    code = "AuthorizationQueryParametersError"
+    missing = [f"X-Amz-{name}" for name in _IN_QUERY if f"x-amz-{name.lower()}" not in query]
+    if missing:
+        raise S3Error(code, f"Query-string authentication version 4 requires {', '.join(missing)}.")
+    if query["x-amz-algorithm"] != ALGORITHM:
+        raise S3Error(code, f"X-Amz-Algorithm only supports {ALGORITHM}.")
+    access_key, day, region = _credential(query["x-amz-credential"], code)
+    time, expires = query["x-amz-date"], query["x-amz-expires"]
+    try:
+        started_s = _seconds(time)
+    except ValueError as error:
+        raise S3Error(code, "X-Amz-Date must be in the ISO8601 Long Format.") from error
+    if not (expires.isascii() and expires.isdigit()):
+        raise S3Error(code, "X-Amz-Expires should be a number.")
+    if len(expires) > 9 or int(expires) > MAX_EXPIRES_S:
+        raise S3Error(code, "X-Amz-Expires must be less than a week (in seconds).")
+    if time[:8] != day:
+        raise S3Error(code, "The day of the credential is not that of the request.")
+    if started_s > now_s + MAX_SKEW_S:
+        raise S3Error("AccessDenied", "Request is not yet valid")
+    if now_s > started_s + int(expires):
+        ended = datetime.fromtimestamp(started_s + int(expires), UTC)
+        raise S3Error("AccessDenied", "Request has expired", Expires=ended.isoformat())
+    payload = query.get("x-amz-content-sha256") or headers.get("x-amz-content-sha256", UNSIGNED)
+    names = _names(query["x-amz-signedheaders"])
+    return Claim(access_key, day, region, time, names, query["x-amz-signature"], payload, presigned=True)
+
+
+def _credential(text: str, code: str) -> tuple[str, str, str]:
+    """Take a credential apart: the access key (which may have slashes), the day and the region."""
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5 or not parts[0]:
+        raise S3Error(code, "The Credential must be ID/YYYYMMDD/REGION/SERVICE/aws4_request.")
+    access_key, day, region, service, end = parts
+    if service != "s3" or end != "aws4_request":
+        raise S3Error(
+            code, f"incorrect service {service!r} or terminal {end!r}. This endpoint belongs to 's3'."
+        )
+    return access_key, day, region
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(text.lower().split(";"))
+    if "host" not in names:
+        raise S3Error("AccessDenied", "The header host must be signed.")
+    return names
+
+
+def _time_of(headers: Mapping[str, str]) -> str:
+    time = headers.get("x-amz-date")
+    if time is None:
+        date_s = parse_http_date(headers.get("date"))
+        if date_s is None:
+            raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+        return time_text(date_s)
+    try:
+        _seconds(time)
+    except ValueError as error:
+        message = "AWS authentication requires a valid Date or x-amz-date header"
+        raise S3Error("AccessDenied", message) from error
+    return time
+
+
+# ---- signing
+
+
+def sign(  # noqa: PLR0917
+    request: Request, access_key: str, secret: str, region: str, payload: str, now_s: float
+) -> dict[str, str]:
+    """The headers that make it a signed request, beside those that it has."""
+    time = time_text(now_s)
+    headers = {"x-amz-date": time, "x-amz-content-sha256": payload}
+    signed = replace(request, headers={**request.headers, **headers})
+    names = tuple(sorted(signed.headers))
+    claim = Claim(access_key, time[:8], region, time, names, "", payload)
+    signature = _signature(claim, signed, secret)
+    credential = f"{access_key}/{claim.scope}"
+    headers["authorization"] = (
+        f"{ALGORITHM} Credential={credential}, SignedHeaders={';'.join(names)}, Signature={signature}"
+    )
+    return headers
+
+
+def presign(  # noqa: PLR0917
+    request: Request, access_key: str, secret: str, region: str, expires_s: int, now_s: float
+) -> tuple[tuple[str, str], ...]:
+    """The query that makes a URL one that anybody may use for so long."""
+    time = time_text(now_s)
+    names = tuple(sorted(request.headers))
+    claim = Claim(access_key, time[:8], region, time, names, "", UNSIGNED)
+    query = (
+        *request.query,
+        ("X-Amz-Algorithm", ALGORITHM),
+        ("X-Amz-Credential", f"{access_key}/{claim.scope}"),
+        ("X-Amz-Date", time),
+        ("X-Amz-Expires", str(expires_s)),
+        ("X-Amz-SignedHeaders", ";".join(names)),
+    )
+    return (*query, ("X-Amz-Signature", _signature(claim, replace(request, query=query), secret)))
+
+
+def _signature(claim: Claim, request: Request, secret: str) -> str:
+    canonical = canonical_request(request, claim.signed_headers, claim.payload)
+    key = signing_key(secret, claim.day, claim.region)
+    return _hmac_hex(key, string_to_sign(canonical, claim.time, claim.scope))
+
+
+# ---- the canonical form
+
+
+def canonical_request(request: Request, signed_headers: Iterable[str], payload: str) -> str:
+    """Write a request in the one form that both sides agree on."""
+    headers = "".join(
+        f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers
+    )
+    path = quote(unquote_to_bytes(request.path), safe="/-_.~")
+    names = ";".join(signed_headers)
+    return f"{request.method}\n{path}\n{canonical_query(request.query)}\n{headers}\n{names}\n{payload}"
+
+
+def canonical_query(query: Iterable[tuple[str, str]]) -> str:
+    """Write a query with everything encoded that may be, in order."""
+    return "&".join(
+        f"{name}={value}" for name, value in sorted((encode(name), encode(value)) for name, value in query)
+    )
+
+
+def encode(text: str) -> str:
+    """Percent-encode everything but letters, digits and ``-_.~``."""
+    return quote(text.encode(errors="surrogateescape"), safe="-_.~")
+
+
+def string_to_sign(canonical: str, time: str, scope: str) -> str:
+    """What the signing key is applied to."""
+    digest = hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()
+    return f"{ALGORITHM}\n{time}\n{scope}\n{digest}"
+
+
+@lru_cache(maxsize=256)
+def signing_key(secret: str, day: str, region: str) -> bytes:
+    """Derive a key that is good for one day and one region: the secret itself signs nothing."""
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, "s3", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def policy_signature(secret: str, day: str, region: str, policy: str) -> str:
+    """The signature of a POST form's policy."""
+    return _hmac_hex(signing_key(secret, day, region), policy)
+
+
+def time_text(now_s: float) -> str:
+    """Write a time as signatures have it."""
+    return datetime.fromtimestamp(now_s, UTC).strftime(_TIME)
+
+
+@lru_cache(maxsize=64)
+def _seconds(time: str) -> float:
+    return datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp()
+
+
+def _hmac_hex(key: bytes, text: str) -> str:
+    return hmac.digest(key, text.encode("latin-1", "replace"), "sha256").hex()

@@ -1,0 +1,167 @@
+"""One request, as the rest of the server sees it, and the ways to answer it.
+
+Source: the ASGI specification, HTTP connection scope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from dslab.objectstore.access import Action, Key, Rules
+from dslab.objectstore.auth import Request, Seal, claim_of
+from dslab.objectstore.auth_v2 import access_key_of, verify
+from dslab.objectstore.errors import ClientGone, S3Error
+from dslab.objectstore.messages import Bucket, Version
+from dslab.objectstore.protocol import Target, target
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_TIMEOUT_S = 60.0
+MAX_QUERY_FIELDS = 200
+
+_process = secrets.token_hex(4)
+_numbers = itertools.count()
+
+
+class Call:
+    """A request that has been read up to its body.
+
+    Attributes:
+        id: Told to the client with the answer.
+        headers: Names in lower case; of several with one name, the values joined by commas.
+        query: Of several fields with one name, the first.
+        pairs: The whole query.
+        target: Bucket and key.
+        key: Whose it is; None for anonymous.
+        seal: Its signature, verified, if it has one in a header.
+        payload: What is said of the body, and signed if the request is.
+        started: Whether something of the body was asked for.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, domain: str) -> None:
+        self.id = f"{_process.upper()}{next(_numbers):010X}"
+        self.method: str = scope["method"]
+        self.headers = headers_of(scope["headers"])
+        raw_query: bytes = scope["query_string"]
+        self.pairs = query_of(raw_query) if raw_query else ()
+        self.query = dict(reversed(self.pairs))
+        self.path: bytes = scope["raw_path"]
+        self.host = self.headers.get("host", "")
+        self.target: Target = target(self.host, self.path, domain)
+        self.key: Key | None = None
+        self.seal: Seal | None = None
+        self.payload = self.headers.get("x-amz-content-sha256", "")
+        self.started = False
+        self._receive = receive
+
+    @property
+    def in_host(self) -> str:
+        """The bucket, if it is named by the host and not by the path."""
+        bucket = self.target.bucket
+        return bucket if bucket and self.host.lower().startswith(bucket + ".") else ""
+
+    def authenticate(self, rules: Rules, now_s: float) -> None:
+        """Find out whose request it is.
+
+        Raises:
+            S3Error: It says so, and it is not true; or it says so in a wrong way.
+        """
+        request = Request(self.method, self.path, self.pairs, self.headers)
+        claim = claim_of(request, now_s)
+        if claim is not None:
+            key = rules.key(claim.access_key)
+            self.seal = claim.verify(request, key.secret)
+            self.payload = claim.payload
+            self.key = key
+        elif self.pairs and (access_key := access_key_of(request, now_s)) is not None:
+            key = rules.key(access_key)
+            verify(request, key.secret, self.in_host)
+            self.key = key
+
+    def check(self, rules: Rules, action: Action, bucket: Bucket, version: Version | None = None) -> None:
+        """May they do that?
+
+        Raises:
+            S3Error: AccessDenied.
+        """
+        object_acl = version.meta.acl if version else ""
+        if not rules.may(self.key, action, bucket.name, bucket.acl, object_acl):
+            raise S3Error("AccessDenied")
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Give the body, piece by piece, as it comes.
+
+        Raises:
+            S3Error: RequestTimeout, nothing came for a while.
+            ClientGone: The client hung up.
+        """
+        self.started = True
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(BODY_TIMEOUT_S):
+                    message = await self._receive()
+            except TimeoutError as error:
+                raise S3Error("RequestTimeout", headers={"connection": "close"}) from error
+            if message["type"] == "http.disconnect":
+                raise ClientGone("The client hung up in the middle of its request.")
+            more = message.get("more_body", False)
+            if body := message.get("body", b""):
+                yield body
+
+    def leftover(self) -> dict[str, str]:
+        """The header that ends the connection, if a body may be on its way that nobody asked for."""
+        expects = "expect" in self.headers and not self.started
+        return {"connection": "close"} if expects else {}
+
+
+def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Read the headers of a scope."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def query_of(raw: bytes) -> tuple[tuple[str, str], ...]:
+    """Read a query.
+
+    Raises:
+        S3Error: InvalidURI, it is not UTF-8; InvalidArgument, it is too much.
+    """
+    fields = [field for field in raw.split(b"&") if field]
+    if len(fields) > MAX_QUERY_FIELDS:
+        raise S3Error("InvalidArgument", "The query has too many fields.")
+    try:
+        return tuple(
+            (_decoded(name), _decoded(value)) for name, _, value in (f.partition(b"=") for f in fields)
+        )
+    except UnicodeDecodeError as error:
+        raise S3Error("InvalidURI") from error
+
+
+def _decoded(text: bytes) -> str:
+    return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+
+
+async def answer(
+    call_id: str, send: Send, status: int, headers: Mapping[str, str] | None = None, body: bytes = b""
+) -> None:
+    """Answer a request with what is there already."""
+    await begin(call_id, send, status, {**(headers or {}), "content-length": str(len(body))})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def begin(call_id: str, send: Send, status: int, headers: Mapping[str, str]) -> None:
+    """Begin an answer whose body is to follow."""
+    lines = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    lines.append((b"x-amz-request-id", call_id.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": lines})

@@ -1,0 +1,80 @@
+"""uvicorn's connection, with limits: on the head of a request, and on how long a client may keep us waiting.
+
+A parser gathers a head until it is whole; a client that never ends it would make it grow for ever. So bytes
+are counted until the head is whole. A client that sends nothing in the middle of a head, or does not take
+what it asked for, is dropped by `watch`: one look at all connections every few seconds, so that a request
+costs no timer.
+
+A body that stops coming is the business of `call.Call.body`, which can still answer.
+
+Source: ch. 3, Servers; RFC 9112, section 11 (request smuggling: llhttp refuses what is ambiguous).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+PATIENCE_S = 60.0
+LOOK_S = 5.0
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_head = True
+        self._head_bytes = 0
+        self._seen: tuple[int, int] = (0, 0)
+        self._received = 0
+        self.idle_s = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Take some bytes."""
+        self._received += 1
+        if self._in_head:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self.send_400_response("The head of the request is too long.")
+                return
+            self._head_bytes += len(data)  # what follows the head in one piece with it is counted too
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is whole; what comes next is a head."""
+        super().on_message_complete()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def look(self, passed_s: float) -> None:
+        """See whether anything moved since the last look; hang up on a client that keeps us waiting."""
+        unsent = self.transport.get_write_buffer_size()
+        now = (self._received, unsent)
+        waits_for_client = unsent > 0 or (self._in_head and self._head_bytes > 0)
+        self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0
+        self._seen = now
+        if self.idle_s >= PATIENCE_S:
+            self.transport.abort()
+
+
+async def watch(connections: Iterable[Any]) -> None:
+    """Look at all connections, for ever."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        for connection in list(connections):
+            connection.look(LOOK_S)

@@ -1,0 +1,169 @@
+"""Copying inside the store: objects, and ranges of objects as parts. No byte goes over the network.
+
+Source: Amazon S3 API Reference: CopyObject, UploadPartCopy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from urllib.parse import unquote
+
+from dslab.objectstore import checksums
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.access import Action
+from dslab.objectstore.call import Call, Send, answer
+from dslab.objectstore.documents import time_text, write
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.messages import (
+    MAX_PUT_BYTES,
+    Bucket,
+    Checksum,
+    Content,
+    Meta,
+    Part,
+    Upload,
+    Version,
+    Versioning,
+)
+from dslab.objectstore.protocol import Conditions, check_key, copy_range
+from dslab.objectstore.puts import part_target, write_conditions
+from dslab.objectstore.service import Service
+
+_XML = {"content-type": "application/xml"}
+
+
+async def copy_object(service: Service, call: Call, send: Send) -> None:
+    """Copy an object, with its metadata or with other."""
+    bucket = service.bucket(call, Action.WRITE)
+    from_bucket, source, named = _source(service, call)
+    if source.content.size_bytes > MAX_PUT_BYTES:
+        message = "The specified copy source is larger than the maximum allowable size for a copy source"
+        raise S3Error("InvalidRequest", message)
+    meta = _meta(call, source)
+    target = call.target
+    if (from_bucket.name, source.key) == (target.bucket, target.key) and not named and not _changes(call):
+        raise S3Error(
+            "InvalidRequest",
+            "This copy request is illegal because it is trying to copy an object to itself without changing "
+            "the object's metadata, storage class, website redirect location or encryption attributes.",
+        )
+    algorithm = call.headers.get("x-amz-checksum-algorithm", "")
+    version = await service.run(
+        service.store.copy,
+        source,
+        target.bucket,
+        target.key,
+        meta,
+        write_conditions(service, call),
+        checksums.check_algorithm(algorithm) if algorithm else "",
+    )
+    headers = {
+        **_XML,
+        **object_headers.version_header(bucket, version),
+        **_source_header(from_bucket, source),
+    }
+    await answer(
+        call.id,
+        send,
+        200,
+        headers,
+        _result("CopyObjectResult", version.content.etag, version.modified_s, version.content.checksum),
+    )
+
+
+async def copy_part(service: Service, call: Call, send: Send) -> None:
+    """Copy a range of an object as a part of an upload in progress."""
+    service.bucket(call, Action.WRITE)
+    upload, number = part_target(service, call)
+    from_bucket, source, _ = _source(service, call)
+    header = call.headers.get("x-amz-copy-source-range")
+    start, end = copy_range(header, source.content.size_bytes) if header else (0, source.content.size_bytes)
+    if end - start > MAX_PUT_BYTES:
+        raise S3Error("EntityTooLarge")
+    part = await service.run(_copy_part, service, call, upload, number, source, start, end)
+    headers = {**_XML, **_source_header(from_bucket, source)}
+    body = _result("CopyPartResult", part.etag, part.modified_s, part.checksum)
+    await answer(call.id, send, 200, headers, body)
+
+
+def _copy_part(  # noqa: PLR0917
+    service: Service, call: Call, upload: Upload, number: int, source: Version, start: int, end: int
+) -> Part:
+    contents = service.store.open(source, start, end)
+    if contents is None:
+        raise S3Error("NoSuchKey", Key=source.key)
+    draft = service.store.draft()
+    md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(upload.algorithm)
+    try:
+        for piece in contents:
+            md5.update(piece)
+            total.update(piece)
+            draft.write(piece)
+        content = Content(end - start, md5.hexdigest(), checksums.encoded(upload.algorithm, total))
+        target = call.target
+        return service.multipart.put_part(target.bucket, target.key, upload.upload_id, number, draft, content)
+    except BaseException:
+        draft.discard()
+        raise
+    finally:
+        contents.close()
+
+
+def _source(service: Service, call: Call) -> tuple[Bucket, Version, bool]:
+    """Find what is to be copied: its bucket, itself, and whether a version was named."""
+    text, question, version_id = call.headers["x-amz-copy-source"].partition("?versionId=")
+    try:
+        name, slash, key = unquote(text, errors="strict").removeprefix("/").partition("/")
+        key = key.encode("latin-1").decode() if not key.isascii() and "%" not in text else key
+    except UnicodeError as error:
+        raise S3Error("InvalidArgument", ArgumentName="x-amz-copy-source") from error
+    if not (name and slash and key):
+        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
+        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue=text)
+    check_key(key)
+    bucket = service.store.bucket(name)
+    source = service.store.find(name, key, version_id if question else None)
+    call.check(service.rules, Action.READ, bucket, source)
+    Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
+    return bucket, source, bool(question)
+
+
+def _meta(call: Call, source: Version) -> Meta:
+    said = object_headers.meta_of(call.headers)
+    replaces = _directive(call, "x-amz-metadata-directive")
+    tagged = _directive(call, "x-amz-tagging-directive")
+    headers = said.headers if replaces else source.meta.headers
+    if not replaces:
+        storage = ("x-amz-storage-class", "x-amz-website-redirect-location")
+        headers = {name: value for name, value in headers.items() if name not in storage}
+        headers |= {name: said.headers[name] for name in storage if name in said.headers}
+    return replace(said, headers=headers, tags=said.tags if tagged else source.meta.tags)
+
+
+def _directive(call: Call, name: str) -> bool:
+    """Is something replaced, or copied?"""
+    text = call.headers.get(name, "COPY")
+    if text not in ("COPY", "REPLACE"):
+        raise S3Error("InvalidArgument", f"Unknown {name}.", ArgumentName=name, ArgumentValue=text)
+    return text == "REPLACE"
+
+
+def _changes(call: Call) -> bool:
+    """Would the copy differ from its source?"""
+    named = ("x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-checksum-algorithm")
+    return _directive(call, "x-amz-metadata-directive") or any(name in call.headers for name in named)
+
+
+def _source_header(bucket: Bucket, source: Version) -> dict[str, str]:
+    if bucket.versioning is Versioning.NEVER:
+        return {}
+    return {"x-amz-copy-source-version-id": source.version_id}
+
+
+def _result(name: str, etag: str, modified_s: float, checksum: Checksum | None) -> bytes:
+    children: list[tuple[str, str]] = [("LastModified", time_text(modified_s)), ("ETag", f'"{etag}"')]
+    if checksum:
+        children.append((f"Checksum{checksum.algorithm}", checksum.value))
+        children.append(("ChecksumType", "COMPOSITE" if checksum.composite else "FULL_OBJECT"))
+    return write(name, children)

@@ -1,0 +1,165 @@
+"""The XML documents that travel: reading what clients send, writing what they get.
+
+Read with defusedxml: a document that defines entities (which may grow to gigabytes, or name a file of ours)
+is refused before anything is made of it. Clients may write S3's namespace or leave it out.
+
+Source: Amazon S3 API Reference; https://pypi.org/project/defusedxml (XML bombs, external entities).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
+from urllib.parse import quote
+from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from dslab.objectstore.checksums import SIZES, check_value
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.messages import Checksum
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
+Child: TypeAlias = "tuple[str, str | int | bool | Sequence[Child] | None]"
+"""An element: its name, and its text or children. None: leave it out."""
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff]")
+
+
+def write(name: str, children: Iterable[Child], *, namespace: bool = True) -> bytes:
+    """Write a document."""
+    root = Element(name, {"xmlns": NAMESPACE} if namespace else {})
+    _fill(root, children)
+    text = tostring(root, encoding="unicode")
+    # What XML 1.0 cannot hold is written as S3 writes it. Lists can be asked for with encoding-type=url.
+    text = _FORBIDDEN.sub(lambda found: f"&#x{ord(found[0]):x};", text)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(errors="replace")
+
+
+def write_text(name: str, text: str) -> bytes:
+    """Write a document that is one element with a text."""
+    return write(name, [("", text)])
+
+
+def _fill(element: Element, children: Iterable[Child]) -> None:
+    for name, value in children:
+        match value:
+            case None:
+                continue
+            case str() if not name:
+                element.text = value
+            case bool():
+                SubElement(element, name).text = "true" if value else "false"
+            case str() | int():
+                SubElement(element, name).text = str(value)
+            case _:
+                _fill(SubElement(element, name), value)
+
+
+def error_document(code: str, message: str, details: Iterable[tuple[str, str]]) -> bytes:
+    """Write an error."""
+    return write("Error", [("Code", code), ("Message", message), *details], namespace=False)
+
+
+def time_text(seconds: float) -> str:
+    """Write a time: 2006-02-03T16:45:09.000Z."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def url_encoded(text: str) -> str:
+    """Write a key as ``encoding-type=url`` has it."""
+    return quote(text, safe="/-_.~*")
+
+
+# ---- reading
+
+
+def read(document: bytes, name: str) -> Element:
+    """Read a document whose root has that name, and take the namespace off all names.
+
+    Raises:
+        S3Error: MalformedXML.
+    """
+    try:
+        root: Element = fromstring(document, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
+        raise S3Error("MalformedXML") from error
+    for element in root.iter():
+        element.tag = str(element.tag).rpartition("}")[2]
+    if root.tag != name:
+        raise S3Error("MalformedXML")
+    return root
+
+
+def text_of(element: Element, name: str, otherwise: str | None = None) -> str:
+    """Read a child's text.
+
+    Raises:
+        S3Error: MalformedXML, there is none.
+    """
+    child = element.find(name)
+    if child is None:
+        if otherwise is None:
+            raise S3Error("MalformedXML")
+        return otherwise
+    return child.text or ""
+
+
+def read_delete(document: bytes) -> tuple[list[tuple[str, str | None, str | None]], bool]:
+    """Read which objects to delete: key, version id and ETag of each; and whether to be quiet about it.
+
+    Raises:
+        S3Error: MalformedXML.
+    """
+    root = read(document, "Delete")
+    objects = [
+        (text_of(one, "Key"), text_of(one, "VersionId", "") or None, text_of(one, "ETag", "") or None)
+        for one in root.findall("Object")
+    ]
+    if not 0 < len(objects) <= 1_000 or not all(key for key, _, _ in objects):
+        raise S3Error("MalformedXML")
+    return objects, text_of(root, "Quiet", "false").strip().lower() == "true"
+
+
+def read_parts(document: bytes) -> list[tuple[int, str, Checksum | None]]:
+    """Read which parts an upload is made of: number, ETag and checksum of each.
+
+    Raises:
+        S3Error: MalformedXML; InvalidRequest, a checksum is none.
+    """
+    root = read(document, "CompleteMultipartUpload")
+    parts = []
+    for one in root.findall("Part"):
+        number = text_of(one, "PartNumber").strip()
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise S3Error("MalformedXML")
+        parts.append((int(number), text_of(one, "ETag").strip().strip('"'), _checksum_in(one)))
+    return parts
+
+
+def read_tags(document: bytes) -> list[tuple[str, str]]:
+    """Read tags.
+
+    Raises:
+        S3Error: MalformedXML.
+    """
+    root = read(document, "Tagging")
+    tag_set = root.find("TagSet")
+    if tag_set is None:
+        raise S3Error("MalformedXML")
+    return [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in tag_set.findall("Tag")]
+
+
+def _checksum_in(element: Element) -> Checksum | None:
+    for algorithm in SIZES:
+        child = element.find(f"Checksum{algorithm}")
+        if child is not None and child.text:
+            checksum = Checksum(algorithm, child.text.strip())
+            check_value(checksum)
+            return checksum
+    return None

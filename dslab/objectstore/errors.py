@@ -1,0 +1,114 @@
+"""What the store answers when it does not do what was asked: S3's codes, each with its status.
+
+::
+
+    HTTP/1.1 404 Not Found
+    Content-Type: application/xml
+
+    <Error><Code>NoSuchKey</Code><Message>...</Message><Resource>/bucket/key</Resource><RequestId>...</RequestId></Error>
+
+Source: Amazon S3 API Reference, Error responses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dslab.kit.errors import DslabError
+
+CODES: Mapping[str, tuple[int, str]] = {
+    "AccessDenied": (403, "Access Denied"),
+    "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
+    "AuthorizationQueryParametersError": (400, "The authorization query parameters are not valid."),
+    "BadDigest": (400, "The digest that you specified did not match what we received."),
+    "BadRequest": (400, "Bad request."),
+    "BucketAlreadyExists": (409, "The requested bucket name is not available."),
+    "BucketAlreadyOwnedByYou": (409, "Your previous request to create the named bucket succeeded."),
+    "BucketNotEmpty": (409, "The bucket you tried to delete is not empty."),
+    "EntityTooLarge": (400, "Your proposed upload exceeds the maximum allowed object size."),
+    "EntityTooSmall": (400, "Your proposed upload is smaller than the minimum allowed size."),
+    "IllegalVersioningConfigurationException": (400, "The versioning configuration is not valid."),
+    "IncompleteBody": (400, "The body has not the length that was declared."),
+    "InternalError": (500, "We encountered an internal error. Please try again."),
+    "InvalidAccessKeyId": (403, "The access key id that you provided does not exist in our records."),
+    "InvalidArgument": (400, "Invalid argument."),
+    "InvalidBucketName": (400, "The specified bucket is not valid."),
+    "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
+    "InvalidChunkSizeError": (403, "Only the last chunk is allowed to have a size of less than 8192 bytes."),
+    "InvalidDigest": (400, "The Content-MD5 that you specified is not valid."),
+    "InvalidPart": (400, "One or more of the specified parts could not be found, or its ETag did not match."),
+    "InvalidPartNumber": (416, "The requested partnumber is not satisfiable."),
+    "InvalidPartOrder": (400, "The list of parts was not in ascending order."),
+    "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions of the policy."),
+    "InvalidRange": (416, "The requested range is not satisfiable."),
+    "InvalidRequest": (400, "Invalid request."),
+    "InvalidTag": (400, "The tag provided was not a valid tag."),
+    "InvalidURI": (400, "Couldn't parse the specified URI."),
+    "KeyTooLongError": (400, "Your key is too long."),
+    "MalformedACLError": (400, "The ACL that you provided was not well formed."),
+    "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
+    "MalformedTrailerError": (400, "The request contained trailing data that was not well-formed."),
+    "MalformedXML": (400, "The XML you provided was not well-formed or did not validate."),
+    "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size."),
+    "MethodNotAllowed": (405, "The specified method is not allowed against this resource."),
+    "MissingContentLength": (411, "You must provide the Content-Length HTTP header."),
+    "MissingSecurityHeader": (400, "Your request is missing a required header."),
+    "NoSuchBucket": (404, "The specified bucket does not exist."),
+    "NoSuchBucketPolicy": (404, "The bucket policy does not exist."),
+    "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist."),
+    "NoSuchKey": (404, "The specified key does not exist."),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist."),
+    "NoSuchTagSet": (404, "The TagSet does not exist."),
+    "NoSuchUpload": (404, "The specified multipart upload does not exist."),
+    "NoSuchVersion": (404, "The specified version does not exist."),
+    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration."),
+    "NotImplemented": (501, "A header or parameter implies functionality that is not implemented."),
+    "NotModified": (304, "Not modified."),
+    "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist."),
+    "OwnershipControlsNotFoundError": (404, "The bucket ownership controls were not found."),
+    "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found."),
+    "PreconditionFailed": (412, "At least one of the preconditions you specified did not hold."),
+    "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found."),
+    "RequestTimeout": (400, "Your connection was not written to within the timeout period."),
+    "RequestTimeTooSkewed": (403, "The difference between the request time and the server's is too large."),
+    "ServerSideEncryptionConfigurationNotFoundError": (404, "There is no encryption configuration."),
+    "ServiceUnavailable": (503, "Please reduce your request rate."),
+    "SignatureDoesNotMatch": (403, "The signature that we calculated does not match the one you provided."),
+    "TooManyBuckets": (400, "You have attempted to create more buckets than allowed."),
+    "XAmzContentSHA256Mismatch": (
+        400,
+        "The provided 'x-amz-content-sha256' does not match what we computed.",
+    ),
+}
+"""Code: (status, what it says if nothing better is known)."""
+
+
+class S3Error(DslabError):
+    """A request is refused.
+
+    Args:
+        code: One of `CODES`.
+        message: What to tell the client, if more is known than the code says.
+        headers: Of the answer, beside the usual ones.
+        details: More elements of the XML document: ``{"BucketName": "x"}``.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **details: str,
+    ) -> None:
+        status, usual = CODES[code]
+        super().__init__(message or usual)
+        self.code = code
+        self.status = status
+        self.headers = dict(headers or {})
+        self.details = details
+
+
+class ClientGone(DslabError):
+    """The client hung up before its request was whole: nobody is there to answer to, and nothing happened."""

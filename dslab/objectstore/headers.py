@@ -1,0 +1,139 @@
+"""Headers of an object: what of a request is kept, and what is given back.
+
+Source: Amazon S3 User Guide, Working with object metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from functools import lru_cache
+from urllib.parse import parse_qsl
+
+from dslab.objectstore import checksums
+from dslab.objectstore.access import check_acl
+from dslab.objectstore.call import Call
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.messages import Bucket, Checksum, Meta, Version, Versioning
+from dslab.objectstore.protocol import check_metadata, check_tags
+
+DEFAULT_TYPE = "binary/octet-stream"
+
+KEPT = (
+    "content-type",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+    "x-amz-storage-class",
+    "x-amz-website-redirect-location",
+)
+STORAGE_CLASSES = (
+    *("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
+    *("GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "EXPRESS_ONEZONE"),
+)
+
+_REFUSED = {
+    "x-amz-server-side-encryption": "NotImplemented",
+    "x-amz-server-side-encryption-customer-algorithm": "NotImplemented",
+    "x-amz-object-lock-mode": "InvalidRequest",
+    "x-amz-object-lock-retain-until-date": "InvalidRequest",
+    "x-amz-object-lock-legal-hold": "InvalidRequest",
+}
+
+
+def meta_of(headers: Mapping[str, str]) -> Meta:
+    """Read what a request says about the object that it puts.
+
+    Raises:
+        S3Error: MetadataTooLarge, InvalidTag, InvalidArgument; NotImplemented, it asks for what is not there.
+    """
+    for name, code in _REFUSED.items():
+        if name in headers:
+            raise S3Error(code, f"This store does not have what {name} asks for.")
+    if any(name.startswith("x-amz-grant-") for name in headers):
+        raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
+    kept = {name: headers[name] for name in KEPT if name in headers}
+    if "content-encoding" in kept:
+        codings = [one.strip() for one in kept.pop("content-encoding").split(",")]
+        if rest := ", ".join(one for one in codings if one and one != "aws-chunked"):
+            kept["content-encoding"] = rest
+    kept.setdefault("content-type", DEFAULT_TYPE)
+    storage_class = kept.pop("x-amz-storage-class", "STANDARD")
+    if storage_class not in STORAGE_CLASSES:
+        raise S3Error("InvalidArgument", "The storage class you specified is not valid")
+    if storage_class != "STANDARD":
+        kept["x-amz-storage-class"] = storage_class
+    kept |= {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
+    check_metadata(kept)
+    return Meta(kept, tags_of(headers), check_acl(headers.get("x-amz-acl", "private")))
+
+
+def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """Read the tags in a header: ``x-amz-tagging: a=1&b=2``.
+
+    Raises:
+        S3Error: InvalidArgument, InvalidTag, BadRequest.
+    """
+    text = headers.get("x-amz-tagging")
+    if not text:
+        return {}
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict")
+    except ValueError as error:
+        raise S3Error("InvalidArgument", ArgumentName="x-amz-tagging", ArgumentValue=text) from error
+    if len({name for name, _ in pairs}) < len(pairs):
+        message = (
+            "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
+            "without tag name duplicates."
+        )
+        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-tagging", ArgumentValue=text)
+    return check_tags(pairs)
+
+
+def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) -> dict[str, str]:
+    """The headers that tell of an object, for GET and HEAD; of a range without the checksum of the whole."""
+    content, meta = version.content, version.meta
+    headers = {
+        "last-modified": http_date(int(version.modified_s)),
+        "etag": f'"{content.etag}"',
+        "accept-ranges": "bytes",
+        **meta.headers,
+        **version_header(bucket, version),
+    }
+    if meta.tags:
+        headers["x-amz-tagging-count"] = str(len(meta.tags))
+    if is_whole and content.checksum and wants_checksum(call):
+        headers |= checksum_headers(content.checksum)
+    return headers
+
+
+def wants_checksum(call: Call) -> bool:
+    """Does a GET want to be told the checksum?"""
+    return call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+
+
+def of_put(bucket: Bucket, version: Version) -> dict[str, str]:
+    """The headers that tell what was put."""
+    headers = {"etag": f'"{version.content.etag}"', **version_header(bucket, version)}
+    if version.content.checksum:
+        headers |= checksum_headers(version.content.checksum)
+    return headers
+
+
+def version_header(bucket: Bucket, version: Version) -> dict[str, str]:
+    """The header that tells the version, where there are versions."""
+    return {} if bucket.versioning is Versioning.NEVER else {"x-amz-version-id": version.version_id}
+
+
+def checksum_headers(checksum: Checksum) -> dict[str, str]:
+    """The headers that tell a checksum."""
+    name, value = checksums.header_of(checksum)
+    return {name: value, "x-amz-checksum-type": "COMPOSITE" if checksum.composite else "FULL_OBJECT"}
+
+
+@lru_cache(maxsize=1024)
+def http_date(seconds: int) -> str:
+    """Write a time: Sun, 06 Nov 1994 08:49:37 GMT."""
+    return formatdate(seconds, usegmt=True)

@@ -1,0 +1,213 @@
+"""The index: an SQLite database that says which versions there are, and which files hold their bytes.
+
+What the index says is what there is. A file that no row names is rubbish, and a transaction of the index is
+the instant at which a PUT happens: readers see the old version until then, the new one from then on.
+
+Writers do not commit one by one. Whoever comes first commits for all who wait behind (group commit): one
+``fsync`` of the log serves as many of them as have come while the one before ran. Each has a savepoint of
+its own, so that one whose condition fails takes nobody along.
+
+Several processes may have the same index open: SQLite's write-ahead log lets all read while one writes.
+
+Source: group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; https://sqlite.org/wal.html.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from dslab.kit.errors import MachineError
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S = 60.0
+VERSION = 1
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS buckets (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, created_s REAL NOT NULL,
+    region TEXT NOT NULL, versioning TEXT NOT NULL, acl TEXT NOT NULL, tags TEXT);
+
+CREATE TABLE IF NOT EXISTS versions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, bucket INTEGER NOT NULL, key TEXT NOT NULL,
+    version_id TEXT NOT NULL, modified_s REAL NOT NULL, current INTEGER NOT NULL, marker INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL, etag TEXT NOT NULL, blob TEXT, parts INTEGER NOT NULL, checksum TEXT,
+    headers TEXT NOT NULL, tags TEXT NOT NULL, acl TEXT NOT NULL, upload_id TEXT);
+CREATE INDEX IF NOT EXISTS versions_by_key ON versions (bucket, key, number DESC);
+CREATE INDEX IF NOT EXISTS versions_listed ON versions (bucket, key) WHERE current AND NOT marker;
+CREATE INDEX IF NOT EXISTS versions_by_blob ON versions (blob) WHERE blob IS NOT NULL;
+
+CREATE TABLE IF NOT EXISTS segments (
+    version INTEGER NOT NULL, number INTEGER NOT NULL, blob TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    checksum TEXT, PRIMARY KEY (version, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS segments_by_blob ON segments (blob);
+
+CREATE TABLE IF NOT EXISTS uploads (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, upload_id TEXT NOT NULL UNIQUE, bucket INTEGER NOT NULL,
+    key TEXT NOT NULL, started_s REAL NOT NULL, headers TEXT NOT NULL, tags TEXT NOT NULL, acl TEXT NOT NULL,
+    algorithm TEXT NOT NULL, composite INTEGER NOT NULL, declared INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS uploads_by_key ON uploads (bucket, key, number);
+
+CREATE TABLE IF NOT EXISTS parts (
+    upload INTEGER NOT NULL, number INTEGER NOT NULL, blob TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    etag TEXT NOT NULL, modified_s REAL NOT NULL, checksum TEXT, PRIMARY KEY (upload, number)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS parts_by_blob ON parts (blob);
+
+CREATE TABLE IF NOT EXISTS garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
+"""
+
+
+class _Waiting(Generic[T]):
+    """A change that waits for its turn, and then for its commit."""
+
+    def __init__(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path]) -> None:
+        self.change = change
+        self.folders = tuple(folders)
+        self.done = False
+        self.result: T | None = None
+        self.error: Exception | None = None
+
+
+class Index:
+    """An open index.
+
+    Args:
+        path: The database; made if need be.
+        sync: Whether a commit waits for the disk.
+
+    Raises:
+        MachineError: The file is no index of this version.
+
+    Attributes:
+        gone: Files that were removed; the next transaction takes them off the list of garbage.
+    """
+
+    def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.gone: deque[str] = deque()
+        self._path = path
+        self._sync = sync
+        self._turn = threading.Lock()
+        self._queue: deque[_Waiting[Any]] = deque()
+        self._own = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        try:
+            self._writer = _connect(path, sync=sync)
+            _prepare(self._writer, path)
+        except sqlite3.DatabaseError as error:
+            raise MachineError(f"{path} is no index of an object store: {error}.") from error
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """A connection to read with: one per thread."""
+        try:
+            db: sqlite3.Connection = self._own.db
+        except AttributeError:
+            db = self._own.db = _connect(self._path, sync=self._sync)
+            self._readers.append(db)
+        return db
+
+    def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path] = ()) -> T:
+        """Make a change; return when it is on the disk.
+
+        Args:
+            change: Is called inside a transaction. What it raises undoes what it did, and is raised here.
+            folders: What was made in them is brought to the disk first.
+        """
+        waiting = _Waiting(change, folders)
+        self._queue.append(waiting)
+        with self._turn:
+            if not waiting.done:
+                self._commit_queue()
+        if waiting.error is not None:
+            raise waiting.error
+        return waiting.result  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Close it. SQLite empties its log if nobody else has it open."""
+        with self._turn:
+            for db in (*self._readers, self._writer):
+                db.close()
+
+    def _commit_queue(self) -> None:
+        batch = [self._queue.popleft() for _ in range(len(self._queue))]
+        try:
+            if self._sync:
+                for folder in {folder for one in batch for folder in one.folders}:
+                    sync_folder(folder)
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                forget(self._writer, [self.gone.popleft() for _ in range(len(self.gone))])
+                for one in batch:
+                    self._apply(one)
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001  whatever it is, all whose change was in there must know
+            for one in batch:
+                one.error = error
+        for one in batch:
+            one.done = True
+
+    def _apply(self, one: _Waiting[Any]) -> None:
+        self._writer.execute("SAVEPOINT change")
+        try:
+            one.result = one.change(self._writer)
+        except Exception as error:  # noqa: BLE001  it is raised again, to the one who wanted the change
+            one.error = error
+            self._writer.execute("ROLLBACK TO change")
+        self._writer.execute("RELEASE change")
+
+
+def discard(db: sqlite3.Connection, blobs: Iterable[str | None]) -> None:
+    """Note that no row names these files any more: after the commit they can go."""
+    db.executemany("INSERT OR IGNORE INTO garbage VALUES (?)", [(blob,) for blob in blobs if blob])
+
+
+def garbage(db: sqlite3.Connection) -> list[str]:
+    """Give the files that can go."""
+    return [blob for (blob,) in db.execute("SELECT blob FROM garbage")]
+
+
+def forget(db: sqlite3.Connection, blobs: Iterable[str]) -> None:
+    """Note that these files are gone."""
+    db.executemany("DELETE FROM garbage WHERE blob = ?", [(blob,) for blob in blobs])
+
+
+def is_named(db: sqlite3.Connection, blob: str) -> bool:
+    """Does any row name this file?"""
+    query = (
+        "SELECT EXISTS (SELECT 1 FROM versions WHERE blob = :blob) OR EXISTS (SELECT 1 FROM segments"
+        " WHERE blob = :blob) OR EXISTS (SELECT 1 FROM parts WHERE blob = :blob)"
+    )
+    return bool(db.execute(query, {"blob": blob}).fetchone()[0])
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk what was made, renamed or removed in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _connect(path: Path, *, sync: bool) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if sync else 'OFF'}")
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        raise MachineError(f"{path} was written by another version of the object store ({version}).")
+    if version == 0:
+        db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")

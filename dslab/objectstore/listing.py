@@ -1,0 +1,161 @@
+"""Lists: keys, versions and uploads of a bucket, page by page, rolled up at a delimiter.
+
+With a delimiter a list looks like a folder, although there are none: ``a/1 a/2 b`` is listed as the
+prefix ``a/`` and the key ``b``. A bucket may hold a million keys under ``a/``, so what is rolled up is
+not read: the search goes on at the first key after all of them. A page costs what it shows, however many
+keys there are.
+
+Functions of a connection. Keys are compared as UTF-8 bytes, which is how SQLite compares text, and S3 too.
+
+Source: Amazon S3 User Guide, Organizing objects using prefixes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar
+
+from dslab.objectstore import uploads, versions
+from dslab.objectstore.messages import Bucket, Page, Upload, Version
+
+T = TypeVar("T", Version, Upload)
+
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which page of a list.
+
+    Attributes:
+        prefix: Only keys that begin so.
+        delimiter: Keys are rolled up to what they have up to it, after the prefix; empty for not.
+        after: Where the page before this one ended: a key, or a prefix that was rolled up to.
+        after_id: ... and the version id, or upload id.
+        most: How many entries and prefixes.
+    """
+
+    prefix: str = ""
+    delimiter: str = ""
+    after: str = ""
+    after_id: str = ""
+    most: int = 1_000
+
+
+def keys(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
+    """List the objects that there are now."""
+    query = (
+        f"SELECT {versions.COLUMNS} FROM versions INDEXED BY versions_listed"
+        " WHERE bucket = ? AND key >= ? AND current AND NOT marker ORDER BY key"
+    )
+
+    def scan(start: str) -> Iterator[Version]:
+        return map(versions.version, _rows(db, query, bucket.number, start))
+
+    return _page(scan, scan(_start(wanted)), wanted, lambda _: "")
+
+
+def history(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
+    """List all versions and delete markers; of one key, the newest first."""
+    select = f"SELECT {versions.COLUMNS} FROM versions WHERE bucket = ?"
+
+    def scan(start: str) -> Iterator[Version]:
+        query = f"{select} AND key >= ? ORDER BY key, number DESC"
+        return map(versions.version, _rows(db, query, bucket.number, start))
+
+    first = scan(_start(wanted))
+    last = versions.by_id(db, bucket, wanted.after, wanted.after_id) if wanted.after_id else None
+    if last:
+        query = f"{select} AND key = ? AND number < ? ORDER BY number DESC"
+        rest = _rows(db, query, bucket.number, wanted.after, last.number)
+        first = chain(map(versions.version, rest), first)
+    return _page(scan, first, wanted, lambda version: version.version_id)
+
+
+def in_progress(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
+    """List the uploads in progress; of one key, the oldest first."""
+    select = f"SELECT {uploads.COLUMNS} FROM uploads WHERE bucket = ?"
+
+    def scan(start: str) -> Iterator[Upload]:
+        query = f"{select} AND key >= ? ORDER BY key, number"
+        return map(uploads.upload, _rows(db, query, bucket.number, start))
+
+    first = scan(_start(wanted))
+    if wanted.after_id:
+        last = "SELECT number FROM uploads WHERE upload_id = ?"
+        query = f"{select} AND key = ? AND number > ({last}) ORDER BY number"
+        rest = _rows(db, query, bucket.number, wanted.after, wanted.after_id)
+        first = chain(map(uploads.upload, rest), first)
+    return _page(scan, first, wanted, lambda upload: upload.upload_id)
+
+
+def _page(
+    scan: Callable[[str], Iterator[T]], first: Iterator[T], wanted: Wanted, id_of: Callable[[T], str]
+) -> Page:
+    """Take entries until the page is full, leaping over those that are rolled up.
+
+    Args:
+        scan: Gives the entries from a key on.
+        first: The entries where the page begins.
+        wanted: Which page.
+        id_of: Tells entries of one key apart.
+    """
+    entries: list[T] = []
+    prefixes: list[str] = []
+    next_key = next_id = ""
+    source = first
+    while True:
+        entry = next(source, None)
+        if entry is None or not entry.key.startswith(wanted.prefix):
+            truncated = False
+            break
+        if len(entries) + len(prefixes) >= wanted.most:
+            truncated = True
+            break
+        if rolled := _rolled_up(entry.key, wanted):
+            prefixes.append(rolled)
+            next_key, next_id = rolled, ""
+            if (after := after_all_with(rolled)) is None:
+                truncated = False
+                break
+            source = scan(after)
+        else:
+            entries.append(entry)
+            next_key, next_id = entry.key, id_of(entry)
+    return Page(tuple(entries), tuple(prefixes), truncated and wanted.most > 0, next_key, next_id)
+
+
+def _rolled_up(key: str, wanted: Wanted) -> str:
+    """What the key is rolled up to; empty if it is not."""
+    if not wanted.delimiter:
+        return ""
+    at = key.find(wanted.delimiter, len(wanted.prefix))
+    return key[: at + len(wanted.delimiter)] if at >= 0 else ""
+
+
+def _start(wanted: Wanted) -> str:
+    """The first key that may be on the page."""
+    if not wanted.after or wanted.after < wanted.prefix:
+        return wanted.prefix
+    if wanted.delimiter and _rolled_up(wanted.after, wanted) == wanted.after:
+        return after_all_with(wanted.after) or wanted.after + _LAST_CHARACTER * 256
+    return wanted.after + "\0"  # no key has a NUL, so this is what comes next after it
+
+
+def after_all_with(prefix: str) -> str | None:
+    """The smallest text that is greater than every text with that prefix; None if there is none."""
+    bare = prefix.rstrip(_LAST_CHARACTER)
+    if not bare:
+        return None
+    last = ord(bare[-1])
+    return bare[:-1] + ("\ue000" if last == 0xD7FF else chr(last + 1))  # no UTF-8 has surrogates
+
+
+def _rows(db: sqlite3.Connection, query: str, *arguments: str | int) -> Iterator[tuple[Any, ...]]:
+    """Run a query when its first row is asked for. Whoever stops early leaves no reader behind."""
+    with closing(db.execute(query, arguments)) as cursor:
+        yield from cursor

@@ -1,0 +1,177 @@
+"""Objects' bodies: GET, HEAD, PUT and DELETE, as a plain ASGI handler.
+
+Everything else of the interface is FastAPI's (`app`). Not this: a framework's file response goes to a
+thread for every 64 KiB, and its way to a handler takes longer than the handler. Here a GET is one look
+into the index, one ``open``, and reads of 1 MiB straight to the socket, whose flow control the next read
+waits for.
+
+Source: ch. 3, Threads in distributed systems; Amazon S3 API Reference: GetObject, HeadObject, DeleteObject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.access import Action
+from dslab.objectstore.call import Call, Send, begin
+from dslab.objectstore.copies import copy_object, copy_part
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.messages import Version
+from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
+from dslab.objectstore.puts import put_object, put_part
+from dslab.objectstore.service import Service, version_of
+from dslab.objectstore.store import Contents
+
+_OVERRIDES = {
+    "response-cache-control": "cache-control",
+    "response-content-disposition": "content-disposition",
+    "response-content-encoding": "content-encoding",
+    "response-content-language": "content-language",
+    "response-content-type": "content-type",
+    "response-expires": "expires",
+}
+
+ATTEMPTS = 10
+"""How often a GET looks again for an object that is overwritten all the time."""
+
+_CONTROL = {
+    "acl",
+    "attributes",
+    "legal-hold",
+    "restore",
+    "retention",
+    "select",
+    "tagging",
+    "torrent",
+    "uploads",
+}
+
+
+def is_body(call: Call) -> bool:
+    """Is a request about an object's body?"""
+    if not call.target.key or call.method not in ("GET", "HEAD", "PUT", "DELETE"):
+        return False
+    if not call.query:
+        return True
+    if "uploadId" in call.query:
+        return call.method == "PUT"
+    return _CONTROL.isdisjoint(call.query)
+
+
+async def handle(service: Service, call: Call, send: Send) -> None:
+    """Serve a request about an object's body."""
+    match call.method:
+        case "GET" | "HEAD":
+            await get(service, call, send)
+        case "DELETE":
+            await delete(service, call, send)
+        case _ if "uploadId" in call.query or "partNumber" in call.query:
+            await (copy_part if "x-amz-copy-source" in call.headers else put_part)(service, call, send)
+        case _:
+            await (copy_object if "x-amz-copy-source" in call.headers else put_object)(service, call, send)
+
+
+async def get(service: Service, call: Call, send: Send) -> None:
+    """Send an object, or a range of it; to HEAD, only its headers."""
+    for _ in range(ATTEMPTS):
+        bucket, version = service.object(call)
+        Conditions.of(call.headers).check_read(version)
+        start, end, status, more = _which(service, call, version)
+        is_whole = end - start == version.content.size_bytes
+        headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
+        headers["content-length"] = str(end - start)
+        if call.method == "HEAD":
+            await begin(call.id, send, status, headers)
+            await send({"type": "http.response.body"})
+            return
+        contents = service.store.open(version, start, end)
+        if contents is not None:
+            await _stream(call, send, status, headers, contents)
+            return
+        # It was removed between the two looks: then there is another version now, or none.
+    raise S3Error("InternalError", "The object's file is missing.")
+
+
+async def _stream(
+    call: Call, send: Send, status: int, headers: Mapping[str, str], contents: Contents
+) -> None:
+    await begin(call.id, send, status, headers)
+    last = b""
+    try:
+        for piece in contents:
+            if last:
+                await send({"type": "http.response.body", "body": last, "more_body": True})
+            last = piece
+    finally:
+        contents.close()
+    await send({"type": "http.response.body", "body": last})
+
+
+def _which(service: Service, call: Call, version: Version) -> tuple[int, int, int, dict[str, str]]:
+    """Which bytes are asked for: from, to, the status, and the headers that tell it."""
+    size = version.content.size_bytes
+    header = call.headers.get("range")
+    if "partNumber" in call.query:
+        if header is not None:
+            message = "Cannot specify both Range header and partNumber query parameter"
+            raise S3Error("InvalidRequest", message)
+        start, end, more = _part_range(service, call, version)
+        if not size:
+            return 0, 0, 200, more
+        return start, end, 206, {**more, "content-range": f"bytes {start}-{end - 1}/{size}"}
+    found = range_of(header, size) if header is not None and _if_range(call, version) else None
+    if found is None:
+        return 0, size, 200, {}
+    return *found, 206, {"content-range": f"bytes {found[0]}-{found[1] - 1}/{size}"}
+
+
+def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
+    number = part_number(call.query["partNumber"])
+    start = 0
+    for segment in service.store.segments(version):
+        if segment.number == number:
+            headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
+            if segment.checksum and object_headers.wants_checksum(call):
+                headers |= object_headers.checksum_headers(segment.checksum)
+            return start, start + segment.size_bytes, headers
+        start += segment.size_bytes
+    raise S3Error("InvalidPartNumber")
+
+
+def _if_range(call: Call, version: Version) -> bool:
+    """A range is only wanted of what the client has a part of already: RFC 9110, section 13.1.5."""
+    text = call.headers.get("if-range")
+    if text is None:
+        return True
+    date_s = parse_http_date(text)
+    return date_s == int(version.modified_s) if date_s is not None else has_etag(text, version.content.etag)
+
+
+def overrides(call: Call) -> dict[str, str]:
+    """The headers that a GET wants to be otherwise than they were put. Only who has a key may.
+
+    Raises:
+        S3Error: InvalidRequest, it is anonymous; InvalidArgument, that is no header.
+    """
+    wanted = {_OVERRIDES[name]: value for name, value in call.query.items() if name in _OVERRIDES}
+    if wanted and call.key is None:
+        message = "Request specific response headers cannot be used for anonymous GET requests."
+        raise S3Error("InvalidRequest", message)
+    for value in wanted.values():
+        if not value.isprintable():
+            raise S3Error("InvalidArgument", "A header cannot hold that.")
+    return wanted
+
+
+async def delete(service: Service, call: Call, send: Send) -> None:
+    """Delete an object, or a version. What is not there is as good as deleted: 204 either way."""
+    service.bucket(call, Action.WRITE)
+    conditions = Conditions.of(call.headers)
+    target = call.target
+    gone = await service.run(service.store.delete, target.bucket, target.key, version_of(call), conditions)
+    headers = {"x-amz-version-id": gone.version_id} if gone.version_id else {}
+    if gone.marker:
+        headers["x-amz-delete-marker"] = "true"
+    await begin(call.id, send, 204, headers)
+    await send({"type": "http.response.body"})

@@ -1,0 +1,81 @@
+"""Buckets: list, create, find, remove. Source: Amazon S3 API Reference, ListBuckets, CreateBucket ..."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from fastapi.responses import Response
+
+from dslab.objectstore.access import Action, check_acl
+from dslab.objectstore.buckets import MAX_BUCKETS
+from dslab.objectstore.documents import Child, read, text_of, time_text
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.intake import whole
+from dslab.objectstore.protocol import check_bucket_name
+from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
+from dslab.objectstore.service import DEFAULT_REGION
+
+MAX_SMALL_BYTES = 64 * 1024
+
+router = subject("buckets")
+
+OWNER: list[Child] = [("ID", "dslab"), ("DisplayName", "dslab")]
+"""All keys are of one account: it owns everything."""
+
+
+@router.get("/", summary="ListBuckets")
+def list_buckets(
+    service: Here,
+    call: ServiceCall,
+    prefix: str = "",
+    max_buckets: Annotated[int, Query(alias="max-buckets", ge=1, le=MAX_BUCKETS)] = MAX_BUCKETS,
+    continuation_token: Annotated[str, Query(alias="continuation-token")] = "",
+) -> Response:
+    """List the buckets that this key is good for."""
+    if call.key is None and service.rules.anonymous == "nothing":
+        raise S3Error("AccessDenied")
+    found = service.store.buckets(prefix, continuation_token)
+    mine = [one for one in found if service.rules.may(call.key, Action.LIST, one.name, one.acl)]
+    shown = mine[:max_buckets]
+    rows: list[Child] = [
+        ("Bucket", [("Name", one.name), ("CreationDate", time_text(one.created_s))]) for one in shown
+    ]
+    more = shown[-1].name if len(mine) > len(shown) else None
+    children: list[Child] = [("Owner", OWNER), ("Buckets", rows), ("ContinuationToken", more)]
+    if prefix:
+        children.append(("Prefix", prefix))
+    return xml("ListAllMyBucketsResult", children)
+
+
+@router.put("/{bucket}", summary="CreateBucket")
+async def create_bucket(service: Here, call: BucketCall) -> Response:
+    """Create a bucket. If it is there already it stays as it is: create is idempotent."""
+    name = call.target.bucket
+    check_bucket_name(name)
+    if not service.rules.may(call.key, Action.OWN, name, "private"):
+        raise S3Error("AccessDenied")
+    acl = check_acl(call.headers.get("x-amz-acl", "private"))
+    if call.headers.get("x-amz-bucket-object-lock-enabled", "false").lower() == "true":
+        raise S3Error("NotImplemented", "This store has no object lock.")
+    document = await whole(call, MAX_SMALL_BYTES)
+    region = ""
+    if document.strip():
+        region = text_of(read(document, "CreateBucketConfiguration"), "LocationConstraint", "").strip()
+    await service.run(service.store.create_bucket, name, region, acl)
+    return empty(headers={"location": f"/{name}"})
+
+
+@router.head("/{bucket}", summary="HeadBucket")
+def head_bucket(service: Here, call: BucketCall) -> Response:
+    """Is the bucket there, and may I use it?"""
+    bucket = service.bucket(call, Action.LIST)
+    return empty(headers={"x-amz-bucket-region": bucket.region or DEFAULT_REGION})
+
+
+@router.delete("/{bucket}", summary="DeleteBucket", status_code=204)
+async def delete_bucket(service: Here, call: BucketCall) -> Response:
+    """Remove an empty bucket."""
+    service.bucket(call, Action.OWN)
+    await service.run(service.store.delete_bucket, call.target.bucket)
+    return empty(204)

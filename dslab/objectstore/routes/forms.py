@@ -1,0 +1,190 @@
+"""Uploads from a web page: a form with fields and a file, as a browser sends it.
+
+The fields come first and say everything that headers say of a PUT; the file comes last, and is written
+aside while it comes, as any body is.
+
+Source: Amazon S3 API Reference, POST Object; RFC 7578 (multipart/form-data).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from urllib.parse import urlencode, urlsplit
+
+from fastapi.responses import Response
+
+from dslab.objectstore import auth, auth_v2, checksums
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.access import Action, Key
+from dslab.objectstore.blobs import Draft
+from dslab.objectstore.call import Call
+from dslab.objectstore.documents import read_tags
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.form_parser import FormParser
+from dslab.objectstore.intake import BATCH_BYTES
+from dslab.objectstore.messages import MAX_PUT_BYTES, Content, Meta, Version
+from dslab.objectstore.policy import Policy
+from dslab.objectstore.protocol import check_key, check_tags
+from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.service import Service
+
+router = subject("forms")
+
+NO_FILE = "POST requires exactly one file upload per request."
+
+
+@router.post("/{bucket}", summary="PostObject", status_code=204)
+async def post_object(service: Here, call: BucketCall) -> Response:
+    """Put an object from a form. Who may do that is said by the form's signed policy."""
+    service.store.bucket(call.target.bucket)
+    parser = FormParser.of(call.headers.get("content-type", ""))
+    upload: _Upload | None = None
+    try:
+        async for piece in call.body():
+            parser.feed(piece)
+            if parser.in_file and upload is None:
+                upload = _Upload(service, call, parser)
+            if upload and parser.file_bytes >= BATCH_BYTES:
+                await service.run(upload.take, parser.file_data())
+        if upload is None or not parser.ended:
+            raise S3Error("InvalidArgument", NO_FILE)  # noqa: TRY301
+        version = await service.run(upload.finish, parser.file_data())
+    except BaseException:
+        if upload is not None:
+            upload.draft.discard()
+        raise
+    return _answer(service, call, parser.fields, upload.key, version)
+
+
+class _Upload:
+    """The file of a form, from the moment at which all fields before it are known.
+
+    Raises:
+        S3Error: The fields do not allow it.
+    """
+
+    def __init__(self, service: Service, call: Call, parser: FormParser) -> None:
+        fields = parser.fields
+        if not fields.get("key"):
+            raise S3Error(
+                "InvalidArgument", "Bucket POST must contain a field named 'key'.", ArgumentName="key"
+            )
+        self.key = fields["key"].replace("${filename}", parser.filename)
+        check_key(self.key)
+        self.draft: Draft
+        self._service = service
+        self._bucket = call.target.bucket
+        self._policy = authorize(service, call, fields)
+        self._meta = _meta(fields)
+        self._expected = checksums.given(fields)
+        self._size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._algorithm = self._expected.algorithm if self._expected else checksums.DEFAULT
+        self._sum = checksums.summer(self._algorithm)
+        self.draft = service.store.draft()
+
+    def take(self, data: bytes) -> None:
+        """Write some of the file."""
+        self._size += len(data)
+        most = self._policy.max_bytes if self._policy else MAX_PUT_BYTES
+        if self._size > most:
+            raise S3Error("EntityTooLarge", ProposedSize=str(self._size), MaxSizeAllowed=str(most))
+        self._md5.update(data)
+        self._sum.update(data)
+        self.draft.write(data)
+
+    def finish(self, data: bytes) -> Version:
+        """Write the rest of the file, and make it an object."""
+        self.take(data)
+        if self._policy and self._size < self._policy.min_bytes:
+            raise S3Error("EntityTooSmall", ProposedSize=str(self._size))
+        checksum = checksums.encoded(self._algorithm, self._sum)
+        if self._expected and self._expected != checksum:
+            name = self._algorithm
+            raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+        content = Content(self._size, self._md5.hexdigest(), checksum)
+        return self._service.store.put(self._bucket, self.key, self.draft, content, self._meta)
+
+
+def authorize(service: Service, call: Call, fields: Mapping[str, str]) -> Policy | None:
+    """May this form be taken? Gives its policy; None for an anonymous form.
+
+    Raises:
+        S3Error: AccessDenied, InvalidPolicyDocument, SignatureDoesNotMatch, InvalidAccessKeyId,
+        InvalidArgument.
+    """
+    bucket = service.store.bucket(call.target.bucket)
+    signed = "x-amz-signature" in fields or "signature" in fields or "awsaccesskeyid" in fields
+    if "policy" not in fields:
+        if signed:
+            raise S3Error(
+                "InvalidArgument", "Bucket POST must contain a field named 'policy'.", ArgumentName="policy"
+            )
+        call.check(service.rules, Action.WRITE, bucket)
+        return None
+    call.key = _signer(service, fields, service.clock())
+    call.check(service.rules, Action.WRITE, bucket)
+    policy = Policy.parse(fields["policy"])
+    policy.check({**fields, "bucket": bucket.name}, service.clock())
+    return policy
+
+
+def _signer(service: Service, fields: Mapping[str, str], now_s: float) -> Key:
+    """Whose signature the policy has."""
+    if "x-amz-signature" in fields:
+        credential = fields.get("x-amz-credential", "")
+        access_key, day, region, kind, end = [*credential.rsplit("/", 4), "", "", "", ""][:5]
+        if fields.get("x-amz-algorithm") != auth.ALGORITHM or (kind, end) != ("s3", "aws4_request"):
+            raise S3Error("InvalidArgument", "The credential or the algorithm of the form is not valid.")
+        key, given = service.rules.key(access_key), fields["x-amz-signature"]
+        signature = auth.policy_signature(key.secret, day, region, fields["policy"])
+    else:
+        missing = [name for name in ("AWSAccessKeyId", "signature") if name.lower() not in fields]
+        if missing:
+            raise S3Error("InvalidArgument", f"Bucket POST must contain a field named '{missing[0]}'.")
+        key, given = service.rules.key(fields["awsaccesskeyid"]), fields["signature"]
+        signature = auth_v2.signature(key.secret, fields["policy"])
+    if not hmac.compare_digest(signature.encode(), given.encode(errors="replace")):
+        raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=key.access_key)
+    return key
+
+
+def _meta(fields: Mapping[str, str]) -> Meta:
+    headers = {name: value for name, value in fields.items() if value.isprintable()}
+    if "acl" in headers:
+        headers["x-amz-acl"] = headers.pop("acl")
+    meta = object_headers.meta_of(headers)
+    if "tagging" in fields:
+        meta = replace(meta, tags=check_tags(read_tags(fields["tagging"].encode())))
+    return meta
+
+
+def _answer(service: Service, call: Call, fields: Mapping[str, str], key: str, version: Version) -> Response:
+    etag = f'"{version.content.etag}"'
+    bucket = service.store.bucket(call.target.bucket)
+    path = f"/{auth.encode(key)}" if call.in_host else f"/{bucket.name}/{auth.encode(key)}"
+    location = f"http://{call.host}{path}"
+    headers = {"etag": etag, "location": location, **object_headers.version_header(bucket, version)}
+    redirect = fields.get("success_action_redirect") or fields.get("redirect")
+    if (
+        redirect
+        and urlsplit(redirect).scheme in ("http", "https")
+        and redirect.isascii()
+        and redirect.isprintable()
+    ):
+        query = urlencode({"bucket": bucket.name, "key": key, "etag": etag})
+        headers["location"] = f"{redirect}{'&' if urlsplit(redirect).query else '?'}{query}"
+        return Response(status_code=303, headers=headers)
+    match fields.get("success_action_status"):
+        case "200":
+            return Response(status_code=200, headers=headers)
+        case "201":
+            children = [("Location", location), ("Bucket", bucket.name), ("Key", key), ("ETag", etag)]
+            response = xml("PostResponse", [*children], headers)
+            response.status_code = 201
+            return response
+        case _:
+            return Response(status_code=204, headers=headers)

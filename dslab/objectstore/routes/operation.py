@@ -1,0 +1,90 @@
+"""How a request finds its route. In S3 that is not the path alone.
+
+``GET /bucket?versioning`` and ``GET /bucket?uploads`` are two operations on two *subresources* of one
+bucket, and the bucket may be in the host instead of the path. So a route is written
+``/{bucket}?versioning``; whether it fits is decided by the method, by what the request is about, and by a
+word in its query.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+
+from dslab.objectstore.call import Call
+from dslab.objectstore.documents import Child, write
+from dslab.objectstore.protocol import Target
+from dslab.objectstore.service import Service
+
+LEVELS = {"/": (False, False), "/{bucket}": (True, False), "/{bucket}/{key}": (True, True)}
+"""A route's path: whether a request has a bucket, and a key."""
+
+
+class Operation(APIRoute):
+    """One of S3's operations."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Is the request in this scope one for this operation?"""
+        call: Call | None = scope.get("call")
+        path, _, word = self.path.partition("?")
+        if call is None or path not in LEVELS:
+            return Match.NONE, {}
+        target: Target = call.target
+        fits = (bool(target.bucket), bool(target.key)) == LEVELS[path] and (not word or word in call.query)
+        if not fits or call.method not in (self.methods or ()):
+            return Match.NONE, {}
+        parameters = {"bucket": target.bucket, "key": target.key}
+        return Match.FULL, {"endpoint": self.endpoint, "path_params": parameters, "route": self}
+
+
+def subject(name: str) -> APIRouter:
+    """A router for operations."""
+    return APIRouter(route_class=Operation, tags=[name])
+
+
+# ---- what a route is given
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.scope["service"]
+    return service
+
+
+def _call(request: Request) -> Call:
+    call: Call = request.scope["call"]
+    return call
+
+
+def _bucket_call(request: Request, bucket: Annotated[str, Path(description="The bucket's name.")]) -> Call:
+    return _call(request)
+
+
+def _object_call(
+    request: Request,
+    bucket: Annotated[str, Path(description="The bucket's name.")],
+    key: Annotated[str, Path(description="The object's key: any text.")],
+) -> Call:
+    return _call(request)
+
+
+Here = Annotated[Service, Depends(_service)]
+ServiceCall = Annotated[Call, Depends(_call)]
+BucketCall = Annotated[Call, Depends(_bucket_call)]
+ObjectCall = Annotated[Call, Depends(_object_call)]
+
+
+# ---- what it gives back
+
+
+def xml(name: str, children: list[Child], headers: dict[str, str] | None = None) -> Response:
+    """Answer with a document."""
+    return Response(write(name, children), media_type="application/xml", headers=headers)
+
+
+def empty(status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Answer with nothing but a status."""
+    return Response(status_code=status, headers=headers)

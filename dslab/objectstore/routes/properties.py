@@ -1,0 +1,134 @@
+"""What belongs to an object beside its body: tags, ACL, attributes.
+
+Source: Amazon S3 API Reference: PutObjectTagging, PutObjectAcl, GetObjectAttributes.
+"""
+
+from __future__ import annotations
+
+from fastapi.responses import Response
+
+from dslab.objectstore import acl
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.access import Action
+from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_tags
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.intake import whole
+from dslab.objectstore.messages import MAX_KEYS, Checksum, Version
+from dslab.objectstore.protocol import check_tags
+from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
+from dslab.objectstore.routes.settings import tag_set
+from dslab.objectstore.service import Service
+
+router = subject("properties of objects")
+
+ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
+
+
+@router.get("/{bucket}/{key}?tagging", summary="GetObjectTagging")
+def get_tags(service: Here, call: ObjectCall) -> Response:
+    """Tell the object's tags."""
+    bucket, version = service.object(call)
+    return xml("Tagging", [tag_set(version.meta.tags)], object_headers.version_header(bucket, version))
+
+
+@router.put("/{bucket}/{key}?tagging", summary="PutObjectTagging")
+async def put_tags(service: Here, call: ObjectCall) -> Response:
+    """Give the object tags, in place of those that it has."""
+    bucket, version = service.object(call, Action.WRITE)
+    tags = check_tags(read_tags(await whole(call, MAX_DOCUMENT_BYTES)))
+    await service.run(service.store.set_tags, version, tags)
+    return empty(200, object_headers.version_header(bucket, version))
+
+
+@router.delete("/{bucket}/{key}?tagging", summary="DeleteObjectTagging", status_code=204)
+async def delete_tags(service: Here, call: ObjectCall) -> Response:
+    """Take the object's tags away."""
+    bucket, version = service.object(call, Action.WRITE)
+    await service.run(service.store.set_tags, version, {})
+    return empty(204, object_headers.version_header(bucket, version))
+
+
+@router.get("/{bucket}/{key}?acl", summary="GetObjectAcl")
+def get_acl(service: Here, call: ObjectCall) -> Response:
+    """Tell who may do what with the object."""
+    _, version = service.object(call, Action.OWN)
+    return Response(acl.document(version.meta.acl), media_type="application/xml")
+
+
+@router.put("/{bucket}/{key}?acl", summary="PutObjectAcl")
+async def put_acl(service: Here, call: ObjectCall) -> Response:
+    """Say who may do what with the object, by a canned ACL."""
+    _, version = service.object(call, Action.OWN)
+    wanted = acl.wanted(call.headers, await whole(call, MAX_DOCUMENT_BYTES))
+    await service.run(service.store.set_acl, version, wanted)
+    return empty()
+
+
+@router.get("/{bucket}/{key}?attributes", summary="GetObjectAttributes")
+def get_attributes(service: Here, call: ObjectCall) -> Response:
+    """Tell what is known of the object."""
+    bucket, version = service.object(call)
+    named = [one.strip() for one in call.headers.get("x-amz-object-attributes", "").split(",")]
+    if not set(named) <= set(ATTRIBUTES):
+        raise S3Error("InvalidArgument", "Invalid attribute name specified.")
+    content = version.content
+    children: list[Child] = []
+    if "ETag" in named:
+        children.append(("ETag", content.etag))
+    if "Checksum" in named and content.checksum:
+        children.append(("Checksum", _checksum(content.checksum, kind=True)))
+    if "ObjectParts" in named and content.parts:
+        children.append(("ObjectParts", _parts(service, call, version)))
+    if "StorageClass" in named:
+        children.append(("StorageClass", version.meta.headers.get("x-amz-storage-class", "STANDARD")))
+    if "ObjectSize" in named:
+        children.append(("ObjectSize", content.size_bytes))
+    headers = {"last-modified": object_headers.http_date(int(version.modified_s))}
+    headers |= object_headers.version_header(bucket, version)
+    return xml("GetObjectAttributesResponse", children, headers)
+
+
+def _parts(service: Service, call: ObjectCall, version: Version) -> list[Child]:
+    after = _number(call.headers.get("x-amz-part-number-marker", "0"))
+    most = min(_number(call.headers.get("x-amz-max-parts", str(MAX_KEYS))), MAX_KEYS)
+    rest = [one for one in service.store.segments(version) if one.number > after]
+    shown = rest[:most]
+    children: list[Child] = [
+        ("PartsCount", version.content.parts),
+        ("PartNumberMarker", after),
+        ("NextPartNumberMarker", shown[-1].number if shown else 0),
+        ("MaxParts", most),
+        ("IsTruncated", len(rest) > most),
+    ]
+    for one in shown:
+        checksum = _checksum(one.checksum) if one.checksum else []
+        children.append(("Part", [("PartNumber", one.number), ("Size", one.size_bytes), *checksum]))
+    return children
+
+
+def _checksum(checksum: Checksum, *, kind: bool = False) -> list[Child]:
+    children: list[Child] = [(f"Checksum{checksum.algorithm}", checksum.value)]
+    if kind:
+        children.append(("ChecksumType", "COMPOSITE" if checksum.composite else "FULL_OBJECT"))
+    return children
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise S3Error("InvalidArgument", "That is no number of a part.")
+    return int(text)
+
+
+async def not_implemented(service: Here, call: ObjectCall) -> Response:
+    """This store does not have that."""
+    service.object(call, Action.OWN)
+    raise S3Error("NotImplemented")
+
+
+for _word in ("legal-hold", "restore", "retention", "select", "torrent"):
+    router.add_api_route(
+        f"/{{bucket}}/{{key}}?{_word}",
+        not_implemented,
+        methods=["GET", "PUT", "POST"],
+        summary=f"Any {_word}",
+    )

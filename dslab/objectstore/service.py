@@ -1,0 +1,97 @@
+"""What every request needs: the store, the rules, and threads in which the store may block."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import ParamSpec, TypeVar
+
+from dslab.objectstore.access import Action, Rules
+from dslab.objectstore.call import Call
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.messages import Bucket, Version
+from dslab.objectstore.multipart import Multipart
+from dslab.objectstore.store import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 16
+DEFAULT_DOMAIN = "s3.localhost"
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An object store, ready to be served.
+
+    Attributes:
+        domain: Hosts under it name a bucket.
+        clock: The time, in seconds since 1970; what signatures are held against.
+    """
+
+    store: Store
+    rules: Rules
+    domain: str = DEFAULT_DOMAIN
+    clock: Callable[[], float] = time.time
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "store"))
+
+    @property
+    def multipart(self) -> Multipart:
+        """The uploads in progress."""
+        return Multipart(self.store)
+
+    async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call something that blocks, in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        """Wait for what is under way, and close the store."""
+        self.threads.shutdown()
+        self.store.close()
+
+    def bucket(self, call: Call, action: Action) -> Bucket:
+        """Find the bucket that a request is about, if it may do that there.
+
+        Raises:
+            S3Error: NoSuchBucket, AccessDenied.
+        """
+        bucket = self.store.bucket(call.target.bucket)
+        call.check(self.rules, action, bucket)
+        return bucket
+
+    def object(self, call: Call, action: Action = Action.READ) -> tuple[Bucket, Version]:
+        """Find the object, or the version, that a request is about, if it may do that with it.
+
+        Raises:
+            S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed, AccessDenied.
+        """
+        version_id = version_of(call)
+        bucket = self.store.bucket(call.target.bucket)
+        try:
+            version = self.store.find(bucket.name, call.target.key, version_id)
+        except S3Error as error:
+            if not self.rules.may(call.key, Action.LIST, bucket.name, bucket.acl):
+                raise S3Error("AccessDenied") from error  # who may not list learns not what is there
+            raise
+        call.check(self.rules, action, bucket, version)
+        return bucket, version
+
+
+def version_of(call: Call) -> str | None:
+    """Which version a request is about; None for the current one.
+
+    Raises:
+        S3Error: InvalidArgument, what it says is no version id.
+    """
+    version_id = call.query.get("versionId")
+    if version_id is None:
+        return None
+    if version_id != "null" and not (len(version_id) == 32 and version_id.isalnum()):
+        message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
+        raise S3Error("InvalidArgument", message, ArgumentName="versionId", ArgumentValue=version_id)
+    return version_id

@@ -1,0 +1,377 @@
+"""The store: buckets and objects on a disk. It knows nothing of HTTP, and blocks.
+
+A PUT happens in this order, and every crash leaves it before or after the last line::
+
+    write the bytes aside        blobs      a file that nobody looks at
+    fsync, rename                blobs      a whole file that no row names
+    fsync the folder, commit     index      from here on it exists: only now the client is told
+    remove the old file          blobs      if the crash comes first, the next start does it
+
+Several stores, in several processes, may have one folder: what they share is the index, and nothing is
+kept in memory that it says (ch. 3, stateless servers). Two that write the same key at once: the one that
+commits last wins.
+
+Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from dslab.objectstore import buckets, checksums, listing, versions
+from dslab.objectstore.blobs import Blobs, Draft
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.index import Index, garbage, is_named
+from dslab.objectstore.messages import Bucket, Checksum, Content, Meta, Page, Segment, Version, Versioning
+from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key
+
+T = TypeVar("T")
+
+ANY = Conditions()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What became of a DELETE.
+
+    Attributes:
+        version_id: What was removed, or the delete marker that was made; empty where there are no versions.
+        marker: Whether that is a delete marker.
+    """
+
+    version_id: str = ""
+    marker: bool = False
+
+
+class Store:
+    """A folder of buckets. Opening it removes what a crash left behind.
+
+    Args:
+        folder: Made if need be.
+        sync: Whether what is acknowledged is on the disk. Without, it outlives the process, but not the
+        machine. clock: The time, in seconds since 1970.
+    """
+
+    def __init__(self, folder: Path, *, sync: bool = True, clock: Callable[[], float] = time.time) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.clock = clock
+        self.index = Index(folder / "index.db", sync=sync)
+        self.blobs = Blobs(folder, sync=sync)
+        self.swept = self.blobs.sweep(lambda blob: is_named(self.index.db, blob))
+        self._remove_garbage()
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+        self.blobs.close()
+
+    def write(self, change: Callable[[sqlite3.Connection], T], drafts: Iterable[Draft] = ()) -> T:
+        """Keep the drafts, make a change of the index that names them, and remove what it no longer names.
+
+        If the change fails, the drafts are removed.
+        """
+        drafts = list(drafts)
+        try:
+            for draft in drafts:
+                draft.keep()
+            result = self.index.write(change, [draft.folder for draft in drafts])
+        except BaseException:
+            for draft in drafts:
+                draft.discard()
+            raise
+        self._remove_garbage()
+        return result
+
+    def _remove_garbage(self) -> None:
+        for blob in garbage(self.index.db):
+            self.blobs.remove(blob)
+            self.index.gone.append(blob)
+
+    # ---- buckets
+
+    def create_bucket(self, name: str, region: str = "", acl: str = "private") -> Bucket:
+        """Make a bucket; one that is there already is left as it is, but for its ACL.
+
+        Raises:
+            S3Error: InvalidBucketName, TooManyBuckets.
+        """
+        check_bucket_name(name)
+        return self.write(lambda db: buckets.create(db, name, self.clock(), region, acl))
+
+    def bucket(self, name: str) -> Bucket:
+        """Find a bucket.
+
+        Raises:
+            S3Error: NoSuchBucket.
+        """
+        return buckets.get(self.index.db, name)
+
+    def buckets(self, prefix: str = "", after: str = "", most: int = buckets.MAX_BUCKETS) -> list[Bucket]:
+        """Give the buckets, by name."""
+        return buckets.every(self.index.db, prefix, after, most)
+
+    def delete_bucket(self, name: str) -> None:
+        """Remove an empty bucket.
+
+        Raises:
+            S3Error: NoSuchBucket, BucketNotEmpty.
+        """
+        self.write(lambda db: buckets.delete(db, name))
+
+    def set_versioning(self, name: str, state: Versioning) -> None:
+        """Say whether a bucket keeps what is overwritten."""
+        self.write(lambda db: buckets.set_versioning(db, name, state))
+
+    def set_bucket_acl(self, name: str, acl: str) -> None:
+        """Give a bucket a canned ACL."""
+        self.write(lambda db: buckets.set_acl(db, name, acl))
+
+    def set_bucket_tags(self, name: str, tags: Mapping[str, str] | None) -> None:
+        """Give a bucket tags, or take them away."""
+        self.write(lambda db: buckets.set_tags(db, name, tags))
+
+    # ---- objects
+
+    def draft(self) -> Draft:
+        """Begin to write an object's bytes."""
+        return self.blobs.begin()
+
+    def put(  # noqa: PLR0917
+        self, bucket: str, key: str, draft: Draft, content: Content, meta: Meta, conditions: Conditions = ANY
+    ) -> Version:
+        """Make an object of what was written.
+
+        The content's `blob` is filled in here.
+
+        Raises:
+            S3Error: NoSuchBucket, or as `Conditions.check_write`.
+        """
+        whole = replace(content, blob=draft.blob)
+        return self.write(lambda db: self._put(db, bucket, key, whole, meta, conditions), [draft])
+
+    def find(self, bucket: str, key: str, version_id: str | None = None) -> Version:
+        """Find an object, or a version of it.
+
+        Raises:
+            S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion; MethodNotAllowed, the version is a delete marker.
+        """
+        where = self.bucket(bucket)
+        if version_id is None:
+            found = versions.newest(self.index.db, where, key)
+        else:
+            found = versions.by_id(self.index.db, where, key, version_id)
+        if found is None:
+            if version_id is None:
+                raise S3Error("NoSuchKey", Key=key)
+            raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
+        if found.marker:
+            raise _is_deleted(found, key, named=version_id is not None)
+        return found
+
+    def open(self, version: Version, start: int, end: int) -> Contents | None:
+        """Open a range of an object's bytes. They can be read to the end, whatever is written meanwhile.
+
+        Returns:
+            None if the version was removed in this very instant.
+        """
+        try:
+            return Contents(self._files(version), start, end)
+        except FileNotFoundError:
+            return None
+
+    def segments(self, version: Version) -> tuple[Segment, ...]:
+        """Give the files that an object consists of; of one that was put in one piece, one."""
+        content = version.content
+        if content.blob is not None:
+            return (Segment(1, content.blob, content.size_bytes, content.checksum),)
+        return versions.segments(self.index.db, version.number)
+
+    def copy(  # noqa: PLR0917
+        self,
+        source: Version,
+        bucket: str,
+        key: str,
+        meta: Meta,
+        conditions: Conditions = ANY,
+        algorithm: str = "",
+    ) -> Version:
+        """Make another object of the same bytes. They are not copied: the files get another name.
+
+        `algorithm` is that of the copy's checksum; empty for the source's.
+
+        Raises:
+            S3Error: NoSuchBucket, NoSuchKey, or as `Conditions.check_write`.
+        """
+        drafts: list[Draft] = []
+        try:
+            segments = self.segments(source)
+            drafts = [self.blobs.link(segment.blob) for segment in segments]
+        except FileNotFoundError as error:
+            for draft in drafts:
+                draft.discard()
+            raise S3Error("NoSuchKey", Key=source.key) from error
+        content = replace(source.content, checksum=self._checksum(source, algorithm))
+        if content.blob is not None:
+            content = replace(content, blob=drafts[0].blob)
+        else:
+            renamed = (replace(one, blob=draft.blob) for one, draft in zip(segments, drafts, strict=True))
+            content = replace(content, segments=tuple(renamed))
+        return self.write(lambda db: self._put(db, bucket, key, content, meta, conditions), drafts)
+
+    def delete(
+        self, bucket: str, key: str, version_id: str | None = None, conditions: Conditions = ANY
+    ) -> Deleted:
+        """Delete an object, or one version of it for good. What is not there is as good as deleted.
+
+        Raises:
+            S3Error: NoSuchBucket, or as `Conditions.check_write`.
+        """
+        return self.write(lambda db: self._delete(db, bucket, key, version_id, conditions))
+
+    def delete_many(
+        self, bucket: str, wanted: Iterable[tuple[str, str | None, Conditions]]
+    ) -> list[Deleted | S3Error]:
+        """Delete many objects with one commit: gives what became of each.
+
+        Args:
+            bucket: Where.
+            wanted: Key, version id (None for the current one) and conditions of each.
+        """
+
+        def change(db: sqlite3.Connection) -> list[Deleted | S3Error]:
+            outcomes: list[Deleted | S3Error] = []
+            for key, version_id, conditions in wanted:
+                try:
+                    check_key(key)
+                    outcomes.append(self._delete(db, bucket, key, version_id, conditions))
+                except S3Error as error:  # nothing was changed: it is raised before
+                    outcomes.append(error)
+            return outcomes
+
+        return self.write(change)
+
+    def _delete(
+        self, db: sqlite3.Connection, bucket: str, key: str, version_id: str | None, conditions: Conditions
+    ) -> Deleted:
+        where = buckets.get(db, bucket)
+        if version_id is not None:
+            gone = versions.by_id(db, where, key, version_id)
+            conditions.check_write(gone)
+            versions.remove(db, where, gone)
+            return Deleted(version_id, bool(gone and gone.marker))
+        conditions.check_write(versions.newest(db, where, key))
+        marker = versions.mark_deleted(db, where, key, self.clock(), new_id())
+        return Deleted(marker.version_id, True) if marker else Deleted()
+
+    def keys(self, bucket: str, wanted: listing.Wanted) -> Page:
+        """List the objects of a bucket."""
+        return listing.keys(self.index.db, self.bucket(bucket), wanted)
+
+    def history(self, bucket: str, wanted: listing.Wanted) -> Page:
+        """List the versions and delete markers of a bucket."""
+        return listing.history(self.index.db, self.bucket(bucket), wanted)
+
+    def set_tags(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Give a version tags."""
+        self.write(lambda db: versions.set_tags(db, version.number, tags))
+
+    def set_acl(self, version: Version, acl: str) -> None:
+        """Give a version a canned ACL."""
+        self.write(lambda db: versions.set_acl(db, version.number, acl))
+
+    def _put(  # noqa: PLR0917
+        self,
+        db: sqlite3.Connection,
+        bucket: str,
+        key: str,
+        content: Content,
+        meta: Meta,
+        conditions: Conditions,
+    ) -> Version:
+        where = buckets.get(db, bucket)
+        if conditions is not ANY:
+            conditions.check_write(versions.newest(db, where, key))
+        return versions.put(db, where, key, content, meta, self.clock(), new_id())
+
+    def _files(self, version: Version) -> list[tuple[Path, int]]:
+        segments = self.segments(version)
+        if sum(segment.size_bytes for segment in segments) != version.content.size_bytes:
+            raise FileNotFoundError
+        return [(self.blobs.path(segment.blob), segment.size_bytes) for segment in segments]
+
+    def _checksum(self, source: Version, algorithm: str) -> Checksum | None:
+        present = source.content.checksum
+        if not algorithm or (present and present.algorithm == algorithm and not present.composite):
+            return present
+        total = checksums.summer(algorithm)
+        contents = self.open(source, 0, source.content.size_bytes)
+        if contents is None:
+            raise S3Error("NoSuchKey", Key=source.key)
+        for piece in contents:
+            total.update(piece)
+        return checksums.encoded(algorithm, total)
+
+
+class Contents:
+    """A range of bytes of one or more files, all of them open. Iterating gives them, piece by piece.
+
+    Args:
+        files: Where, and how long.
+        start: The first byte.
+        end: After the last byte.
+
+    Raises:
+        FileNotFoundError: One is gone.
+    """
+
+    PIECE_BYTES = 1024 * 1024
+
+    def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
+        self._ranges: list[tuple[int, int, int]] = []  # descriptor, from, to
+        try:
+            for path, size in files:
+                if start < size and end > 0 and start < end:
+                    self._ranges.append((os.open(path, os.O_RDONLY), max(0, start), min(end, size)))
+                start, end = start - size, end - size
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for descriptor, start, end in self._ranges:
+                at = start
+                while at < end:
+                    piece = os.pread(descriptor, min(self.PIECE_BYTES, end - at), at)
+                    if not piece:
+                        raise OSError("A file of the store has been cut short.")
+                    at += len(piece)
+                    yield piece
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        for descriptor, _, _ in self._ranges:
+            os.close(descriptor)
+        self._ranges = []
+
+
+def new_id() -> str:
+    """Make up a version id or an upload id: nobody can guess it."""
+    return secrets.token_hex(16)
+
+
+def _is_deleted(marker: Version, key: str, *, named: bool) -> S3Error:
+    headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
+    if named:
+        headers["allow"] = "DELETE"
+        return S3Error("MethodNotAllowed", headers=headers, ResourceType="DeleteMarker")
+    return S3Error("NoSuchKey", headers=headers, Key=key)

@@ -1,0 +1,310 @@
+"""Objects, as boto3 puts and gets them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+KEYS = [
+    "plain",
+    "a/../b",
+    "../../etc/passwd",
+    "/leading/slash",
+    "//two",
+    "trailing/",
+    ".",
+    "..",
+    "with space + plus & more?x=1#y",
+    "percent%41%2F",
+    "quote'\"<>&",
+    "umlaut-\u00e4\u00f6\u00fc \u65e5\u672c\u8a9e \U0001f600",
+    "line\nbreak\ttab",
+    "~tilde*star(parens)!",
+    "k" * 1024,
+    "\u00e9" * 512,
+]
+
+
+def refused(error: ClientError) -> tuple[str, int]:
+    return error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: ascii(key)[:20])
+def test_keys_are_opaque(s3: Any, bucket: str, key: str) -> None:
+    body = key.encode()
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == body
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == body
+    s3.delete_object(Bucket=bucket, Key=key)
+    with pytest.raises(ClientError) as error:
+        s3.head_object(Bucket=bucket, Key=key)
+    assert refused(error.value) == ("404", 404)
+
+
+def test_a_key_has_at_most_1024_bytes(s3: Any, bucket: str) -> None:
+    for key in ("k" * 1025, "\u00e9" * 513):
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=bucket, Key=key, Body=b"")
+        assert refused(error.value) == ("KeyTooLongError", 400)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 1024 * 1024, 3 * 1024 * 1024 + 17])
+def test_what_is_put_is_what_is_got(s3: Any, bucket: str, size: int) -> None:
+    body = hashlib.shake_128(b"seed").digest(size)
+    put = s3.put_object(Bucket=bucket, Key="key", Body=body)
+    assert put["ETag"] == f'"{hashlib.md5(body).hexdigest()}"'
+    got = s3.get_object(Bucket=bucket, Key="key")
+    assert got["Body"].read() == body
+    assert (got["ETag"], got["ContentLength"]) == (put["ETag"], size)
+    assert got["ContentType"] == "binary/octet-stream"
+    assert got["AcceptRanges"] == "bytes"
+
+
+def test_headers_are_kept(s3: Any, bucket: str) -> None:
+    kept: dict[str, Any] = {
+        "ContentType": "text/plain; charset=utf-8",
+        "CacheControl": "no-cache",
+        "ContentDisposition": 'attachment; filename="x.txt"',
+        "ContentEncoding": "gzip",
+        "ContentLanguage": "de",
+        "Metadata": {"colour": "blue", "number": "7"},
+        "StorageClass": "STANDARD_IA",
+        "WebsiteRedirectLocation": "/elsewhere",
+    }
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", Expires="Thu, 01 Dec 2044 16:00:00 GMT", **kept)
+    for got in (s3.head_object(Bucket=bucket, Key="key"), s3.get_object(Bucket=bucket, Key="key")):
+        assert {name: got.get(name) for name in kept} == kept
+        assert got["ExpiresString"] == "Thu, 01 Dec 2044 16:00:00 GMT"
+
+
+def test_metadata_has_at_most_2_kib(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"", Metadata={"a": "x" * 2047})
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="key", Body=b"", Metadata={"a": "x" * 2048})
+    assert refused(error.value) == ("MetadataTooLarge", 400)
+
+
+RANGES = [
+    ("bytes=0-3", b"0123", "bytes 0-3/10"),
+    ("bytes=4-", b"456789", "bytes 4-9/10"),
+    ("bytes=-3", b"789", "bytes 7-9/10"),
+    ("bytes=-30", b"0123456789", "bytes 0-9/10"),
+    ("bytes=9-900", b"9", "bytes 9-9/10"),
+    ("BYTES=9-", b"9", "bytes 9-9/10"),
+    ("bytes=5-2", b"0123456789", None),
+    ("bytes=0-1,3-4", b"0123456789", None),
+    ("chapters=1-2", b"0123456789", None),
+    ("bytes=-", b"0123456789", None),
+]
+
+
+@pytest.mark.parametrize(("header", "body", "told"), RANGES, ids=[one[0] for one in RANGES])
+def test_ranges(s3: Any, bucket: str, header: str, body: bytes, told: str | None) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"0123456789")
+    got = s3.get_object(Bucket=bucket, Key="key", Range=header)
+    assert got["Body"].read() == body
+    assert got.get("ContentRange") == told
+    assert got["ResponseMetadata"]["HTTPStatusCode"] == (206 if told else 200)
+
+
+@pytest.mark.parametrize(
+    ("body", "header"), [(b"0123456789", "bytes=10-"), (b"0123456789", "bytes=-0"), (b"", "bytes=0-1")]
+)
+def test_a_range_that_is_not_there(s3: Any, bucket: str, body: bytes, header: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=body)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="key", Range=header)
+    assert refused(error.value) == ("InvalidRange", 416)
+    assert error.value.response["ResponseMetadata"]["HTTPHeaders"]["content-range"] == f"bytes */{len(body)}"
+
+
+def test_conditional_get(s3: Any, bucket: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="key", Body=b"x")["ETag"]
+    modified = s3.head_object(Bucket=bucket, Key="key")["LastModified"]
+    early, late = modified.replace(year=2000), modified.replace(year=2100)
+    held: list[dict[str, Any]] = [
+        {"IfMatch": etag},
+        {"IfMatch": "*"},
+        {"IfMatch": f'"0", {etag}'},
+        {"IfNoneMatch": '"0"'},
+        {"IfModifiedSince": early},
+        {"IfUnmodifiedSince": late},
+        {"IfMatch": etag, "IfUnmodifiedSince": early},
+        {"IfNoneMatch": '"0"', "IfModifiedSince": modified},
+    ]
+    for conditions in held:
+        assert s3.get_object(Bucket=bucket, Key="key", **conditions)["Body"].read() == b"x"
+    failed: list[tuple[dict[str, Any], int]] = [
+        ({"IfMatch": '"0"'}, 412),
+        ({"IfUnmodifiedSince": early}, 412),
+        ({"IfNoneMatch": etag}, 304),
+        ({"IfNoneMatch": "*"}, 304),
+        ({"IfModifiedSince": modified}, 304),
+    ]
+    for conditions, status in failed:
+        for read in (s3.get_object, s3.head_object):
+            with pytest.raises(ClientError) as error:
+                read(Bucket=bucket, Key="key", **conditions)
+            assert refused(error.value)[1] == status, conditions
+
+
+def test_conditional_put_prevents_the_lost_update(s3: Any, bucket: str) -> None:
+    first = s3.put_object(Bucket=bucket, Key="key", Body=b"1", IfNoneMatch="*")["ETag"]
+    second = s3.put_object(Bucket=bucket, Key="key", Body=b"2", IfMatch=first)["ETag"]
+    for conditions in ({"IfMatch": first}, {"IfNoneMatch": "*"}, {"IfNoneMatch": second}):
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=bucket, Key="key", Body=b"3", **conditions)
+        assert refused(error.value) == ("PreconditionFailed", 412)
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="other", Body=b"3", IfMatch=first)
+    assert refused(error.value) == ("NoSuchKey", 404)
+    with pytest.raises(ClientError) as error:
+        s3.delete_object(Bucket=bucket, Key="key", IfMatch=first)
+    assert refused(error.value) == ("PreconditionFailed", 412)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"2"
+    s3.delete_object(Bucket=bucket, Key="key", IfMatch=second)
+
+
+def test_delete_is_idempotent(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    for _ in range(2):
+        assert s3.delete_object(Bucket=bucket, Key="key")["ResponseMetadata"]["HTTPStatusCode"] == 204
+
+
+def test_many_deletes(s3: Any, bucket: str) -> None:
+    for key in ("a", "b", "c"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    wanted = {"Objects": [{"Key": "a"}, {"Key": "missing"}, {"Key": "b", "ETag": '"0"'}]}
+    done = s3.delete_objects(Bucket=bucket, Delete=wanted)
+    assert [one["Key"] for one in done["Deleted"]] == ["a", "missing"]
+    assert [(one["Key"], one["Code"]) for one in done["Errors"]] == [("b", "PreconditionFailed")]
+    quiet = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "b"}], "Quiet": True})
+    assert "Deleted" not in quiet
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["c"]
+
+
+def test_copy(s3: Any, bucket: str) -> None:
+    put = s3.put_object(
+        Bucket=bucket, Key="from", Body=b"body", Metadata={"a": "1"}, ContentType="text/plain", Tagging="t=1"
+    )
+    source: Any = {"Bucket": bucket, "Key": "from"}
+    done = s3.copy_object(Bucket=bucket, Key="to", CopySource=source)
+    assert done["CopyObjectResult"]["ETag"] == put["ETag"]
+    got = s3.get_object(Bucket=bucket, Key="to")
+    assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (b"body", {"a": "1"}, "text/plain")
+    assert got["TagCount"] == 1
+    replaced: Any = {"MetadataDirective": "REPLACE", "Metadata": {"b": "2"}, "TaggingDirective": "REPLACE"}
+    s3.copy_object(Bucket=bucket, Key="to", CopySource=source, **replaced)
+    got = s3.get_object(Bucket=bucket, Key="to")
+    assert (got["Body"].read(), got["Metadata"], got.get("TagCount")) == (b"body", {"b": "2"}, None)
+    s3.delete_object(Bucket=bucket, Key="from")
+    assert s3.get_object(Bucket=bucket, Key="to")["Body"].read() == b"body"
+
+
+def test_copies_that_are_refused(s3: Any, bucket: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="from", Body=b"body")["ETag"]
+    cases: list[tuple[Any, dict[str, Any], tuple[str, int]]] = [
+        (f"{bucket}/from", {}, ("InvalidRequest", 400)),
+        (f"{bucket}/none", {}, ("NoSuchKey", 404)),
+        ("nowhere-at-all/from", {}, ("NoSuchBucket", 404)),
+        ("nonsense", {}, ("InvalidArgument", 400)),
+        (f"{bucket}/from", {"CopySourceIfMatch": '"0"', "Key": "to"}, ("PreconditionFailed", 412)),
+        (f"{bucket}/from", {"CopySourceIfNoneMatch": etag, "Key": "to"}, ("PreconditionFailed", 412)),
+    ]
+    for source, options, expected in cases:
+        with pytest.raises(ClientError) as error:
+            s3.copy_object(Bucket=bucket, CopySource=source, **{"Key": "from", **options})
+        assert refused(error.value) == expected, source
+    s3.copy_object(Bucket=bucket, Key="from", CopySource=f"{bucket}/from", MetadataDirective="REPLACE")
+
+
+CHECKSUMS: dict[str, Any] = {
+    "CRC32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
+    "SHA1": lambda data: hashlib.sha1(data).digest(),
+    "SHA256": lambda data: hashlib.sha256(data).digest(),
+    "CRC32C": None,
+    "CRC64NVME": None,
+}
+
+
+@pytest.mark.parametrize("algorithm", CHECKSUMS)
+def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
+    body = b"123456789"
+    name = f"Checksum{algorithm}"
+    put: Any = s3.put_object(Bucket=bucket, Key="key", Body=body, ChecksumAlgorithm=algorithm)
+    known = {"CRC32C": (0xE3069283).to_bytes(4, "big"), "CRC64NVME": (0xAE8B14860A799888).to_bytes(8, "big")}
+    expected = known[algorithm] if algorithm in known else CHECKSUMS[algorithm](body)
+    assert put[name] == base64.b64encode(expected).decode()
+    assert put["ChecksumType"] == "FULL_OBJECT"
+    head: Any = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert head[name] == put[name]
+    assert name not in s3.head_object(Bucket=bucket, Key="key")
+    attributes: Any = s3.get_object_attributes(
+        Bucket=bucket, Key="key", ObjectAttributes=["Checksum", "ETag", "ObjectSize", "StorageClass"]
+    )
+    assert attributes["Checksum"][name] == put[name]
+    assert (attributes["ObjectSize"], attributes["StorageClass"]) == (9, "STANDARD")
+    wrong: Any = {name: base64.b64encode(bytes(len(expected))).decode()}
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="key", Body=body, **wrong)
+    assert refused(error.value) == ("BadDigest", 400)
+    with pytest.raises(ClientError) as error:
+        s3.put_object(Bucket=bucket, Key="key", Body=body, **{name: "nonsense"})
+    assert refused(error.value) == ("InvalidRequest", 400)
+
+
+def test_content_md5(s3: Any, bucket: str) -> None:
+    right = base64.b64encode(hashlib.md5(b"x").digest()).decode()
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ContentMD5=right)
+    for wrong, code in (
+        (base64.b64encode(bytes(16)).decode(), "BadDigest"),
+        ("bad", "InvalidDigest"),
+        ("", "InvalidDigest"),
+    ):
+        with pytest.raises(ClientError) as error:
+            s3.put_object(Bucket=bucket, Key="key", Body=b"y", ContentMD5=wrong)
+        assert refused(error.value) == (code, 400)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x"
+
+
+def test_tags(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", Tagging="a=1&b=two%20words")
+    assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == [
+        {"Key": "a", "Value": "1"},
+        {"Key": "b", "Value": "two words"},
+    ]
+    tags: Any = [{"Key": f"k{number}", "Value": "v"} for number in range(10)]
+    s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": tags})
+    assert s3.head_object(Bucket=bucket, Key="key")["TagCount"] == 10
+    for more, code in (
+        ([*tags, {"Key": "k10", "Value": "v"}], "BadRequest"),
+        ([{"Key": "k" * 129, "Value": "v"}], "InvalidTag"),
+        ([{"Key": "k", "Value": "v" * 257}], "InvalidTag"),
+        ([{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}], "InvalidTag"),
+    ):
+        with pytest.raises(ClientError) as error:
+            s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": more})
+        assert refused(error.value) == (code, 400)
+    s3.delete_object_tagging(Bucket=bucket, Key="key")
+    assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
+
+
+def test_the_host_may_name_the_bucket(http: httpx.Client, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"x", ACL="public-read")
+    got = http.get("/a/b", headers={"host": f"{bucket}.s3.localhost:1234"})
+    assert (got.status_code, got.content) == (200, b"x")
+
+
+def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ACL="public-read")
+    got = s3.get_object(Bucket=bucket, Key="key", ResponseContentType="a/b", ResponseCacheControl="no-store")
+    assert (got["ContentType"], got["CacheControl"]) == ("a/b", "no-store")
+    assert http.get(f"/{bucket}/key", params={"response-content-type": "a/b"}).status_code == 400
