@@ -21,7 +21,7 @@ import msgspec
 from msgspec.msgpack import Ext
 
 from dslab.linda.kinds import ANY, KINDS, OWN_KEYS, Fields, Formal, kinds_of
-from dslab.linda.values import FORMAL, MAX_FIELDS, formal_from_wire, from_wire, key_of, too_wide
+from dslab.linda.values import FORMAL, FORMAL_KINDS, MAX_FIELDS, from_wire, key_of, too_wide
 
 
 class Pattern(msgspec.Struct, frozen=True):
@@ -73,8 +73,8 @@ def compile_wire(wire: Fields) -> Pattern:
             kinds += KINDS[type_]
             positions.append(position)
             keys.append(field)
-        elif type_ is Ext and field.code == FORMAL:
-            kinds += formal_from_wire(field).kind
+        elif type_ is Ext and field.code == FORMAL and field.data in FORMAL_KINDS:
+            kinds += FORMAL_KINDS[field.data]
         else:  # it has parts, or is what nobody writes
             return compile_template(from_wire(wire, template=True))
     return Pattern(kinds, tuple(positions), tuple(keys), ())

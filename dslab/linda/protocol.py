@@ -65,6 +65,9 @@ class Spaces:
         token: What a client must know; empty for nothing.
         alive: Is this connection still there, as far as anybody can see?
         durable: Keep a list of changes, for `changes`.
+
+    Attributes:
+        deadlines: When waiting and leases end; `tick` must be called by then.
     """
 
     def __init__(
@@ -73,7 +76,7 @@ class Spaces:
         self._token = token.encode()
         self._clients: dict[int, Client] = {}
         self._rendezvous = Rendezvous(alive, durable)
-        self._deadlines = self._rendezvous.deadlines
+        self.deadlines = self._rendezvous.deadlines
         self._store = self._rendezvous.store
         self._next_space = UNIVERSE + 1
 
@@ -89,7 +92,7 @@ class Spaces:
 
     def receive(self, connection: int, message: FromClient, now_s: float) -> Sends:
         """Take a request."""
-        ended = self.tick(now_s) if now_s >= self._deadlines.next_s else None
+        ended = self.tick(now_s) if now_s >= self.deadlines.next_s else None
         try:
             sends = self._serve(self._clients[connection], message, now_s)
         except UsageError as error:
@@ -113,7 +116,7 @@ class Spaces:
     @property
     def deadline_s(self) -> float:
         """When to call `tick`, at the latest; infinity for never."""
-        return self._deadlines.next_s
+        return self.deadlines.next_s
 
     def changes(self) -> list[Change]:
         """Give what has changed since the last call."""

@@ -167,7 +167,7 @@ class Server:
             peer = self._peers.get(connection)
             if peer is not None:
                 peer.write(data)
-        deadline_s = self._spaces.deadline_s
+        deadline_s = self._spaces.deadlines.next_s
         if deadline_s != inf:
             self._set_timer(deadline_s - self._clock_s)
 

@@ -44,8 +44,8 @@ from msgspec.msgpack import Ext
 from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Handle, show
 
 __all__ = [
-    "FORMAL", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
-    "formal_from_wire", "from_wire", "key_of", "keys_of", "show", "to_wire", "too_wide",
+    "FORMAL", "FORMAL_KINDS", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
+    "from_wire", "key_of", "keys_of", "show", "to_wire", "too_wide",
 ]  # fmt: skip
 
 MAX_FIELDS = 1_000
@@ -62,7 +62,9 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 _FORMALS: Final[dict[type, Ext]] = {type_: Ext(FORMAL, kind.encode()) for type_, kind in KINDS.items()}
-_READ_FORMALS: Final[dict[bytes, Formal]] = {kind.encode(): Formal(kind) for kind in NAMES}
+FORMAL_KINDS: Final[dict[object, str]] = {kind.encode(): kind for kind in NAMES}
+"""What a formal stands for, by what it holds on the wire."""
+
 _PLAIN = frozenset({str, float, bool, bytes, NoneType, int})
 """Types that MessagePack tells apart by itself."""
 
@@ -106,18 +108,6 @@ def from_wire(fields: Fields, *, template: bool = False) -> Fields:
     if _PLAIN.issuperset(map(type, fields)):
         return fields
     return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
-
-
-def formal_from_wire(value: Ext) -> Formal:
-    """Unmarshal a formal.
-
-    Raises:
-        FieldError: It is none.
-    """
-    formal = _READ_FORMALS.get(bytes(value.data))
-    if formal is None:
-        raise FieldError(f"{value.data!r:.20} is no kind of values.")
-    return formal
 
 
 def too_wide(fields: Fields) -> FieldError:
@@ -195,7 +185,7 @@ def _shortest(value: int) -> bytes:
 
 def _field_from_wire(field: Any, number: int, template: bool) -> Any:
     if template and type(field) is Ext and field.code == FORMAL:
-        return formal_from_wire(field)
+        return _formal_from_wire(field)
     try:
         return _from_wire(field, 0, template)
     except (ValueError, TypeError) as error:
@@ -210,7 +200,7 @@ def _from_wire(value: Any, depth: int, template: bool) -> Any:
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
     if value.code == FORMAL and template:
-        return formal_from_wire(value)
+        return _formal_from_wire(value)
     return _extension_from_wire(value, depth, template)
 
 
@@ -230,3 +220,15 @@ def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
         template = template and value.code == _TUPLE
         return _SEQUENCES[value.code]([_from_wire(element, depth + 1, template) for element in inner])
     raise ValueError(f"is an extension {value.code} that no value is written as")
+
+
+def _formal_from_wire(value: Ext) -> Formal:
+    """Unmarshal a formal.
+
+    Raises:
+        FieldError: It is none.
+    """
+    kind = FORMAL_KINDS.get(value.data)
+    if kind is None:
+        raise FieldError(f"{value.data!r:.20} is no kind of values.")
+    return Formal(kind)

@@ -188,7 +188,7 @@ def test_leases_and_deadlines_that_are_over_early_do_not_pile_up() -> None:
         found(desk.look(BEN, In, "a", wait_s=1e6))
         desk.look(BEN, In, "a", wait_s=1e6)
         desk.out(ANN, "a")
-    assert len(desk.spaces._deadlines) < 200
+    assert len(desk.spaces.deadlines) < 200
 
 
 def test_spaces_are_values_and_formals() -> None:
