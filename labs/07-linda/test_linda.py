@@ -21,6 +21,7 @@ from dslab.linda.values import from_wire, show, to_wire
 PATIENCE_S = 8.0  # for what a correct program does within milliseconds
 TASK = ("task", TupleSpace, int)
 RESULT = ("result", int, int)
+NAMES = {"worker-1": "one", "worker-2": "two", "worker-3": "three"}
 WAYS = ("direct", "mailbox", "events", "space")
 Post = tuple[str, str, str]
 T = TypeVar("T")
@@ -447,15 +448,15 @@ def test_worker(topology: Topology, rng: Random) -> None:
 
 
 @step("7.5", starts=["space"])
-def test_two_at_once(topology: Topology, rng: Random) -> None:
-    """Two workers that come later than the master share its jobs, and do two of them at the same time."""
-    jobs = rng.sample(range(1000), 5)
+def test_three_at_once(topology: Topology, rng: Random) -> None:
+    """Three workers that come later than the master share its jobs, and do three of them at the same time."""
+    jobs = rng.sample(range(1000), 6)
     master = start_master(topology["master"], jobs)
     with client_of(topology) as client:
         until(lambda: client.universe.count(TASK), lambda count: count == len(jobs), master)
     topology.start("gates")
     with a_bag(topology) as bag:
-        for worker in ("worker-1", "worker-2"):
+        for worker in NAMES:
             topology.start(worker)
             bag.begun(worker)  # and does not end before we say so
         assert bag.tasks() == 3
@@ -837,8 +838,7 @@ class Bag:
 
     def begun(self, worker: str) -> int:
         """Wait until that worker has begun a job; which."""
-        name = {"worker-1": "one", "worker-2": "two"}[worker]
-        template = ("begun", name, int)
+        template = ("begun", NAMES[worker], int)
         begun = until(
             lambda: self.gates.universe.inp(template), lambda found: found is not None, self.topology[worker]
         )

@@ -1,4 +1,4 @@
-# caught by: test_master, test_two_masters, test_two_at_once
+# caught by: test_master, test_two_masters, test_three_at_once
 # replaces: master.py
 # Put a task, wait for its result: a procedure call by other means. However many workers there are, one works.
 import sys

@@ -1,4 +1,4 @@
-# caught by: test_worker, test_two_at_once
+# caught by: test_worker, test_three_at_once
 # replaces: worker.py
 # To save round trips it fills its arms, and the other workers stand idle.
 import sys
