@@ -25,8 +25,7 @@
 An exception that a procedure raises comes back as its own type where that is built in, or was named to the
 client (``exceptions=``); the text of the remote traceback is its note, and its attribute
 ``remote_traceback``. Such an exception says that the procedure *was* executed. The codes are those of
-JSON-RPC 2.0, which leaves -32000 to -32099 to the implementation; MessagePack-RPC lets an error be anything,
-so there the same object travels.
+JSON-RPC 2.0, which leaves -32000 to -32099 to the implementation.
 
 Source: ch. 4, Remote procedure call (basic operation); ch. 8, RPC semantics in the presence of failures.
 """
@@ -52,7 +51,7 @@ _NOT_REBUILT: Final = frozenset({"StopIteration", "StopAsyncIteration"})
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error as it travels: the error object of JSON-RPC 2.0.
+    """An error as it travels: the error object of JSON-RPC 2.0; in MessagePack-RPC an array of the same.
 
     Attributes:
         code: Which kind of error.
@@ -228,8 +227,10 @@ def as_fault(error: Any) -> Fault:
     match error:
         case {"code": int(code), "message": str(message)}:
             return Fault(code, message, error.get("data"))
-        case [int(code), str(message), *_]:
-            return Fault(RemoteError.code, f"{message} ({code})")
+        case [int(code), str(message), *rest]:
+            return Fault(code, message, rest[0] if rest else None)
+        case bytes():
+            return Fault(RemoteError.code, error.decode(errors="replace"))
         case _:
             return Fault(RemoteError.code, error if isinstance(error, str) else repr(error)[:200])
 

@@ -11,7 +11,8 @@ come. It follows no nesting, so a message nested a million times deep costs it n
     c0 c2 c3     null, false, true                  d4-d8  an extension of 1, 2, 4, 8, 16 bytes
     c1           (never used)                       d9-df  string, array, map; length in 1, 2, 4 bytes
 
-Every number is big-endian, on any machine. `messages` has the four messages. What begins as a request but is
+An error is an array, ``[code, message, data]``, whose first two are what editors' clients expect. Every
+number is big-endian, on any machine. `messages` has the four messages. What begins as a request but is
 none is answered with an error; after any other bytes that are no message, no other is looked for.
 
 No I/O here, and no state but a scanner's.
@@ -25,8 +26,9 @@ from typing import Any
 
 import msgspec
 from msgspec.msgpack import Decoder, Encoder, Ext
+from msgspec.structs import astuple
 
-from dslab.rpc.errors import DoesNotTravel, MalformedCall
+from dslab.rpc.errors import DoesNotTravel, Fault, MalformedCall
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
     EXTENSION_REF,
@@ -142,7 +144,7 @@ class MsgpackCodec(Codec):
         self._unmarshal = unmarshal
         self._encoder = Encoder(enc_hook=self._to_extension)
         self._decoder: Decoder[_Plain] = Decoder(_Plain, ext_hook=self._from_extension)
-        self._any = Decoder()
+        self._any = Decoder(ext_hook=self._from_extension)
 
     def encode(self, message: Message) -> bytes:
         """Marshal a message.
@@ -157,6 +159,8 @@ class MsgpackCodec(Codec):
                 return b"".join(map(self.encode, message.messages))
             if type(message) is Invalid:
                 message = Response(message.id, message.fault)
+            if type(message) is Response and type(message.error) is Fault:
+                message = Response(message.id, astuple(message.error))
             return self._encoder.encode(message)
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
@@ -179,14 +183,21 @@ class MsgpackCodec(Codec):
     def freeze(self, value: Any) -> msgspec.Raw:
         """Marshal a value now, so that it can be sent later, and again, as it is now."""
         try:
-            return msgspec.Raw(self._encoder.encode(value))
+            return msgspec.Raw(self._encoder.encode(astuple(value) if type(value) is Fault else value))
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def _explain(self, data: Buffer, error: Exception) -> Message:
-        """Answer a request that is wrong but for its id; give up on anything else."""
+        """Answer a request that is wrong but for its id; give up on anything else.
+
+        MessagePack once had no type for text, and there are peers that still send names as bytes.
+        """
         try:
             match self._any.decode(data):
+                case [0, int(number), bytes(method), list(params)]:
+                    return Request(number, method.decode(), params)
+                case [2, bytes(method), list(params)]:
+                    return Notification(method.decode(), params)
                 case [0, int(number), *_]:
                     return Invalid(number, MalformedCall(f"No request: {error}").to_fault())
         except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -47,6 +47,7 @@ from dslab.rpc.errors import (
     SessionLost,
     TooLate,
     Uncertain,
+    as_fault,
     exception_of,
 )
 from dslab.rpc.messages import HELLO, Context, Id, Invalid, Message, Notification, Params, Request, Response
@@ -137,6 +138,7 @@ class ClientStub:
         wakeup_s: When to call `tick`; it may turn out to have been for nothing.
         sent: How many requests were sent, retransmissions included.
         discarded: How many replies came that nobody waits for.
+        peerhood: Whether the server understands call identities.
     """
 
     def __init__(
@@ -162,7 +164,7 @@ class ClientStub:
         self._next_id = first_id
         self._next_number = first_number
         self._window = 1  # until the server has told
-        self._peerhood = Peerhood.OURS if session else Peerhood.UNASKED
+        self.peerhood = Peerhood.OURS if session else Peerhood.UNASKED
         self._hello: Call | None = None
         self._open: dict[Id, Call] = {}
         self._numbered: dict[int, Call] = {}  # those of the session, in order
@@ -224,7 +226,7 @@ class ClientStub:
             self._end(call, _silence(call), now_s)
         if self._hello is not None and not self._queue:
             self._open.pop(self._hello.id, None)
-            self._hello, self._peerhood = None, Peerhood.UNASKED
+            self._hello, self.peerhood = None, Peerhood.UNASKED
         if self.connected:
             for call in [call for call in self._open.values() if now_s >= call.retry_at_s]:
                 self._send(call, now_s)
@@ -289,7 +291,7 @@ class ClientStub:
         self.outgoing.append(Request(call.id, call.method, call.params, self._context(call, now_s)))
 
     def _context(self, call: Call, now_s: float) -> Context | None:
-        if self._peerhood is not Peerhood.OURS or call is self._hello:
+        if self.peerhood is not Peerhood.OURS or call is self._hello:
             return None
         acknowledged = self.acknowledged if call.session == self.session else 0
         timeout_s = None if call.deadline_s == inf else call.deadline_s - now_s
@@ -297,24 +299,24 @@ class ClientStub:
 
     def _send_queued(self, now_s: float) -> None:
         """Send from the queue what may be sent now."""
-        if self._peerhood is Peerhood.UNASKED and self._queue:
+        if self.peerhood is Peerhood.UNASKED and self._queue:
             self._ask(now_s)
         while self._queue and self._may_send():
             call = self._queue.popleft()
-            if self._identified and self._peerhood is Peerhood.OURS:
+            if self._identified and self.peerhood is Peerhood.OURS:
                 call.session, call.number = self.session, self._next_number
                 self._numbered[call.number] = call
                 self._next_number += 1
             self._send(call, now_s)
 
     def _may_send(self) -> bool:
-        if self._peerhood is Peerhood.PLAIN or (self._peerhood is Peerhood.OURS and not self._identified):
+        if self.peerhood is Peerhood.PLAIN or (self.peerhood is Peerhood.OURS and not self._identified):
             return True
-        return self._peerhood is Peerhood.OURS and self._next_number < self.acknowledged + self._window
+        return self.peerhood is Peerhood.OURS and self._next_number < self.acknowledged + self._window
 
     def _ask(self, now_s: float) -> None:
         """Ask the server whether it understands call identities, and for a session."""
-        self._peerhood = Peerhood.ASKED
+        self.peerhood = Peerhood.ASKED
         self._hello = Call(self._take_id(), HELLO, [], inf, inf)
         self._open[self._hello.id] = self._hello
         self._send(self._hello, now_s)
@@ -323,27 +325,26 @@ class ClientStub:
         self._hello = None
         match response.result:
             case [int(session), int(window)] if response.error is None:
-                self._peerhood = Peerhood.OURS
+                self.peerhood = Peerhood.OURS
                 self.session, self._window = session, window
                 self._numbered, self._next_number = {}, 1
             case _:
-                self._peerhood = Peerhood.PLAIN
+                self.peerhood = Peerhood.PLAIN
         self._send_queued(now_s)
 
     def _close_number(self, call: Call, response: Response, now_s: float) -> None:
         """A numbered call has ended. If the server has forgotten the session, the next call opens another."""
         if call.session == self.session:
             self._numbered.pop(call.number, None)
-            error = response.error
-            if isinstance(error, dict) and error.get("code") == SessionLost.code:
-                self.session, self._peerhood = 0, Peerhood.UNASKED
+            if response.error is not None and as_fault(response.error).code == SessionLost.code:
+                self.session, self.peerhood = 0, Peerhood.UNASKED
         self._send_queued(now_s)
 
     def _end(self, call: Call, error: PeerError, now_s: float) -> None:
         call.error = error
         self._open.pop(call.id, None)
         if call is self._hello:
-            self._hello, self._peerhood = None, Peerhood.UNASKED
+            self._hello, self.peerhood = None, Peerhood.UNASKED
         elif call.number and call.session == self.session:
             self._numbered.pop(call.number, None)
         elif self._is_queued(call):
