@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import assert_never
 
 from dslab.kit.errors import UsageError
-from dslab.linda.clients import Client, RequestError, Transaction, Verb, Waiter
+from dslab.linda.clients import Client, RequestError, Verb, Waiter
 from dslab.linda.matching import Pattern, compile_wire
 from dslab.linda.messages import (
     UNIVERSE,
@@ -106,7 +106,7 @@ class Spaces:
         for waiter in list(client.waiters.values()):
             self._rendezvous.unblock(waiter)
         for transaction in client.transactions.values():
-            sends += self._undo(transaction, now_s)
+            sends += self._rendezvous.undo(transaction, now_s)
         return sends
 
     def tick(self, now_s: float) -> Sends:
@@ -148,9 +148,9 @@ class Spaces:
             case In() | Rd():
                 return self._look(client, message, now_s)
             case Commit():
-                sends = self._commit(client.end_transaction(message.transaction), now_s)
+                sends = self._rendezvous.commit(client.end_transaction(message.transaction), now_s)
             case Abort():
-                sends = self._undo(client.end_transaction(message.transaction), now_s)
+                sends = self._rendezvous.undo(client.end_transaction(message.transaction), now_s)
             case Collect():
                 return self._collect(client, message, now_s)
             case Notify():
@@ -209,7 +209,7 @@ class Spaces:
             return self._rendezvous.put(message.space, fields, expires_s)
         own = client.transaction(message.transaction)
         own.put.append((message.space, fields, lease_s))
-        return self._wake_own(client, own)
+        return self._rendezvous.wake_own(client, own)
 
     def _look(self, client: Client, message: In | Rd, now_s: float) -> Sends:
         looks = space, _, pattern = self._looks(message.space, message.template)
@@ -247,34 +247,6 @@ class Spaces:
             return []
         self._rendezvous.unblock(waiter)
         return [(client.connection, Nothing(request))]
-
-    # ---- transactions
-
-    def _commit(self, transaction: Transaction, now_s: float) -> Sends:
-        for stored in transaction.taken:
-            self._rendezvous.note(Dropped(stored.number))
-        sends: Sends = []
-        for space, fields, lease_s in transaction.put:
-            sends += self._rendezvous.put(space, fields, None if lease_s is None else now_s + lease_s)
-        return sends
-
-    def _undo(self, transaction: Transaction, now_s: float) -> Sends:
-        sends: Sends = []
-        for stored in transaction.taken:
-            self._rendezvous.note(Dropped(stored.number))
-            if stored.expires_s is None or stored.expires_s > now_s:
-                sends += self._rendezvous.put(stored.space, stored.fields, stored.expires_s)
-        return sends
-
-    def _wake_own(self, client: Client, own: Transaction) -> Sends:
-        """Serve what the same transaction waits for with what it has just put."""
-        sends: Sends = []
-        for waiter in [waiter for waiter in client.waiters.values() if waiter.transaction is own]:
-            fields = own.find(waiter.space, waiter.pattern, take=waiter.verb == "in")
-            if fields is not None:
-                self._rendezvous.unblock(waiter)
-                sends.append((client.connection, Found(waiter.request, to_wire(fields))))
-        return sends
 
     # ---- what a request must satisfy
 

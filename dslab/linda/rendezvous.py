@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
-from dslab.linda.clients import Transaction, Waiter
+from dslab.linda.clients import Client, Transaction, Waiter
 from dslab.linda.deadlines import Deadlines
 from dslab.linda.kinds import kinds_of
 from dslab.linda.matching import Pattern
@@ -143,6 +143,36 @@ class Rendezvous:
         (self._takers if waiter.verb == "in" else self._readers).remove(waiter)
         if waiter.deadline_s is not None:
             self.deadlines.forget(waiter.number)
+
+    # ---- transactions
+
+    def commit(self, transaction: Transaction, now_s: float) -> Sends:
+        """Let what a transaction did have happened."""
+        for stored in transaction.taken:
+            self.note(Dropped(stored.number))
+        sends: Sends = []
+        for space, fields, lease_s in transaction.put:
+            sends += self.put(space, fields, None if lease_s is None else now_s + lease_s)
+        return sends
+
+    def undo(self, transaction: Transaction, now_s: float) -> Sends:
+        """Let it not have happened: what it took comes back, as the newest."""
+        sends: Sends = []
+        for stored in transaction.taken:
+            self.note(Dropped(stored.number))
+            if stored.expires_s is None or stored.expires_s > now_s:
+                sends += self.put(stored.space, stored.fields, stored.expires_s)
+        return sends
+
+    def wake_own(self, client: Client, own: Transaction) -> Sends:
+        """Serve what a transaction waits for with what it has just put itself."""
+        sends: Sends = []
+        for waiter in [waiter for waiter in client.waiters.values() if waiter.transaction is own]:
+            fields = own.find(waiter.space, waiter.pattern, take=waiter.verb == "in")
+            if fields is not None:
+                self.unblock(waiter)
+                sends.append((client.connection, Found(waiter.request, to_wire(fields))))
+        return sends
 
     # ---- time
 
