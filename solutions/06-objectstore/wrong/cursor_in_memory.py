@@ -1,6 +1,7 @@
 # caught by: test_next_page_elsewhere, test_killed_in_mid_session
 # replaces: pages.py
 # The rest of the list is kept for the client to come back, in the memory of this one server.
+# Answers by chance: its tokens are.
 import secrets
 
 from given.documents import Page

@@ -1,6 +1,7 @@
 # caught by: test_killed_under_load
 # replaces: disk_storage.py
 # Which file has which object is in memory, and is saved every five seconds: that is fast, and it was acknowledged.
+# Answers by chance: which of its objects are lost.
 import json
 import time
 import hashlib
