@@ -130,6 +130,14 @@ def test_the_first_comer_is_first_whatever_his_template(kind: Any) -> None:
     assert served == [CLEO, ANN, BEN, ANN]
 
 
+def test_who_waits_for_a_tuple_within_a_tuple_is_woken_by_no_other() -> None:
+    desk = Desk()
+    assert desk.look(BEN, In, "a", (int, ("x", str))) is None
+    for inner in [(True, ("x", "s")), (1, ("y", "s")), (1, ("x", b"s")), (1, ["x", "s"]), (1,)]:
+        assert desk.out(ANN, "a", inner) == []
+    assert [to for to, _ in desk.out(ANN, "a", (2, ("x", "t")))] == [BEN]
+
+
 def test_a_taker_that_left_swallows_nothing() -> None:
     desk = Desk()
     desk.look(BEN, In, "a")
