@@ -12,7 +12,7 @@ import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError, PeerRefused, UsageError
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 MAX_LISTED = 1_000
 LISTED_ARITIES = range(1, 9)
 
-_LOOKS = "TEMPLATE: values stand for themselves, types for any value of theirs, object for any at all."
+COMMANDS = {
+    "server": ("serve until SIGTERM or Ctrl-C", "--bind 127.0.0.1:7070 --data tuples"),
+    "out": ("put a tuple", "\"('task', 7)\""),
+    "in": ("take a tuple that matches", "\"('task', int)\" --timeout 5"),
+    "rd": ("read a tuple that matches, and leave it", "\"('bob', 'distsys', str)\""),
+    "ls": ("list the tuples that match", "\"('task', object)\""),
+    "watch": ("show tuples as they are put", '"(str, int)"'),
+    "waiting": ("show who is blocked on what, and what comes near", "--server 127.0.0.1:7070"),
+    "demo": ("let the textbook's Bob, Alice and Chuck meet, with a server of their own", ""),
+}
+"""What each does, and an example of its arguments."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,60 +58,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m dslab.linda", description="A tuple space.")
-    commands = top.add_subparsers(required=True, metavar="server|out|in|rd|ls|watch|waiting|demo")
-
-    def add(
-        name: str, run: Callable[[argparse.Namespace], None], about: str, more: str
-    ) -> argparse.ArgumentParser:
-        form = argparse.RawDescriptionHelpFormatter
-        command = commands.add_parser(
-            name, help=about, description=f"{about.capitalize()}.", epilog=more, formatter_class=form
-        )
-        command.set_defaults(run=run)
-        return command
-
-    add_server(
-        add(
-            "server",
-            run_server,
-            "serve until SIGTERM or Ctrl-C",
-            "example: server --bind 127.0.0.1:7070 --data tuples",
-        )
-    )
-    out = add("out", run_out, "put a tuple", "example: out \"('task', 7)\"")
-    take = add(
-        "in", run_in, "take a tuple that matches", f"{_LOOKS}\nexample: in \"('task', int)\" --timeout 5"
-    )
-    read = add(
-        "rd",
-        run_rd,
-        "read a tuple that matches, and leave it",
-        f"{_LOOKS}\nexample: rd \"('bob', 'distsys', str)\"",
-    )
-    listing = add("ls", run_ls, "list the tuples that match", f"{_LOOKS}\nexample: ls \"('task', object)\"")
-    watch = add("watch", run_watch, "show tuples as they are put", f'{_LOOKS}\nexample: watch "(str, int)"')
-    waiting = add(
-        "waiting",
-        run_waiting,
-        "show who is blocked on what, and what comes near",
-        "example: waiting --server 127.0.0.1:7070",
-    )
-    add("demo", run_demo, "bob, alice and chuck of the textbook, with a server of their own", "example: demo")
-    for command in (out, take, read, listing, watch, waiting):
-        add_client(command)
-    for command in (out, take, read, listing, watch):
-        command.add_argument(
-            "--space", metavar="N", type=int, default=0, help="a space's number (default: the universe, 0)"
-        )
-    for command in (take, read):
-        command.add_argument(
+    commands = top.add_subparsers(required=True, metavar="|".join(COMMANDS))
+    add_server(_add(commands, "server", run_server))
+    add_client(_add(commands, "out", run_out)).add_argument("fields", metavar="TUPLE", help="as in Python")
+    for name, run in (("in", run_in), ("rd", run_rd)):
+        look = add_client(_add(commands, name, run))
+        look.add_argument(
             "--timeout", metavar="S", type=float, help="wait so many seconds (default: for ever)"
         )
-    out.add_argument("fields", metavar="TUPLE", help="as in Python")
-    for command in (take, read, watch):
-        command.add_argument("fields", metavar="TEMPLATE", help="as in Python, with types for formals")
-    listing.add_argument("fields", metavar="TEMPLATE", nargs="?", help="default: all of 1 to 8 fields")
+        add_template(look)
+    add_template(add_client(_add(commands, "ls", run_ls)), nargs="?")
+    add_template(add_client(_add(commands, "watch", run_watch)))
+    add_client(_add(commands, "waiting", run_waiting), of_one_space=False)
+    _add(commands, "demo", run_demo)
     return top
+
+
+def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    about, example = COMMANDS[name]
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=about,
+        description=f"{about[0].upper()}{about[1:]}.",
+        epilog=f"example: %(prog)s {example}".rstrip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # it breaks no example
+    )
+    command.set_defaults(run=run)
+    return command
 
 
 def add_server(command: argparse.ArgumentParser) -> None:
@@ -113,10 +96,22 @@ def add_server(command: argparse.ArgumentParser) -> None:
     command.add_argument("--token-file", metavar="F", type=Path, help="clients must know what F holds")
 
 
-def add_client(command: argparse.ArgumentParser) -> None:
+def add_client(command: argparse.ArgumentParser, *, of_one_space: bool = True) -> argparse.ArgumentParser:
     """Describe what the commands that talk to a server have in common."""
     command.add_argument("--server", metavar="A", help=f"host:port (LINDA_ADDR, else {DEFAULT_ADDRESS})")
     command.add_argument("--token-file", metavar="F", type=Path, help="holds what the server wants to hear")
+    if of_one_space:
+        about = "a space's number (0: the universe)"
+        command.add_argument("--space", metavar="N", type=int, default=0, help=about)
+    return command
+
+
+def add_template(command: argparse.ArgumentParser, nargs: str | None = None) -> None:
+    """Describe what it looks for."""
+    about = "values for themselves, types for any value of theirs, object for any at all"
+    if nargs == "?":
+        about += "; without one, everything of 1 to 8 fields"
+    command.add_argument("fields", metavar="TEMPLATE", nargs=nargs, help=about)
 
 
 def run_server(options: argparse.Namespace) -> None:

@@ -61,7 +61,6 @@ class Journal:
     """
 
     def __init__(self, folder: Path, spaces: Spaces) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "space.log"
         self._lock = _lock(folder)
         self._spaces = spaces
@@ -171,7 +170,12 @@ def _damaged(path: Path, offset: int) -> MachineError:
 
 
 def _lock(folder: Path) -> BinaryIO:
-    lock = (folder / "lock").open("wb")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("wb")
+    except OSError as error:
+        remedy = "Name one that this user may write to."
+        raise MachineError(f"Cannot keep tuples in {folder}: {error.strerror}.", remedy=remedy) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

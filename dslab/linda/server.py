@@ -17,6 +17,7 @@ Source: ch. 3, Servers; ch. 2, Shared data spaces.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -209,8 +210,9 @@ async def serving(address: Address, options: Options) -> AsyncIterator[tuple[Add
         listener = await loop.create_server(lambda: Peer(server), *address.pair, backlog=BACKLOG)
     except OSError as error:
         server.close()
-        remedy = "Take another port, or port 0 for any free one."
-        raise MachineError(f"Cannot listen on {address}: {error.strerror}.", remedy=remedy) from error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        remedy = "Take an address of this machine and a free port; port 0 is any."
+        raise MachineError(f"Cannot listen on {address}: {reason}.", remedy=remedy) from error
     try:
         yield Address(*listener.sockets[0].getsockname()[:2]), server
     finally:

@@ -145,7 +145,7 @@ def test_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    assert f"example: {command}" in capsys.readouterr().out
+    assert f"example: python -m dslab.linda {command}" in capsys.readouterr().out
 
 
 def test_the_demo_tells_the_story() -> None:
@@ -207,8 +207,15 @@ def test_the_server_wants_a_token(serve_process: Serve, tmp_path: Path) -> None:
     assert run(address, "ls", "--token-file", str(tmp_path / "none")).returncode == 2
 
 
+def test_a_folder_that_takes_no_tuples(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("127.0.0.1:1", "server", "--bind", "127.0.0.1:0", "--data", str(tmp_path / "file" / "tuples"))
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith(f"Cannot keep tuples in {tmp_path}/file/tuples: Not a directory. Name one")
+
+
 def test_an_address_in_use(serve_process: Serve) -> None:
     address, _ = serve_process()
     second = run(address, "server", "--bind", address)
     assert second.returncode == 3
-    assert f"Cannot listen on {address}" in second.stderr
+    assert second.stderr.startswith(f"Cannot listen on {address}: Address already in use. Take an address")
