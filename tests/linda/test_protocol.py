@@ -329,6 +329,20 @@ def test_changes_and_snapshots_lead_to_the_same_tuples() -> None:
     assert {stored.fields for stored in again._store.all()} == expected
 
 
+def test_what_a_durable_server_writes_down() -> None:
+    desk = Desk(durable=True)
+    desk.out(ANN, "a", lease_s=5.0)
+    desk.out(ANN, "b")
+    assert desk.spaces.changes() == [Stored(1, 0, ("a",), 105.0), Stored(2, 0, ("b",), None)]
+    desk.now_s += 6
+    desk.spaces.tick(desk.now_s)
+    found(desk.look(BEN, In, "b"))
+    assert desk.spaces.changes() == [Dropped(1), Dropped(2)]
+    assert desk.look(BEN, In, "c") is None
+    desk.out(ANN, "c")
+    assert desk.spaces.changes() == []  # it went from hand to hand
+
+
 # ---- bad input
 
 

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from dslab.kit.address import Address
+from dslab.linda.calls import NoTuple
 from dslab.linda.client import connect
 from dslab.linda.messages import (
     LENGTH,
@@ -93,6 +94,13 @@ def test_a_message_in_pieces_of_a_byte(address: Address) -> None:
         while len(received) < 15:
             received += connection.recv(100)
         assert decode_reply(received[-3:]) == Nothing(3)
+
+
+def test_a_short_wait_ends_while_a_long_lease_goes_on(address: Address) -> None:
+    with connect(address) as linda:
+        linda.universe.out(("a",), lease_s=1_000.0)
+        with pytest.raises(NoTuple):
+            linda.universe.in_(("never",), timeout_s=0.01)
 
 
 def test_many_takers_block_on_one_connection_and_vanish(address: Address) -> None:
