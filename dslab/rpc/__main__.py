@@ -12,6 +12,7 @@ import ast
 import importlib.util
 import random
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -75,12 +76,13 @@ def run_server(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     import asyncio
 
-    from dslab.rpc.codecs import codec_named
+    from dslab.rpc.client import dial_by
+    from dslab.rpc.references import service_with_references
     from dslab.rpc.server import serve
-    from dslab.rpc.service import Service
 
     by = transport(options)
-    service = Service(codec_named(options.codec.removesuffix("-http")), random.getrandbits(62))
+    codec = options.codec.removesuffix("-http")
+    service, _ = service_with_references(codec, random.getrandbits(62), time.monotonic, dial=dial_by(codec))
     for spec in options.object:
         service.objects.register(load(spec), activation=options.activation)
     asyncio.run(serve(Address.parse(options.bind), service, options.workers, by))

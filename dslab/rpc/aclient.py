@@ -38,6 +38,7 @@ from dslab.rpc.inbox import Inbox
 from dslab.rpc.messages import Batch, Message
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
+from dslab.rpc.references import Imports, no_third_party
 from dslab.rpc.settings import Options, Settings, where
 
 
@@ -64,7 +65,8 @@ class AsyncClient:
         self.timeout_s = settings.timeout_s
         self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
-        self.codec = codec_named(settings.codec)
+        imports = Imports(address, self.call, no_third_party)
+        self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None

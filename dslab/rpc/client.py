@@ -22,7 +22,7 @@ Source: ch. 4, Remote procedure call (basic operation, asynchronous RPC).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from types import TracebackType
@@ -34,9 +34,11 @@ from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
+from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
+from dslab.rpc.references import Dial, Imports
 from dslab.rpc.settings import Options, Settings, where
 
 
@@ -54,6 +56,19 @@ def connect(address: Address | str, **options: Unpack[Options]) -> Client:
     client = Client(where(address), Settings(**options))
     client.open()
     return client
+
+
+def dial_by(codec: str) -> Dial:
+    """Call third parties, to which references point: by a connection for each call."""
+
+    def dial(address: Address) -> Callable[..., Any]:
+        def call(method: str, *arguments: Any, **named_arguments: Any) -> Any:
+            with connect(address, codec=codec) as client:
+                return client.call(method, *arguments, **named_arguments)
+
+        return call
+
+    return dial
 
 
 class Deferred:
@@ -80,6 +95,7 @@ class Client:
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
         exceptions: Types in which exceptions come back, by name.
+        interceptors: What stands between the caller and the stub (`call` only), the outermost first.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -87,8 +103,10 @@ class Client:
         self.timeout_s = settings.timeout_s
         self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
+        self.interceptors: list[Interceptor] = []
         self._settings = settings
-        self._codec = codec_named(settings.codec.removesuffix("-http"))
+        imports = Imports(address, self.call, dial_by(settings.codec))
+        self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
         self._connection: Connection | None = None
         self._batch: Batch | None = None
 
@@ -127,7 +145,10 @@ class Client:
             PeerClosed: The connection ended.
             Exception: Whatever the procedure raised, as its own type.
         """
-        return self.finish(self._begin(method, params_of(arguments, named_arguments)))
+        params = params_of(arguments, named_arguments)
+        if self.interceptors:
+            return chain(self.interceptors, self._call)(Invocation(method, params))
+        return self.finish(self._begin(method, params))
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Deferred:
         """Send a request and do not wait: the caller fetches the reply when it likes."""
@@ -165,6 +186,9 @@ class Client:
         return call.ended
 
     # ---- inside
+
+    def _call(self, invocation: Invocation) -> Any:
+        return self.finish(self._begin(invocation.method, invocation.params))
 
     def _begin(self, method: str, params: Params) -> Call:
         self._ensure_open()

@@ -22,6 +22,7 @@ Source: ch. 3, Servers (object servers, activation policies); ch. 2, Object-base
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from types import CoroutineType
@@ -29,6 +30,7 @@ from typing import Any, Literal, TypeAlias
 
 from dslab.kit.errors import UsageError
 from dslab.rpc.errors import BadArguments, NoSuchMethod, fault_of
+from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Notification, Params, Request, Response
 from dslab.rpc.protocol import Peer
 
@@ -36,6 +38,7 @@ Activation: TypeAlias = Literal["shared", "per-client", "per-call"]
 Procedure: TypeAlias = Callable[..., Any]
 Find: TypeAlias = Callable[[Peer], Procedure]
 
+MAX_PEERS = 10_000
 _MANY = 2**31
 _POSITIONAL = frozenset({inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD})
 
@@ -83,11 +86,16 @@ class Method:
 
 
 class Objects:
-    """The table of a server."""
+    """The table of a server.
+
+    Attributes:
+        interceptors: What stands between a call and its procedure, the outermost first.
+    """
 
     def __init__(self) -> None:
+        self.interceptors: list[Interceptor] = []
         self._methods: dict[str, Method] = {}
-        self._instances: dict[Peer, dict[type, Any]] = {}
+        self._instances: OrderedDict[Peer, dict[type, Any]] = OrderedDict()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._methods)
@@ -120,6 +128,20 @@ class Objects:
                 raise UsageError(f"There is a method {method.name!r} already.")
             self._methods[method.name] = method
 
+    def export(self, name: str, served: Any, used: Callable[[], Any]) -> None:
+        """Offer an object to which a reference is given away. Before each call of it, ``used`` is called."""
+
+        def found(method: Procedure) -> Find:
+            def find(_: Peer) -> Procedure:
+                used()
+                return method
+
+            return find
+
+        for each in _public(type(served)):
+            procedure = getattr(served, each)
+            self._methods[_join(name, each)] = _method(_join(name, each), procedure, found(procedure))
+
     def unregister(self, name: str) -> None:
         """Offer no longer what was registered by a name."""
         for method in [each for each in self._methods if each == name or each.startswith(f"{name}.")]:
@@ -131,10 +153,10 @@ class Objects:
 
     def call(self, peer: Peer, request: Request | Notification) -> Any:
         """Call what a request names: gives its result, or what is to be awaited for it."""
-        method = self._methods.get(request.method)
-        if method is None:
-            raise NoSuchMethod(NoSuchMethod.text)
-        return method.call(request.params, peer)
+        if self.interceptors and not request.method.startswith("rpc."):
+            proceed = chain(self.interceptors, self._call_method)
+            return proceed(Invocation(request.method, request.params, peer))
+        return self._find(request.method).call(request.params, peer)
 
     def execute(self, peer: Peer, request: Request) -> Response | Coroutine[Any, Any, Any]:
         """Call what a request names: gives the reply, or, of a coroutine function, what is to be awaited."""
@@ -143,6 +165,15 @@ class Objects:
         except Exception as error:  # noqa: BLE001  whatever a procedure raises is its caller's
             return Response(request.id, fault_of(error))
         return result if type(result) is CoroutineType else Response(request.id, None, result)
+
+    def _call_method(self, invocation: Invocation) -> Any:
+        return self._find(invocation.method).call(invocation.params, invocation.peer)
+
+    def _find(self, name: str) -> Method:
+        method = self._methods.get(name)
+        if method is None:
+            raise NoSuchMethod(NoSuchMethod.text)
+        return method
 
     # ---- making the table
 
@@ -172,6 +203,8 @@ class Objects:
 
     def _instance_for(self, peer: Peer, served: type) -> Any:
         instances = self._instances.setdefault(peer, {})
+        if len(self._instances) > MAX_PEERS:  # over UDP nobody says goodbye
+            self._instances.popitem(last=False)
         if served not in instances:
             instances[served] = served()
         return instances[served]

@@ -105,3 +105,10 @@ def source(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def run_service() -> Iterator[Serve]:
+    """Serve a service that the test has made: gives the address."""
+    with ExitStack() as stack:
+        yield lambda service, **options: stack.enter_context(running_server(service, **options))

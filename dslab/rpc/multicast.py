@@ -1,0 +1,193 @@
+"""One call to many servers at once: multicast RPC.
+
+::
+
+    with multicast(["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"], timeout_s=2.0) as group:
+        replies = group.call("read", "x", wanted=MAJORITY)
+        replies.results        # {address: result} of those that answered
+        replies.failures       # {address: error}: each says whether the call happened there
+        replies.late           # those that were not waited for
+
+All requests are sent before any reply is waited for, so that it takes as long as the slowest server that
+counts. How many count is the caller's decision: ``ALL``, ``MAJORITY``, or a number, 1 being "the first". As
+soon as so many have answered, or so many cannot answer any more, the call returns. Who was not waited for
+still executes the call: a multicast stops listening, it takes nothing back.
+
+Source: ch. 4, Remote procedure call (multicast RPC); quorums are ch. 7 and 8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Thread
+from types import TracebackType
+from typing import Any, Final, Self, Unpack
+
+from dslab.kit.address import Address
+from dslab.kit.errors import PeerError, UsageError
+from dslab.rpc import aclient
+from dslab.rpc.settings import Options, where
+
+ALL: Final = "all"
+MAJORITY: Final = "majority"
+
+
+class NotEnough(PeerError):
+    """Fewer servers answered than were wanted.
+
+    Attributes:
+        replies: What there is.
+    """
+
+    def __init__(self, message: str, replies: Replies) -> None:
+        super().__init__(message)
+        self.replies = replies
+
+
+@dataclass(slots=True)
+class Replies:
+    """What came of a multicast call.
+
+    Attributes:
+        results: Of those that answered.
+        failures: Why the others did not; each error says whether the call happened there.
+        late: Those that were still silent when enough had answered.
+    """
+
+    results: dict[Address, Any] = field(default_factory=dict)
+    failures: dict[Address, Exception] = field(default_factory=dict)
+    late: list[Address] = field(default_factory=list)
+
+
+def needed(wanted: int | str, servers: int) -> int:
+    """Say how many must answer.
+
+    Raises:
+        UsageError: There are not so many, or it is no number.
+    """
+    count = {ALL: servers, MAJORITY: servers // 2 + 1}.get(str(wanted), wanted)
+    if not isinstance(count, int) or not 1 <= count <= servers:
+        raise UsageError(f"Of {servers} servers, {wanted} cannot be waited for.")
+    return count
+
+
+class AsyncGroup:
+    """Some servers, called together, from asyncio. An asynchronous context manager.
+
+    A server that cannot be reached does not matter before it is called; then it is among the failures.
+    """
+
+    def __init__(self, servers: Iterable[Address | str], options: Options) -> None:
+        self.addresses = [where(server) for server in servers]
+        self._options = options
+        self._clients: dict[Address, aclient.AsyncClient] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(client.close() for client in self._clients.values()))
+        self._clients.clear()
+
+    async def call(
+        self, method: str, /, *arguments: Any, wanted: int | str = ALL, **named_arguments: Any
+    ) -> Replies:
+        """Call a procedure at every server.
+
+        Raises:
+            NotEnough: So many failed that fewer than ``wanted`` can answer.
+        """
+        enough = needed(wanted, len(self.addresses))
+        tasks = {
+            asyncio.create_task(self._call_one(address, method, *arguments, **named_arguments)): address
+            for address in self.addresses
+        }
+        replies = await self._collect(tasks, enough)
+        if len(replies.results) < enough:
+            failed = "; ".join(f"{address}: {error}" for address, error in replies.failures.items())
+            raise NotEnough(
+                f"{method}: {len(replies.results)} answered, {enough} were wanted. {failed}", replies
+            )
+        return replies
+
+    async def _collect(self, tasks: dict[asyncio.Task[Any], Address], enough: int) -> Replies:
+        """Wait until enough have answered, or enough have failed."""
+        replies, open_tasks = Replies(), set(tasks)
+        try:
+            while open_tasks and len(replies.results) < enough <= len(tasks) - len(replies.failures):
+                ended, open_tasks = await asyncio.wait(open_tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    error = task.exception()
+                    if isinstance(error, Exception):
+                        replies.failures[tasks[task]] = error
+                    else:
+                        replies.results[tasks[task]] = task.result()
+        finally:
+            for task in open_tasks:
+                task.cancel()
+            await asyncio.gather(*open_tasks, return_exceptions=True)
+        replies.late = [tasks[task] for task in open_tasks]
+        return replies
+
+    async def _call_one(self, address: Address, method: str, *arguments: Any, **named_arguments: Any) -> Any:
+        client = self._clients.get(address)
+        if client is None:
+            client = await aclient.connect(address, **self._options)
+            if (other := self._clients.setdefault(address, client)) is not client:
+                await client.close()  # another call has been quicker
+                client = other
+        return await client.call(method, *arguments, **named_arguments)
+
+
+def multicast(servers: Iterable[Address | str], **options: Unpack[Options]) -> Group:
+    """Make a group of servers. The options are those of `client.connect`, for each of them."""
+    return Group(servers, options)
+
+
+class Group:
+    """Some servers, called together, from a program without asyncio. A context manager.
+
+    A thread of its own runs the asyncio group.
+    """
+
+    def __init__(self, servers: Iterable[Address | str], options: Options) -> None:
+        self._group = AsyncGroup(servers, options)
+        self._loop = asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, name="multicast", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def addresses(self) -> list[Address]:
+        """The servers."""
+        return self._group.addresses
+
+    def call(
+        self, method: str, /, *arguments: Any, wanted: int | str = ALL, **named_arguments: Any
+    ) -> Replies:
+        """Call a procedure at every server. See `AsyncGroup.call`."""
+        work = self._group.call(method, *arguments, wanted=wanted, **named_arguments)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """Close all connections, and end the thread."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._group.close(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()

@@ -1,0 +1,188 @@
+"""Copy-in/copy-out against remote references; counts and leases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.rpc import aclient
+from dslab.rpc.client import connect, dial_by
+from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.references import Exports, Reference, Remote, RemoteRef, by_reference, service_with_references
+
+LEASE_S = 10.0
+
+
+class Notes(Remote):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> int:
+        self.lines.append(line)
+        return len(self.lines)
+
+    def all(self) -> list[str]:
+        return self.lines
+
+    def _secret(self) -> None: ...
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.notes = Notes()
+        self.plain = ["a"]
+
+    def copied(self) -> list[str]:
+        return self.plain
+
+    def shared(self) -> Any:
+        return by_reference(self.plain)
+
+    def notebook(self) -> Notes:
+        return self.notes
+
+    def count(self, notes: Any) -> int:
+        return len(notes.all())
+
+    def is_ours(self, notes: Any) -> bool:
+        return notes is self.notes
+
+    def append_to(self, values: list[str]) -> None:
+        values.append("z")
+
+
+Served = tuple[Address, str, Exports, Desk]
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["msgpack", "json"])
+def served(request: pytest.FixtureRequest, clock: Clock, run_service: Any) -> Served:
+    service, exports = service_with_references(request.param, 5_000, clock, lease_s=LEASE_S)
+    desk = Desk()
+    service.objects.register(desk)
+    return run_service(service), request.param, exports, desk
+
+
+def test_what_is_copied_is_the_receivers_own(served: Served) -> None:
+    address, codec, _, desk = served
+    with connect(address, codec=codec) as client:
+        copy = client.call("copied")
+        copy.append("b")
+        mine = ["x"]
+        client.call("append_to", mine)
+        assert mine == ["x"]
+    assert desk.plain == ["a"]
+
+
+def test_what_is_referred_to_is_shared_by_two_clients(served: Served) -> None:
+    address, codec, _, desk = served
+    with connect(address, codec=codec) as one, connect(address, codec=codec) as other:
+        first, second = one.call("notebook"), other.call("notebook")
+        assert isinstance(first, RemoteRef)
+        assert first == second
+        assert (first.add("from one"), second.add("from the other")) == (1, 2)
+        assert first.all() == ["from one", "from the other"]
+        one.call("shared").append("b")
+    assert desk.plain == ["a", "b"]
+
+
+def test_a_reference_that_comes_home_is_the_object_itself(served: Served) -> None:
+    address, codec, _, _ = served
+    with connect(address, codec=codec) as client:
+        assert client.call("is_ours", client.call("notebook"))
+
+
+def test_a_third_party_calls_the_object_where_it_is(served: Served, clock: Clock, run_service: Any) -> None:
+    address, codec, _, _ = served
+    service, _ = service_with_references(codec, 9_000, clock, dial=dial_by(codec))
+    service.objects.register(Desk())
+    elsewhere = run_service(service, workers=1)
+    with connect(address, codec=codec) as here, connect(elsewhere, codec=codec) as there:
+        notes = here.call("notebook")
+        notes.add("one")
+        assert there.call("count", notes) == 1
+        assert not there.call("is_ours", notes)
+
+
+def test_private_methods_of_a_referred_object_cannot_be_called(served: Served) -> None:
+    address, codec, _, _ = served
+    with connect(address, codec=codec) as client:
+        notes = client.call("notebook")
+        with pytest.raises(NoSuchMethod):
+            client.call(f"@{notes.data.object}._secret")
+        with pytest.raises(AttributeError):
+            notes._secret()
+
+
+def test_the_last_release_lets_the_object_go(served: Served) -> None:
+    address, codec, exports, _ = served
+    with connect(address, codec=codec) as client:
+        first, second = client.call("notebook"), client.call("notebook")
+        first.release()
+        assert second.all() == []
+        with second:
+            assert len(exports) == 1
+        assert len(exports) == 0
+        with pytest.raises(NoSuchMethod):
+            second.all()
+        with pytest.raises(ReferenceError):
+            second.renew()
+
+
+def test_a_lease_ends_and_a_call_or_a_renewal_begins_it_anew(served: Served, clock: Clock) -> None:
+    address, codec, exports, _ = served
+    with connect(address, codec=codec) as client:
+        notes = client.call("notebook")
+        for renew in (notes.all, notes.renew):
+            clock.now_s += LEASE_S * 0.9
+            renew()
+            assert len(exports) == 1
+        clock.now_s += LEASE_S
+        assert len(exports) == 0
+        with pytest.raises(NoSuchMethod):
+            notes.all()
+
+
+def test_the_asyncio_client_calls_references_too(served: Served) -> None:
+    address, codec, _, _ = served
+
+    async def run() -> int:
+        async with await aclient.connect(address, codec=codec) as client:
+            notes = await client.call("notebook")
+            return int(await notes.add("x"))
+
+    assert asyncio.run(run()) == 1
+
+
+@pytest.mark.parametrize("value", [object(), Desk()], ids=["object", "Desk"])
+def test_what_is_not_marked_does_not_travel(value: Any, clock: Callable[[], float]) -> None:
+    with pytest.raises(DoesNotTravel):
+        Exports(clock).marshal(value)
+
+
+def test_the_number_of_references_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslab.rpc.references.MAX_EXPORTED", 3)
+    service, exports = service_with_references("msgpack", 1, clock, lease_s=LEASE_S)
+    assert service.objects is not None
+    kept = [Notes() for _ in range(4)]
+    for each in kept[:3]:
+        exports.marshal(each)
+    with pytest.raises(DoesNotTravel):
+        exports.marshal(kept[3])
+    clock.now_s += LEASE_S
+    assert exports.marshal(Reference(kept[3])).object == 4
