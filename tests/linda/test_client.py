@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
+from dslab.kit.errors import Happened, PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
 from dslab.linda.calls import NoTuple, RefusedError
 from dslab.linda.client import Client, TupleSpace, connect
-from dslab.linda.messages import Hello, In, encode
+from dslab.linda.messages import Done, FromServer, Hello, In, Nothing, Refused, encode
 from dslab.linda.values import FieldError, Handle, to_wire
 
 LIMIT_S = 20
@@ -171,6 +171,40 @@ def test_a_silent_server_is_an_error() -> None:
         pytest.raises(PeerSilent, match="did not answer"),
     ):
         connect(Address(*listener.getsockname()), timeout_s=0.1)
+
+
+def saying(*replies: FromServer) -> tuple[socket.socket, threading.Thread]:
+    """A server that says these things to the first requests of one client, whatever they are."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            for reply in replies:
+                connection.recv(1_000)
+                connection.sendall(encode(reply))
+            connection.recv(1_000)  # the end
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    return listener, thread
+
+
+@pytest.mark.parametrize(
+    ("reply", "complaint"),
+    [
+        (Done(77), "The server answered request 77, which was not open."),
+        (Nothing(2), "The server answered with Nothing, which is no answer to that."),
+        (Refused(0, "A message of 9 bytes is announced."), "A message of 9 bytes is announced."),
+    ],
+)
+def test_a_reply_to_nothing_that_was_asked_is_an_error(reply: FromServer, complaint: str) -> None:
+    listener, thread = saying(Done(1), reply)
+    with listener, connect(Address(*listener.getsockname()), timeout_s=LIMIT_S) as linda:
+        with pytest.raises(PeerError) as caught:
+            linda.universe.out(("a",))
+        assert str(caught.value) == complaint
+    thread.join(LIMIT_S)
 
 
 def test_the_address_comes_from_the_environment(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -383,6 +383,31 @@ def test_a_request_that_waits_cannot_be_made_twice() -> None:
     assert isinstance(reply, Refused)
 
 
+def test_a_connection_waits_for_no_more_than_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslab.linda.clients.MAX_WAITING", 2)
+    desk = Desk()
+    assert [desk.look(BEN, In, "a"), desk.look(BEN, Rd, "a")] == [None, None]
+    refused = desk.look(BEN, In, "a")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "2 requests of this connection are waiting."
+    assert desk.look(CLEO, In, "a") is None
+    assert len(desk.out(ANN, "a")) == 2
+    assert desk.look(BEN, In, "a") is None
+
+
+def test_a_connection_has_no_more_than_so_many_transactions_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslab.linda.clients.MAX_TRANSACTIONS", 2)
+    desk = Desk()
+    desk.out(BEN, "a", transaction=1)
+    desk.out(BEN, "b", transaction=2)
+    [(_, refused)] = desk.send(BEN, Out(9, 0, ("c",), transaction=3))
+    assert refused == Refused(9, "2 transactions are open on this connection.")
+    desk.send(BEN, Commit(10, 1))
+    desk.out(BEN, "c", transaction=3)
+    desk.out(CLEO, "d", transaction=3)
+    assert (desk.has("a"), desk.has("b"), desk.has("c")) == (1, 0, 0)
+
+
 def test_only_who_knows_the_token_is_admitted() -> None:
     spaces = Spaces(token="open sesame")
     spaces.connect(1, "ann")
