@@ -1,0 +1,213 @@
+"""What a remote call costs, beside what others take for one.
+
+Every row has an echo server and a client, each a process of its own, and the client drives the server
+(`bench.rpc_peers` says how each does it, and what the floors leave out):
+
+===========================  ========  ===================================================================
+row                          driven    what it is
+===========================  ========  ===================================================================
+dslab.rpc                    windows   the blocking client, and the server on asyncio
+dslab.rpc, asyncio           tasks     the asyncio client, and the same server
+dslab.rpc, deadlines         windows   the blocking client; each call tells its deadline
+dslab.rpc, at-most-once      windows   the blocking client; each call is numbered, each reply kept
+bare socket                  blocking  a floor: bytes to and fro, nothing read in them
+bare asyncio + msgpack       windows   a floor: dslab.rpc's blocking client against a dozen lines of asyncio
+bare asyncio, both sides     tasks     the same server, driven by a client of two dozen lines
+Pyro5                        blocking  with msgpack
+rpyc                         blocking
+grpcio                       blocking
+grpc.aio                     tasks
+xmlrpc                       blocking
+managers                     blocking  of multiprocessing
+===========================  ========  ===================================================================
+
+Sequential latency is the median of calls that wait for each other; in flight are small calls. Server CPU is
+the user and system time of the server's processes for one call, driven as the row says.
+
+Run it as ``python bench/rpc.py``; it prints tables, and writes ``bench/results/rpc.json`` and ``rpc.svg``.
+What is not installed is left out; ``pip install -e '.[bench]'`` installs it all.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from bench.harness import peers
+from bench.harness.command import Benchmark, main
+from bench.harness.goals import Goal, ratio
+from bench.harness.machine import cpu_s
+from bench.harness.peers import NOTHING, Needs
+from bench.harness.report import Block, Column
+from bench.harness.rounds import Probe
+from bench.rpc_peers import floors, ours, with_grpc, with_pyro5, with_rpyc, with_stdlib
+from bench.rpc_peers.drive import IN_FLIGHT, VALUES, Driver, blocking, tasks, windows
+from dslab.kit.address import Address
+from dslab.kit.errors import MachineError
+
+OURS = "dslab.rpc"
+Drive = Callable[[Address], Callable[[ExitStack, Callable[[], float]], Driver]]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A row.
+
+    Attributes:
+        serve: Its server.
+        drive: Its client.
+        needs: What it cannot do without.
+        in_flight: Is it measured with several calls under way?
+    """
+
+    serve: Callable[[], None]
+    drive: Drive
+    needs: Needs = NOTHING
+    in_flight: bool = True
+
+
+def _windows(**options: object) -> Drive:
+    return lambda address: windows(partial(ours.client, address, **options))
+
+
+MSGPACK = Needs(("msgpack",))
+PEERS: dict[str, Peer] = {
+    OURS: Peer(ours.serve, _windows()),
+    "dslab.rpc, asyncio": Peer(ours.serve, lambda at: tasks(partial(ours.asyncio_client, at)), NOTHING),
+    "dslab.rpc, deadlines": Peer(ours.serve, _windows(deadlines=True)),
+    "dslab.rpc, at-most-once": Peer(ours.serve, _windows(semantics="at-most-once")),
+    "bare socket": Peer(
+        floors.serve_socket, lambda at: blocking(partial(floors.socket_client, at)), in_flight=False
+    ),
+    "bare asyncio + msgpack": Peer(floors.serve_asyncio, _windows(), MSGPACK),
+    "bare asyncio, both sides": Peer(
+        floors.serve_asyncio, lambda at: tasks(partial(floors.asyncio_client, at)), MSGPACK
+    ),
+    "Pyro5": Peer(
+        with_pyro5.serve, lambda at: blocking(partial(with_pyro5.client, at)), Needs(("Pyro5", "msgpack"))
+    ),
+    "rpyc": Peer(with_rpyc.serve, lambda at: blocking(partial(with_rpyc.client, at)), Needs(("rpyc",))),
+    "grpcio": Peer(
+        with_grpc.serve_threads, lambda at: blocking(partial(with_grpc.client, at)), Needs(("grpc",))
+    ),
+    "grpc.aio": Peer(
+        with_grpc.serve_asyncio, lambda at: tasks(partial(with_grpc.asyncio_client, at)), Needs(("grpc",))
+    ),
+    "xmlrpc": Peer(with_stdlib.serve_xmlrpc, lambda at: blocking(partial(with_stdlib.xmlrpc_client, at))),
+    "managers": Peer(with_stdlib.serve_manager, lambda at: blocking(partial(with_stdlib.manager_client, at))),
+}
+
+MS = 1e-3
+BLOCKS = [
+    Block(
+        f"One call after another, {size}",
+        (Column(f"{size}, p50_us", unit, scale), Column(f"{size}, cpu_us", "server CPU, us")),
+        OURS,
+    )
+    for size, unit, scale in (("small", "p50, us", 1), ("1 KiB", "p50, us", 1), ("1 MiB", "p50, ms", MS))
+] + [
+    Block(
+        f"{count} in flight" if count > 1 else "1 in flight",
+        (Column(f"{count}, per_s", "calls per s"), Column(f"{count}, cpu_us", "server CPU, us")),
+        OURS,
+    )
+    for count in IN_FLIGHT
+]
+
+GOALS = [
+    Goal("p50, small, blocking: to the bare socket's", ratio(OURS, "bare socket", "small, p50_us"), 1.25),
+    Goal("p50, small, blocking: to Pyro5's", ratio(OURS, "Pyro5", "small, p50_us"), 0.33),
+    Goal("p50, small, blocking: to grpcio's", ratio(OURS, "grpcio", "small, p50_us"), 0.065),
+    Goal("p50, 1 MiB: to Pyro5's", ratio(OURS, "Pyro5", "1 MiB, p50_us"), 0.6),
+    Goal("calls per s, 64 in flight: to Pyro5's", ratio(OURS, "Pyro5", "64, per_s"), at_least=30),
+    Goal("calls per s, 64 in flight: to grpc.aio's", ratio(OURS, "grpc.aio", "64, per_s"), at_least=50),
+    Goal("server CPU, 64 in flight: to Pyro5's", ratio(OURS, "Pyro5", "64, cpu_us"), 1 / 80),
+    Goal(
+        "server CPU, 64 in flight, deadlines: to the bare asyncio server's",
+        ratio("dslab.rpc, deadlines", "bare asyncio + msgpack", "64, cpu_us"), 1.2,
+    ),
+    Goal("p50, small, at-most-once: to off", ratio("dslab.rpc, at-most-once", OURS, "small, p50_us"), 1.3),
+    Goal(
+        "server CPU, 64 in flight, at-most-once: to off",
+        ratio("dslab.rpc, at-most-once", OURS, "64, cpu_us"), 1.3,
+    ),
+]  # fmt: skip
+
+
+# ---- the processes of the measurement
+
+
+def be_server(words: Sequence[str]) -> None:
+    """Be a row's server."""
+    peers.end_with_parent()
+    PEERS[words[0]].serve()
+
+
+def be_client(words: Sequence[str]) -> None:
+    """Be a row's client: reads what to measure, line by line, and answers with figures."""
+    row, address, pid = words
+    with ExitStack() as stack:
+        driver = PEERS[row].drive(Address.parse(address))(stack, partial(cpu_s, int(pid)))
+        for line in sys.stdin:
+            what = line.strip()
+            figures = driver.latency(VALUES[what]) if what in VALUES else driver.throughput(int(what))
+            print(json.dumps(figures), flush=True)
+
+
+@contextmanager
+def _client(row: str, server: peers.Server) -> Iterator[Callable[[str], Mapping[str, float]]]:
+    command = peers.role(__file__, "client", row, str(server.address), str(server.pid))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def ask(what: str) -> Mapping[str, float]:
+            stdin.write(f"{what}\n")
+            stdin.flush()
+            answer = stdout.readline()
+            if not answer:
+                raise MachineError(f"The client of {row} ended while it measured {what}.")
+            return {f"{what}, {name}": value for name, value in json.loads(answer).items()}
+
+        yield ask
+        stdin.close()
+
+
+@contextmanager
+def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
+    """Start all servers and clients that can be had."""
+    left_out = {row: missing for row, peer in PEERS.items() if (missing := peer.needs.missing())}
+    with ExitStack() as stack:
+        clients = {}
+        for row in PEERS:
+            if row not in left_out:
+                server = stack.enter_context(peers.server(peers.role(__file__, "server", row)))
+                clients[row] = stack.enter_context(_client(row, server))
+        yield (
+            [
+                Probe(row, partial(ask, what))
+                for what in (*VALUES, *map(str, IN_FLIGHT))
+                for row, ask in clients.items()
+                if what in VALUES or PEERS[row].in_flight
+            ],
+            left_out,
+        )
+
+
+BENCHMARK = Benchmark(
+    name="rpc",
+    title="What a remote call costs",
+    blocks=BLOCKS,
+    goals=GOALS,
+    probes=probes,
+    roles={"server": be_server, "client": be_client},
+)
+
+if __name__ == "__main__":
+    main(BENCHMARK)
