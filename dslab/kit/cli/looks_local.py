@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import resource
 import shutil
 import socket
@@ -37,7 +36,7 @@ def packages(_host: Host, course: Path) -> Finding:
     """The packages that dslab is made with."""
     required = [line for line in metadata.requires("dslab") or () if "extra ==" not in line]
     names = [line.split(";")[0].split(">")[0].split("=")[0].strip() for line in required]
-    missing = [name for name in names if importlib.util.find_spec(_module(name)) is None]
+    missing = [name for name in names if not _is_installed(name)]
     if missing:
         return Finding(
             "Packages", State.MISSING, f"missing: {', '.join(missing)}", "Nothing works without them.",
@@ -46,8 +45,12 @@ def packages(_host: Host, course: Path) -> Finding:
     return ok("Packages", f"{len(names)} of {len(names)}")
 
 
-def _module(package: str) -> str:
-    return {"pyyaml": "yaml", "pytest-timeout": "pytest_timeout"}.get(package, package)
+def _is_installed(package: str) -> bool:
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def folder(_host: Host, course: Path) -> Finding:
