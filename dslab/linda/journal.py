@@ -2,8 +2,7 @@
 
 The folder holds one append-only file, ``space.log``. What happened between two looks at the disk, to all
 clients together, is one record (group commit), written and synced before any of them gets a reply. So an
-acknowledged ``out``
-survives a crash, and a transaction is in the file whole or not at all::
+acknowledged ``out`` survives a crash, and a transaction is in the file whole or not at all::
 
     offset  size  field
     0       16    "dslab.linda log" and the version, 1, as one byte; then records:
@@ -13,9 +12,9 @@ survives a crash, and a transaction is in the file whole or not at all::
                                                       [number]                             it is gone
                                                       [space, null]                        a space was made
 
-A crash may leave the last record unfinished: nobody was told of it, so it is cut off. A
-record that is wrong with anything but zeros after it is damage, and an error. When most of the file
-is about tuples that are gone, it is written anew beside the old one and renamed over it.
+A crash may leave the last record unfinished: nobody was told of it, so it is cut off. A record that is wrong
+with anything but zeros after it is damage, and an error. When most of the file is about tuples that are gone,
+it is written anew beside the old one and renamed over it.
 
 Source: write-ahead logging and group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; the CRC
 per record as in SQLite's and LevelDB's logs.

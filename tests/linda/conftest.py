@@ -10,19 +10,21 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from dslab.kit.address import Address
 from dslab.linda.server import Options, serving
 
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 Serve = Callable[..., Address]
 ServeProcess = Callable[..., tuple[str, subprocess.Popen[str]]]
 
 
 @contextmanager
-def server_thread(options: Options) -> Iterator[Address]:
+def server_thread(options: Options, new_loop: NewLoop) -> Iterator[Address]:
     """A server in a thread of the test's process."""
     ready: list[Address] = []
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     started, stop = threading.Event(), asyncio.Event()
 
     async def run() -> None:
@@ -46,9 +48,15 @@ def server_thread(options: Options) -> Iterator[Address]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Serve]:
+def new_loop() -> NewLoop:
+    """The event loop that ``python -m dslab.linda server`` runs."""
+    return uvloop.new_event_loop
+
+
+@pytest.fixture
+def serve(new_loop: NewLoop) -> Iterator[Serve]:
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(server_thread(Options(**options)))
+        yield lambda **options: stack.enter_context(server_thread(Options(**options), new_loop))
 
 
 @pytest.fixture

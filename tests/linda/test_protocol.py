@@ -88,6 +88,14 @@ def test_a_space_is_a_multiset_and_gives_the_oldest_first() -> None:
     assert isinstance(desk.look(BEN, In, "a", int, wait_s=0), Nothing)
 
 
+def test_the_oldest_is_given_first_whatever_its_types() -> None:
+    desk = Desk()
+    for value in (1, "x", 2, 2.5, "y", 3):
+        desk.out(ANN, "a", value)
+    taken = [found(desk.look(BEN, In, "a", object))[1] for _ in range(6)]
+    assert taken == [1, "x", 2, 2.5, "y", 3]
+
+
 def test_types_are_exact() -> None:
     desk = Desk()
     desk.out(ANN, True)
@@ -472,6 +480,24 @@ def test_the_report_says_who_waits_and_what_comes_near(
     [waits] = reply.waiters
     assert (waits.client, waits.verb, waits.waited_s) == ("ben", "in", 3.0)
     assert waits.nearest == nearest
+
+
+def test_the_report_begins_with_who_came_first() -> None:
+    desk = Desk()
+    desk.look(CLEO, In, "a")
+    desk.look(ANN, Rd, "b")
+    desk.look(BEN, In, "c")
+    desk.look(CLEO, In, "d")
+    desk.send(BEN, Notify(99, 0, ("e",)))
+    [(_, reply)] = desk.send(ANN, Waiting(9))
+    assert isinstance(reply, Blocked)
+    reported = [(waits.client, waits.verb, waits.template) for waits in reply.waiters]
+    assert reported == [
+        ("cleo", "in", "('a',)"),
+        ("ann", "rd", "('b',)"),
+        ("ben", "in", "('c',)"),
+        ("cleo", "in", "('d',)"),
+    ]
 
 
 # ---- how long it takes

@@ -5,6 +5,7 @@ For how many seconds a thousand clients are kept at work is DSLAB_MEMORY_S (a mo
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+import uvloop
 
 from dslab.kit.address import Address
 from dslab.linda.calls import NoTuple
@@ -40,6 +42,12 @@ LIMIT_S = 20
 MEMORY_S = float(os.environ.get("DSLAB_MEMORY_S", "0"))
 CLIENTS = 1_000
 ROUNDS = 16
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def new_loop(request: pytest.FixtureRequest) -> Any:
+    """Whatever runs the server."""
+    return request.param
 
 
 def until(condition: Callable[[], object], what: str) -> None:

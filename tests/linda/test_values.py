@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.msgpack import Ext
 
@@ -63,6 +63,10 @@ def typed(value: Any) -> Any:
     return type(value), struct.pack("!d", value) if type(value) is float else value
 
 
+@example((2**64 - 1, -(2**63)))
+@example((2**64,))
+@example((-(2**63) - 1,))
+@example(("\u00e4\U0001f600", 1))
 @given(tuples)
 def test_a_tuple_survives_the_wire(fields: tuple[Any, ...]) -> None:
     assert typed(travel(fields)) == typed(fields)
@@ -85,6 +89,7 @@ def test_keys_are_equal_exactly_for_values_that_are_written_the_same(
         (str, int, float, bool, bytes, tuple, list, object),
         (type(None), Handle),
         ("a", (int, ("b", object)), 2**80),
+        (str, 2**64, "\u00e4"),
     ],
 )
 def test_formals_survive_the_wire(template: tuple[Any, ...]) -> None:
