@@ -178,15 +178,15 @@ def test_jitter_keeps_the_order_of_the_stream(open_link: OpenLink) -> None:
 def test_a_fault_of_one_direction_and_one_piece(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("delay", s=0.3, direction="backward", count=1)
+    wire.apply("delay", s=1.0, direction="backward", count=1)
     for expected in (True, False):
         start_s = time.monotonic()
         client.send(b"x")
         assert server.receive(1) == b"x"
-        assert time.monotonic() - start_s < 0.3
+        assert time.monotonic() - start_s < 1.0
         server.send(b"y")
         assert client.receive(1) == b"y"
-        assert (time.monotonic() - start_s >= 0.3) is expected
+        assert (time.monotonic() - start_s >= 1.0) is expected
     assert wire.injected("delay") == 1
 
 

@@ -232,15 +232,15 @@ def test_what_the_machine_refuses(kept: Kept) -> None:
 
 
 def test_it_starts_fast(tmp_path: Path) -> None:
-    """A loaded machine takes several times as long as a quiet one: about 35 ms."""
-    fastest_s = 1.0
-    for number in range(3):
+    """The best of some: a quiet machine takes about 35 ms, a loaded one several times as long."""
+    fastest_s = 10.0
+    for number in range(5):
         before = time.perf_counter()
         keeper = Keeper(f"test-fast-{number}", tmp_path / "log")
         keeper.ask("flush", mark="none")
         fastest_s = min(fastest_s, time.perf_counter() - before)
         keeper.close()
-    assert fastest_s < 0.3
+    assert fastest_s < 1.0
 
 
 def test_no_descriptor_is_left(kept: Kept, wait_for: WaitFor) -> None:
