@@ -3,7 +3,7 @@
 Read with defusedxml: a document that defines entities (which may grow to gigabytes, or name a file of ours)
 is refused before anything is made of it. Clients may write S3's namespace or leave it out.
 
-Source: Amazon S3 API Reference; https://pypi.org/project/defusedxml (XML bombs, external entities).
+Source: Amazon S3 API Reference; the documentation of defusedxml (XML bombs, external entities).
 """
 
 from __future__ import annotations
