@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -205,6 +206,23 @@ def test_a_reply_to_nothing_that_was_asked_is_an_error(reply: FromServer, compla
             linda.universe.out(("a",))
         assert str(caught.value) == complaint
     thread.join(LIMIT_S)
+
+
+def test_ctrl_c_in_the_middle_ends_the_connection(address: Address) -> None:
+    """What comes for the request that was broken off must not pass for the reply to the next one."""
+    with connect(address) as linda, connect(address) as other:
+
+        def interrupt() -> None:
+            until(other.waiting, "nobody waits")
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        thread, _ = in_thread(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            linda.universe.in_(("a",))
+        thread.join(LIMIT_S)
+        with pytest.raises(PeerClosed, match="is closed"):
+            linda.universe.inp(("b",))
+        until(lambda: not other.waiting(), "it still waits")
 
 
 def test_the_address_comes_from_the_environment(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
