@@ -14,11 +14,14 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi import Request as HTTPRequest
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from dslab.objectstore import objects
@@ -29,91 +32,112 @@ from dslab.objectstore.routes import routers
 from dslab.objectstore.service import Service
 
 RESERVED = b"/-/"
+NOBODY = "0" * 18
 
 _log = logging.getLogger(__name__)
 
 
 class Front:
-    """Reads what a request is about and whose it is, and answers errors, wherever they come from."""
+    """Reads what a request is about and whose it is, and hands it on.
 
-    def __init__(self, app: Any, service: Service) -> None:
-        self._app = app
+    Attributes:
+        api: What serves everything but objects' bodies.
+    """
+
+    def __init__(self, api: FastAPI, service: Service) -> None:
+        self.api = api
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["raw_path"].startswith(RESERVED):
-            await self._app(scope, receive, send)
+            await self.api(scope, receive, send)
             return
         call = None
-        try:
-            call = Call(scope, receive, self._service.domain)
-            await self._serve(call, scope, receive, send)
-        except S3Error as error:
-            await refuse(call, send, error, scope)
-        except ClientGone:
-            pass  # nobody is there to answer
-        except Exception as error:  # noqa: BLE001  a fault of ours: the client is told so, and no more
-            _log.exception("%s %r", scope["method"], scope["raw_path"])
-            code = (
-                "ServiceUnavailable"
-                if isinstance(error, OSError | sqlite3.OperationalError)
-                else "InternalError"
-            )
-            await refuse(call, send, S3Error(code), scope)
+        begun = False
 
-    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-        call.authenticate(self._service.rules, self._service.clock())
-        if objects.is_body(call):
-            await objects.handle(self._service, call, send)
-            return
-        scope["call"], scope["service"] = call, self._service
-
-        async def send_with_id(message: Any) -> None:
-            if message["type"] == "http.response.start":
+        async def note_and_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
+            if not begun and call is not None and "call" in scope:
                 message["headers"].append((b"x-amz-request-id", call.id.encode()))
+            begun = True
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        try:
+            call = Call(scope, receive, self._service.domain)
+            call.authenticate(self._service.rules, self._service.clock())
+            if objects.is_body(call):
+                await objects.handle(self._service, call, note_and_send)
+            else:
+                scope["call"], scope["service"] = call, self._service
+                await self.api(scope, receive, note_and_send)
+        except ClientGone:
+            pass  # nobody is there to answer
+        except Exception as error:
+            if begun:
+                raise
+            status, headers, body = answer_to(error, call, scope)
+            await answer(call.id if call else NOBODY, send, status, headers, body)
 
 
-async def refuse(call: Call | None, send: Send, error: S3Error, scope: Scope) -> None:
-    """Answer with an error."""
-    call_id = call.id if call else "0" * 18
-    resource = scope["raw_path"].decode("ascii", "replace")
-    details = [*error.details.items(), ("Resource", resource), ("RequestId", call_id), ("HostId", "dslab")]
-    headers: Mapping[str, str] = error.headers | (call.leftover() if call else {"connection": "close"})
+def answer_to(error: Exception, call: Call | None, scope: Scope) -> tuple[int, dict[str, str], bytes]:
+    """What to answer when a request ended in an error: status, headers and body."""
+    if not isinstance(error, S3Error):
+        _log.error("%s %r", scope["method"], scope["raw_path"], exc_info=error)
+        is_busy = isinstance(error, OSError | sqlite3.OperationalError)
+        error = S3Error("ServiceUnavailable" if is_busy else "InternalError")
+    headers = error.headers | (call.leftover() if call else {"connection": "close"})
     if error.status == 304:
-        await answer(call_id, send, 304, headers)
-        return
-    body = error_document(error.code, error.message, details)
-    await answer(call_id, send, error.status, {**headers, "content-type": "application/xml"}, body)
+        return 304, headers, b""
+    resource = scope["raw_path"].decode("ascii", "replace")
+    details = [*error.details.items(), ("Resource", resource), ("RequestId", call.id if call else NOBODY)]
+    body = error_document(error.code, error.message, [*details, ("HostId", "dslab")])
+    return error.status, {**headers, "content-type": "application/xml"}, body
 
 
-def application(service: Service) -> FastAPI:
+def application(service: Service) -> Front:
     """Make the application that serves a store."""
-    app = FastAPI(
+    api = FastAPI(
         title="dslab.objectstore",
         description="An object store with the interface of Amazon S3.",
         docs_url="/-/docs",
         redoc_url=None,
         openapi_url="/-/openapi.json",
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: f"{min(route.methods or ())} {route.path}",
     )
     for router in routers():
-        app.include_router(router)
-    app.add_middleware(Front, service=service)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _unrouted)
-    return app
+        api.include_router(router)
+    for kind in (
+        S3Error,
+        RequestValidationError,
+        HTTPException,
+        sqlite3.OperationalError,
+        OSError,
+        Exception,
+    ):
+        api.add_exception_handler(kind, _answer_in_api)
+    api.openapi = lambda: described(api)  # type: ignore[method-assign]
+    return Front(api, service)
 
 
-def _invalid(_: Any, error: Exception) -> Any:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    name = str(first["loc"][-1])
-    raise S3Error("InvalidArgument", f"{name}: {first['msg']}", ArgumentName=name)
+def described(api: FastAPI) -> dict[str, Any]:
+    """The description of the interface, objects' bodies included, which are not FastAPI's."""
+    if api.openapi_schema is None:
+        document = get_openapi(title=api.title, version="1", description=api.description, routes=api.routes)
+        document["paths"]["/{bucket}/{key}"] = objects.DESCRIPTION
+        api.openapi_schema = document
+    return api.openapi_schema
 
 
-def _unrouted(_: Any, error: Exception) -> Any:
-    raise S3Error("MethodNotAllowed") from error
+async def _answer_in_api(request: HTTPRequest, error: Exception) -> Response:
+    """Answer an error of one of FastAPI's routes."""
+    match error:
+        case RequestValidationError():
+            first = error.errors()[0]
+            name = str(first["loc"][-1])
+            error = S3Error("InvalidArgument", f"{name}: {first['msg']}", ArgumentName=name)
+        case HTTPException():
+            error = S3Error("MethodNotAllowed")
+    status, headers, body = answer_to(error, request.scope.get("call"), request.scope)
+    return Response(body, status, headers)

@@ -21,7 +21,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from dslab.objectstore import checksums
 from dslab.objectstore.call import Call
@@ -41,6 +41,7 @@ class Intake:
         call: The request; nothing of its body has been read.
         keep: The checksum that is kept; if none is said, the one that the request names, or else the default.
         most_bytes: The longest body.
+        summed: Whether x-amz-checksum- headers tell of this body.
 
     Raises:
         S3Error: What is declared makes no sense, or is too much.
@@ -50,8 +51,10 @@ class Intake:
         confirmed: What the client is told of the checksum, once the body is whole.
     """
 
-    def __init__(self, call: Call, *, keep: str = "", most_bytes: int = MAX_PUT_BYTES) -> None:
-        headers = call.headers
+    def __init__(
+        self, call: Call, *, keep: str = "", most_bytes: int = MAX_PUT_BYTES, summed: bool = True
+    ) -> None:
+        headers = call.headers if summed else _without_checksum(call.headers)
         self._call = call
         self._decoder = decoder(call)
         self.size_bytes = declared_length(call, chunked=self._decoder is not None)
@@ -133,18 +136,22 @@ class Intake:
         return checksums.given(trailers)
 
 
-async def whole(call: Call, most_bytes: int) -> bytes:
-    """Read a body that is small: an XML document.
+async def whole(call: Call, most_bytes: int, *, summed: bool = True) -> bytes:
+    """Read a body that is small: an XML document. `summed` as for `Intake`.
 
     Raises:
         S3Error: MaxMessageLengthExceeded; or it is not as it was declared.
     """
     if "content-length" not in call.headers and "transfer-encoding" not in call.headers:
         return b""
-    intake = Intake(call, most_bytes=most_bytes)
+    intake = Intake(call, most_bytes=most_bytes, summed=summed)
     pieces = [intake.take(batch) async for batch in intake.batches()]
     intake.finish()
     return b"".join(pieces)
+
+
+def _without_checksum(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if not name.startswith(checksums.PREFIX)}
 
 
 def decoder(call: Call) -> Decoder | None:

@@ -32,6 +32,31 @@ _OVERRIDES = {
     "response-expires": "expires",
 }
 
+_PARAMETERS = [
+    {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+    for name, place in (("bucket", "path"), ("key", "path"), ("versionId", "query"), ("partNumber", "query"))
+]
+
+DESCRIPTION = {
+    method: {
+        "tags": ["bodies of objects"],
+        "summary": summary,
+        "operationId": f"{method.upper()} /{{bucket}}/{{key}}",
+        "parameters": [
+            one for one in _PARAMETERS if method in ("get", "head") or one["name"] != "partNumber"
+        ],
+        "responses": {"default": {"description": "As S3 has it."}},
+        **({"requestBody": {"content": {"application/octet-stream": {}}}} if method == "put" else {}),
+    }
+    for method, summary in {
+        "get": "GetObject",
+        "head": "HeadObject",
+        "put": "PutObject, CopyObject, UploadPart, UploadPartCopy",
+        "delete": "DeleteObject",
+    }.items()
+}
+"""What OpenAPI says of these four."""
+
 ATTEMPTS = 10
 """How often a GET looks again for an object that is overwritten all the time."""
 

@@ -100,7 +100,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 def client(served: Served | str, key: str = f"{ID}:{SECRET}", **options: Any) -> Any:
     """A boto3 client. Options go to its configuration."""
     access_key, secret = key.split(":")[:2]
-    s3 = {"addressing_style": options.pop("style", "path")}
+    s3: Any = {"addressing_style": options.pop("style", "path")}
     options = {"retries": {"total_max_attempts": 1}, "signature_version": "s3v4", **options}
     make: Any = boto3.client
     return make(

@@ -126,9 +126,7 @@ async def not_implemented(service: Here, call: ObjectCall) -> Response:
 
 
 for _word in ("legal-hold", "restore", "retention", "select", "torrent"):
-    router.add_api_route(
-        f"/{{bucket}}/{{key}}?{_word}",
-        not_implemented,
-        methods=["GET", "PUT", "POST"],
-        summary=f"Any {_word}",
-    )
+    for _method in ("GET", "PUT", "POST"):
+        router.add_api_route(
+            f"/{{bucket}}/{{key}}?{_word}", not_implemented, methods=[_method], summary=f"{_method} {_word}"
+        )

@@ -1,0 +1,419 @@
+"""Signature Version 4: whose request it is. What is wrong in any way is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from dslab.objectstore import auth
+from dslab.objectstore.auth import Request, Seal, claim_of, presign, sign
+from dslab.objectstore.chunked import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
+from dslab.objectstore.errors import S3Error
+from tests.objectstore.conftest import ID, LIMITED, READER, SECRET, Serve, Served, client
+
+REGION = "us-east-1"
+EXAMPLE_ID = "AKIAIOSFODNN7EXAMPLE"
+EXAMPLE_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+EXAMPLE_TIME_S = 1369353600.0  # 2013-05-24T00:00:00Z
+
+
+# ---- the examples of the specification
+
+
+def test_the_specifications_example_of_a_get() -> None:
+    request = Request(
+        "GET", b"/test.txt", (), {"host": "examplebucket.s3.amazonaws.com", "range": "bytes=0-9"}
+    )
+    headers = sign(request, EXAMPLE_ID, EXAMPLE_SECRET, REGION, auth.EMPTY_SHA256, EXAMPLE_TIME_S)
+    assert headers["authorization"].endswith(
+        "SignedHeaders=host;range;x-amz-content-sha256;x-amz-date, "
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    )
+
+
+def test_the_specifications_example_of_a_presigned_url() -> None:
+    request = Request("GET", b"/test.txt", (), {"host": "examplebucket.s3.amazonaws.com"})
+    query = presign(request, EXAMPLE_ID, EXAMPLE_SECRET, REGION, 86_400, EXAMPLE_TIME_S)
+    assert (
+        dict(query)["X-Amz-Signature"] == "aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
+    )
+
+
+def test_the_specifications_example_of_chunks() -> None:
+    key = auth.signing_key(EXAMPLE_SECRET, "20130524", REGION)
+    seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
+    seal = Seal(key, "20130524T000000Z", "20130524/us-east-1/s3/aws4_request", seed)
+    expected = [
+        (b"a" * 65_536, "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648"),
+        (b"a" * 1_024, "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497"),
+        (b"", "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9"),
+    ]
+    for data, signature in expected:
+        assert seal.next("PAYLOAD", auth.EMPTY_SHA256, hashlib.sha256(data).hexdigest()) == signature
+        seal = replace(seal, signature=signature)
+
+
+# ---- whatever is changed, the signature is not that request's
+
+
+def signed(now_s: float = EXAMPLE_TIME_S) -> Request:
+    request = Request(
+        "PUT", b"/b/k%20ey", (("a", "1"), ("b", "")), {"host": "h", "x-amz-meta-a": "x", "content-type": "t"}
+    )
+    headers = sign(request, ID, SECRET, REGION, auth.EMPTY_SHA256, now_s)
+    return replace(request, headers={**request.headers, **headers})
+
+
+def verify(request: Request, secret: str = SECRET, now_s: float = EXAMPLE_TIME_S) -> None:
+    claim = claim_of(request, now_s)
+    assert claim is not None
+    assert claim.access_key == ID
+    claim.verify(request, secret)
+
+
+def test_a_signed_request_is_taken() -> None:
+    verify(signed())
+    verify(replace(signed(), path=b"/b/k ey"))  # the same path, written otherwise
+    verify(replace(signed(), query=(("b", ""), ("a", "1"))))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "GET"},
+        {"path": b"/b/k%20eY"},
+        {"query": (("a", "2"), ("b", ""))},
+        {"query": (("a", "1"),)},
+        {"query": (("a", "1"), ("b", ""), ("c", ""))},
+    ],
+)
+def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(S3Error) as error:
+        verify(replace(signed(), **change))
+    assert error.value.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("name", ["host", "x-amz-meta-a", "content-type", "x-amz-content-sha256"])
+def test_a_changed_header_is_refused(name: str) -> None:
+    request = signed()
+    with pytest.raises(S3Error) as error:
+        verify(replace(request, headers={**request.headers, name: "other"}))
+    assert error.value.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x", SECRET.upper()])
+def test_a_wrong_secret_is_refused(secret: str) -> None:
+    with pytest.raises(S3Error) as error:
+        verify(signed(), secret)
+    assert error.value.code == "SignatureDoesNotMatch"
+
+
+def test_an_unsigned_amz_header_is_refused() -> None:
+    request = signed()
+    with pytest.raises(S3Error) as error:
+        verify(replace(request, headers={**request.headers, "x-amz-acl": "public-read"}))
+    assert error.value.code == "AccessDenied"
+
+
+@pytest.mark.parametrize(
+    ("late_s", "code"), [(-901, "RequestTimeTooSkewed"), (901, "RequestTimeTooSkewed"), (-899, ""), (899, "")]
+)
+def test_clocks_may_differ_by_15_minutes(late_s: float, code: str) -> None:
+    request = signed()
+    if not code:
+        verify(request, now_s=EXAMPLE_TIME_S + late_s)
+        return
+    with pytest.raises(S3Error) as error:
+        claim_of(request, EXAMPLE_TIME_S + late_s)
+    assert error.value.code == code
+
+
+MALFORMED = {
+    "AWS4-HMAC-SHA256": ("AuthorizationHeaderMalformed", 400),
+    "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=" + "0" * 64: (
+        "AuthorizationHeaderMalformed",
+        400,
+    ),
+    "AWS4-HMAC-SHA256 Credential=a/20130524/r/ec2/aws4_request, SignedHeaders=host, Signature=" + "0" * 64: (
+        "AuthorizationHeaderMalformed",
+        400,
+    ),
+    "AWS id:signature": ("InvalidRequest", 400),
+    "Basic dXNlcjpwYXNz": ("InvalidArgument", 400),
+    "": ("InvalidArgument", 400),
+    "\xff\xfe": ("InvalidArgument", 400),
+}
+
+
+@pytest.mark.parametrize("header", MALFORMED, ids=lambda text: ascii(text)[:30])
+def test_malformed_authorization(http: httpx.Client, header: str) -> None:
+    answer = http.get(
+        "/", headers=[(b"authorization", header.encode("latin-1")), (b"x-amz-date", b"20130524T000000Z")]
+    )
+    assert (f"<Code>{MALFORMED[header][0]}</Code>" in answer.text, answer.status_code) == (
+        True,
+        MALFORMED[header][1],
+    )
+
+
+# ---- through the wire
+
+
+def refused(call: Any, **options: Any) -> str:
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    return str(error.value.response["Error"]["Code"])
+
+
+def test_wrong_keys(served: Served, bucket: str) -> None:
+    for key, code in ((f"{ID}:wrong", "SignatureDoesNotMatch"), (f"NOBODY:{SECRET}", "InvalidAccessKeyId")):
+        with closing(client(served, key)) as s3:
+            assert refused(s3.list_objects_v2, Bucket=bucket) == code
+            assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"x") == code
+            assert refused(s3.create_bucket, Bucket="another") == code
+
+
+def test_a_read_only_key(served: Served, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    with closing(client(served, READER)) as reader:
+        assert reader.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+        assert reader.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+        for call, options in (
+            (reader.put_object, {"Key": "k", "Body": b"y"}),
+            (reader.delete_object, {"Key": "k"}),
+            (reader.copy_object, {"Key": "l", "CopySource": f"{bucket}/k"}),
+            (reader.create_multipart_upload, {"Key": "k"}),
+            (reader.put_object_tagging, {"Key": "k", "Tagging": {"TagSet": []}}),
+            (reader.delete_objects, {"Delete": {"Objects": [{"Key": "k"}]}}),
+            (reader.put_bucket_versioning, {"VersioningConfiguration": {"Status": "Enabled"}}),
+            (reader.put_bucket_acl, {"ACL": "public-read"}),
+            (reader.put_object_acl, {"Key": "k", "ACL": "public-read"}),
+            (reader.delete_bucket, {}),
+        ):
+            assert refused(call, Bucket=bucket, **options) == "AccessDenied", call
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_a_key_for_one_bucket(served: Served, s3: Any, bucket: str) -> None:
+    s3.create_bucket(Bucket="mybucket")
+    s3.put_object(Bucket="mybucket", Key="k", Body=b"x")
+    with closing(client(served, LIMITED)) as limited:
+        assert limited.get_object(Bucket="mybucket", Key="k")["Body"].read() == b"x"
+        assert refused(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
+        assert [one["Name"] for one in limited.list_buckets()["Buckets"]] == ["mybucket"]
+        assert refused(limited.put_object, Bucket="mybucket", Key="k", Body=b"") == "AccessDenied"
+
+
+def test_anonymous_only_where_allowed(http: httpx.Client, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="private", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="public", Body=b"x", ACL="public-read")
+    assert http.get(f"/{bucket}/private").status_code == 403
+    assert http.get(f"/{bucket}/missing").status_code == 403
+    assert http.get(f"/{bucket}/public").content == b"x"
+    assert http.get(f"/{bucket}").status_code == 403
+    assert http.get("/").status_code == 403
+    assert http.put(f"/{bucket}/public", content=b"y").status_code == 403
+    assert http.delete(f"/{bucket}/public").status_code == 403
+    assert http.put("/another-bucket").status_code == 403
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    assert http.get(f"/{bucket}").status_code == 200
+    assert http.get(f"/{bucket}/missing").status_code == 404
+    assert http.put(f"/{bucket}/public", content=b"y").status_code == 403
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    assert http.put(f"/{bucket}/public", content=b"y").status_code == 200
+    assert http.put(f"/{bucket}?versioning", content=b"<x/>").status_code == 403
+    s3.put_object_acl(Bucket=bucket, Key="private", ACL="public-read")
+    assert http.get(f"/{bucket}/private").status_code == 200
+    grants = s3.get_object_acl(Bucket=bucket, Key="private")["Grants"]
+    assert {grant["Permission"] for grant in grants} == {"FULL_CONTROL", "READ"}
+
+
+@pytest.mark.parametrize(("anonymous", "get", "put"), [("read", 200, 403), ("write", 200, 200)])
+def test_a_server_may_allow_everybody(serve: Serve, anonymous: str, get: int, put: int) -> None:
+    served = serve(f"{ID}:{SECRET}", anonymous=anonymous)
+    with closing(client(served)) as s3, httpx.Client(base_url=served.url, trust_env=False) as http:
+        s3.create_bucket(Bucket="bucket")
+        s3.put_object(Bucket="bucket", Key="k", Body=b"x")
+        assert http.get("/bucket/k").status_code == get
+        assert http.put("/bucket/l", content=b"x").status_code == put
+        with closing(client(served, f"{ID}:wrong")) as wrong:  # who signs must sign well, whatever is allowed
+            assert refused(wrong.get_object, Bucket="bucket", Key="k") == "SignatureDoesNotMatch"
+
+
+# ---- presigned
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_presigned_urls(served: Served, bucket: str, http: httpx.Client, version: str) -> None:
+    with closing(client(served, signature_version=version)) as s3:
+        where = {"Bucket": bucket, "Key": "a b/\u00e4"}
+        put = s3.generate_presigned_url("put_object", Params=where, ExpiresIn=60)
+        assert http.put(put, content=b"x").status_code == 200
+        get = s3.generate_presigned_url("get_object", Params=where, ExpiresIn=60)
+        assert http.get(get).content == b"x"
+        assert http.put(get, content=b"y").status_code == 403
+        assert http.get(get.replace("%C3%A4", "%C3%A5")).status_code == 403
+        name = "X-Amz-Signature" if version == "s3v4" else "Signature"
+        url = httpx.URL(get)
+        assert http.get(url.copy_set_param(name, "0" * 64)).status_code == 403
+        assert http.get(url.copy_set_param(name, "\u00e4")).status_code == 403
+        assert http.get(url.copy_remove_param(name)).status_code in (400, 403)
+        typed = s3.generate_presigned_url("get_object", Params={**where, "ResponseContentType": "a/b"})
+        assert http.get(typed).headers["content-type"] == "a/b"
+
+
+def test_a_presigned_url_expires(http: httpx.Client, served: Served, bucket: str) -> None:
+    def url(started_s: float, expires_s: int) -> str:
+        request = Request("GET", f"/{bucket}".encode(), (), {"host": str(served.address)})
+        query = presign(request, ID, SECRET, REGION, expires_s, started_s)
+        return f"/{bucket}?{auth.canonical_query(query)}"
+
+    now_s = time.time()
+    assert http.get(url(now_s - 50, 100)).status_code == 200
+    for started_s, expires_s, status, code in (
+        (now_s - 100, 50, 403, "AccessDenied"),
+        (now_s + 3_600, 50, 403, "AccessDenied"),
+        (now_s, 604_801, 400, "AuthorizationQueryParametersError"),
+    ):
+        answer = http.get(url(started_s, expires_s))
+        assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
+
+
+# ---- bodies
+
+
+def put_signed(
+    http: httpx.Client, served: Served, path: str, payload: str, body: bytes, **more: str
+) -> httpx.Response:
+    sent = {"host": str(served.address), **{name.replace("_", "-"): value for name, value in more.items()}}
+    sent |= sign(Request("PUT", path.encode(), (), sent), ID, SECRET, REGION, payload, time.time())
+    return http.put(path, content=body, headers=sent)
+
+
+def test_the_body_must_have_the_signed_hash(http: httpx.Client, served: Served, bucket: str) -> None:
+    digest = hashlib.sha256(b"body").hexdigest()
+    assert put_signed(http, served, f"/{bucket}/k", digest, b"body").status_code == 200
+    changed = put_signed(http, served, f"/{bucket}/k", digest, b"BODY")
+    assert (changed.status_code, "XAmzContentSHA256Mismatch" in changed.text) == (400, True)
+    assert put_signed(http, served, f"/{bucket}/k", "UNSIGNED-PAYLOAD", b"any").status_code == 200
+    assert put_signed(http, served, f"/{bucket}/k", "nonsense", b"any").status_code == 400
+
+
+def chunked(seal: Seal | None, chunks: list[bytes], trailer: str = "") -> bytes:
+    """Write a body in chunks, signed if there is a seal."""
+    out = b""
+    for chunk in [*chunks, b""]:
+        out += f"{len(chunk):x}".encode()
+        if seal:
+            seal = replace(
+                seal, signature=seal.next("PAYLOAD", auth.EMPTY_SHA256, hashlib.sha256(chunk).hexdigest())
+            )
+            out += f";chunk-signature={seal.signature}".encode()
+        out += b"\r\n" + (chunk + b"\r\n" if chunk else b"")
+    if trailer:
+        out += trailer.encode() + b"\r\n"
+        if seal:
+            signature = seal.next("TRAILER", hashlib.sha256(f"{trailer}\n".encode()).hexdigest())
+            out += f"x-amz-trailer-signature:{signature}\r\n".encode()
+    return out + b"\r\n"
+
+
+def put_chunks(  # noqa: PLR0917
+    http: httpx.Client,
+    served: Served,
+    path: str,
+    kind: str,
+    chunks: list[bytes],
+    change: Any = None,
+    **more: str,
+) -> httpx.Response:
+    now_s = time.time()
+    trailer = "x-amz-checksum-crc32:y/Q5Jg==" if "TRAILER" in kind else ""  # of 123456789
+    sent = {"host": str(served.address), "x-amz-decoded-content-length": str(sum(map(len, chunks)))}
+    sent |= {"x-amz-trailer": "x-amz-checksum-crc32"} if trailer else {}
+    sent |= {name.replace("_", "-"): value for name, value in more.items()}
+    signature = sign(Request("PUT", path.encode(), (), sent), ID, SECRET, REGION, kind, now_s)
+    day = signature["x-amz-date"][:8]
+    seed = signature["authorization"].rpartition("=")[2]
+    key = auth.signing_key(SECRET, day, REGION)
+    seal = Seal(key, signature["x-amz-date"], f"{day}/{REGION}/s3/aws4_request", seed)
+    body = chunked(None if kind == UNSIGNED_TRAILER else seal, chunks, trailer)
+    return http.put(path, content=change(body) if change else body, headers={**sent, **signature})
+
+
+@pytest.mark.parametrize("kind", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
+def test_chunked_bodies(http: httpx.Client, served: Served, s3: Any, bucket: str, kind: str) -> None:
+    path = f"/{bucket}/k"
+    answer = put_chunks(http, served, path, kind, [b"1234", b"56789"])
+    assert answer.status_code == 200, answer.text
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"123456789"
+    assert (
+        put_chunks(
+            http, served, path, kind, [b"1234", b"56789"], x_amz_decoded_content_length="8"
+        ).status_code
+        == 400
+    )
+    short = put_chunks(http, served, path, kind, [b"1234", b"56789"], lambda body: body[:40])
+    assert (short.status_code, "IncompleteBody" in short.text) == (400, True)
+
+
+def swapped(body: bytes) -> bytes:
+    lines = body.split(b"\r\n")
+    lines[0:2], lines[2:4] = lines[2:4], lines[0:2]
+    return b"\r\n".join(lines)
+
+
+def replayed(body: bytes) -> bytes:
+    lines = body.split(b"\r\n")
+    return b"\r\n".join([*lines[:2], *lines[:2], *lines[2:]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [swapped, replayed, lambda body: body.replace(b"1234", b"1235", 1)],
+    ids=["swapped", "replayed", "changed"],
+)
+def test_chunks_cannot_be_tampered_with(http: httpx.Client, served: Served, bucket: str, change: Any) -> None:
+    lengths = {"x_amz_decoded_content_length": "12"} if change is replayed else {}
+    answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, [b"1234", b"5678"], change, **lengths)
+    assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
+    assert http.get(f"/{bucket}/k").status_code == 403
+
+
+def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> None:
+    path = f"/{bucket}/k"
+    wrong = put_chunks(http, served, path, UNSIGNED_TRAILER, [b"12345678"])
+    assert (wrong.status_code, "BadDigest" in wrong.text) == (400, True)
+    missing = put_chunks(
+        http,
+        served,
+        path,
+        UNSIGNED_TRAILER,
+        [b"1"],
+        lambda body: body.replace(b"x-amz-checksum-crc32:y/Q5Jg==\r\n", b""),
+    )
+    assert (missing.status_code, "MalformedTrailerError" in missing.text) == (400, True)
+    forged = put_chunks(
+        http,
+        served,
+        path,
+        SIGNED_TRAILER,
+        [b"123456789"],
+        lambda body: body.replace(b"y/Q5Jg==", b"y/Q5Jh=="),
+    )
+    assert forged.status_code == 403
+
+
+def test_anonymous_chunks_may_not_be_signed(serve: Serve) -> None:
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    with httpx.Client(base_url=served.url, trust_env=False) as http:
+        http.put("/bucket")
+        headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": "1"}
+        assert http.put("/bucket/k", content=b"1\r\nx\r\n0\r\n\r\n", headers=headers).status_code == 400

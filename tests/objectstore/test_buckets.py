@@ -1,0 +1,155 @@
+"""Buckets and what can be said about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.protocol import check_bucket_name
+
+GOOD = ["abc", "a-b", "a.b.c", "1-2-3", "a" * 63, "my.bucket-1", "0.0.0.com"]
+BAD = [
+    "",
+    "ab",
+    "a" * 64,
+    "Abc",
+    "a_b",
+    "-abc",
+    "abc-",
+    ".abc",
+    "abc.",
+    "a..b",
+    "a.-b",
+    "a-.b",
+    "192.168.5.4",
+    "a b",
+]
+BAD += [
+    "xn--abc",
+    "sthree-abc",
+    "abc-s3alias",
+    "abc--ol-s3",
+    "abc.mrap",
+    "amzn-s3-demo-x",
+    "b\u00fccket",
+    "a/b",
+]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_names(name: str) -> None:
+    check_bucket_name(name)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_names(name: str) -> None:
+    with pytest.raises(S3Error) as error:
+        check_bucket_name(name)
+    assert (error.value.code, error.value.status) == ("InvalidBucketName", 400)
+
+
+def refused(call: Any, **options: Any) -> tuple[str, int]:
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_create_is_idempotent(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.create_bucket(Bucket=bucket)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_only_an_empty_bucket_can_be_removed(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert refused(s3.delete_bucket, Bucket=bucket) == ("BucketNotEmpty", 409)
+    s3.delete_object(Bucket=bucket, Key="k")
+    s3.delete_bucket(Bucket=bucket)
+    assert refused(s3.delete_bucket, Bucket=bucket) == ("NoSuchBucket", 404)
+    assert refused(s3.head_bucket, Bucket=bucket) == ("404", 404)
+    assert refused(s3.get_object, Bucket=bucket, Key="k") == ("NoSuchBucket", 404)
+    assert refused(s3.put_object, Bucket=bucket, Key="k", Body=b"") == ("NoSuchBucket", 404)
+
+
+def test_a_bucket_made_anew_is_empty(s3: Any, bucket: str) -> None:
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "a", "Value": "1"}]})
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(Bucket=bucket)
+    assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
+
+
+def test_location(s3: Any, bucket: str) -> None:
+    assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
+    s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    assert s3.get_bucket_location(Bucket="far-away")["LocationConstraint"] == "eu-central-1"
+    assert s3.head_bucket(Bucket="far-away")["BucketRegion"] == "eu-central-1"
+
+
+def test_tags(s3: Any, bucket: str) -> None:
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    s3.delete_bucket_tagging(Bucket=bucket)
+    assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
+
+
+def test_acl(s3: Any, bucket: str) -> None:
+    for acl, permissions in (
+        ("public-read", ["READ"]),
+        ("public-read-write", ["READ", "WRITE"]),
+        ("private", []),
+    ):
+        s3.put_bucket_acl(Bucket=bucket, ACL=acl)
+        told = s3.get_bucket_acl(Bucket=bucket)
+        assert [one["Permission"] for one in told["Grants"]] == ["FULL_CONTROL", *permissions]
+        policy = {"Owner": told["Owner"], "Grants": told["Grants"]}
+        s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=policy)
+        assert s3.get_bucket_acl(Bucket=bucket)["Grants"] == told["Grants"]
+    assert refused(s3.put_bucket_acl, Bucket=bucket, ACL="everything") == ("InvalidArgument", 400)
+    assert refused(s3.put_bucket_acl, Bucket=bucket, GrantRead="id=x") == ("NotImplemented", 501)
+
+
+ABSENT = {
+    "get_bucket_policy": "NoSuchBucketPolicy",
+    "get_bucket_cors": "NoSuchCORSConfiguration",
+    "get_bucket_lifecycle_configuration": "NoSuchLifecycleConfiguration",
+    "get_bucket_website": "NoSuchWebsiteConfiguration",
+    "get_bucket_replication": "ReplicationConfigurationNotFoundError",
+    "get_bucket_encryption": "ServerSideEncryptionConfigurationNotFoundError",
+    "get_object_lock_configuration": "ObjectLockConfigurationNotFoundError",
+    "get_public_access_block": "NoSuchPublicAccessBlockConfiguration",
+}
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_what_is_not_there(s3: Any, bucket: str, name: str) -> None:
+    assert refused(getattr(s3, name), Bucket=bucket) == (ABSENT[name], 404)
+
+
+def test_what_is_empty_or_not_implemented(s3: Any, bucket: str) -> None:
+    s3.get_bucket_notification_configuration(Bucket=bucket)
+    s3.get_bucket_logging(Bucket=bucket)
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    assert refused(s3.put_bucket_policy, Bucket=bucket, Policy="{}") == ("NotImplemented", 501)
+    s3.delete_bucket_policy(Bucket=bucket)
+
+
+def test_methods_that_are_not(http: httpx.Client, bucket: str) -> None:
+    assert [http.request(method, f"/{bucket}/k").status_code for method in ("PATCH", "POST")] == [405, 405]
+    assert http.request("OPTIONS", f"/{bucket}").status_code == 405
+
+
+def test_the_interface_describes_itself(http: httpx.Client) -> None:
+    assert http.get("/-/docs").status_code == 200
+    paths = http.get("/-/openapi.json").json()["paths"]
+    assert {
+        "/",
+        "/{bucket}",
+        "/{bucket}/{key}",
+        "/{bucket}?versioning",
+        "/{bucket}/{key}?uploads",
+    } <= paths.keys()

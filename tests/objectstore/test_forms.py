@@ -1,0 +1,157 @@
+"""Uploads from a web page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from dslab.objectstore import auth
+from tests.objectstore.conftest import ID, SECRET
+
+NOW = "2100-01-01T00:00:00.000Z"
+
+
+def policy(bucket: str, *more: Any, expiration: Any = NOW, **change: Any) -> dict[str, Any]:
+    conditions = [{"bucket": bucket}, ["starts-with", "$key", "user/"], *more]
+    return {"expiration": expiration, "conditions": conditions, **change}
+
+
+def fields_of(document: Any, key: str = "user/file", version: int = 4, **more: str) -> dict[str, str]:
+    """The fields of a form whose policy is signed."""
+    day = auth.time_text(time.time())[:8]
+    credential = f"{ID}/{day}/us-east-1/s3/aws4_request"
+    signing = {
+        "x-amz-algorithm": auth.ALGORITHM,
+        "x-amz-credential": credential,
+        "x-amz-date": f"{day}T000000Z",
+    }
+    fields = {"key": key, **more}
+    if version == 4:
+        fields |= signing
+        if isinstance(document, dict) and isinstance(document.get("conditions"), list):
+            document["conditions"] += [{name: value} for name, value in signing.items()]
+    text = base64.b64encode(json.dumps(document).encode()).decode()
+    if version == 4:
+        signed = {"x-amz-signature": auth.policy_signature(SECRET, day, "us-east-1", text)}
+    else:
+        digest = hmac.digest(SECRET.encode(), text.encode(), "sha1")
+        signed = {"AWSAccessKeyId": ID, "signature": base64.b64encode(digest).decode()}
+    return {**fields, "policy": text, **signed}
+
+
+def post(http: httpx.Client, bucket: str, fields: dict[str, str], body: bytes = b"body") -> httpx.Response:
+    return http.post(f"/{bucket}", data=fields, files={"file": ("C:\\dir\\name.txt", body)})
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_signed_form(http: httpx.Client, s3: Any, bucket: str, version: int) -> None:
+    more = [
+        ["eq", "$Content-Type", "text/plain"],
+        {"x-amz-meta-a": "1"},
+        ["content-length-range", 1, 10_000_000],
+    ]
+    headers = {"Content-Type": "text/plain", "x-amz-meta-a": "1", "x-ignore-this": "x"}
+    fields = fields_of(policy(bucket, *more), "user/${filename}", version, **headers)
+    body = b"0123456789" * 300_000
+    answer = post(http, bucket, fields, body)
+    assert answer.status_code == 204, answer.text
+    got = s3.get_object(Bucket=bucket, Key="user/name.txt")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (body, "text/plain", {"a": "1"})
+    assert answer.headers["etag"] == f'"{hashlib.md5(body).hexdigest()}"'
+
+
+def test_boto3s_form(http: httpx.Client, s3: Any, bucket: str) -> None:
+    made = s3.generate_presigned_post(
+        bucket, "key", Fields={"acl": "public-read"}, Conditions=[{"acl": "public-read"}]
+    )
+    assert http.post(made["url"], data=made["fields"], files={"file": b"x"}).status_code == 204
+    assert http.get(f"/{bucket}/key").content == b"x"
+
+
+def test_what_a_form_wants_to_see(http: httpx.Client, bucket: str) -> None:
+    fields = fields_of(
+        policy(bucket, ["starts-with", "$success_action_status", ""]), success_action_status="201"
+    )
+    answer = post(http, bucket, fields)
+    assert (answer.status_code, "<Key>user/file</Key>" in answer.text) == (201, True)
+    target = "http://example.org/done?x=1"
+    fields = fields_of(policy(bucket, {"success_action_redirect": target}), success_action_redirect=target)
+    answer = post(http, bucket, fields)
+    assert answer.status_code == 303
+    location = httpx.URL(answer.headers["location"])
+    assert dict(location.params)["key"] == "user/file"
+    assert str(location).startswith(target)
+
+
+REFUSED: dict[str, tuple[Any, dict[str, str], bytes, int]] = {
+    "another key": ({}, {"key": "other/file"}, b"x", 403),
+    "another bucket": ({"conditions": [{"bucket": "other"}, ["starts-with", "$key", ""]]}, {}, b"x", 403),
+    "a field too many": ({}, {"x-amz-meta-more": "1"}, b"x", 403),
+    "expired": ({"expiration": "2001-01-01T00:00:00Z"}, {}, b"x", 403),
+    "no expiration": ({"expiration": None}, {}, b"x", 400),
+    "no date": ({"expiration": "tomorrow"}, {}, b"x", 400),
+    "no list": ({"conditions": {}}, {}, b"x", 400),
+    "nonsense": ({"conditions": [["near", "$key", "x"]]}, {}, b"x", 400),
+    "too long": (
+        {"conditions": [["starts-with", "$key", ""], ["content-length-range", 0, 2]]},
+        {},
+        b"xxx",
+        400,
+    ),
+    "too short": (
+        {"conditions": [["starts-with", "$key", ""], ["content-length-range", 2, 9]]},
+        {},
+        b"x",
+        400,
+    ),
+    "range of one": ({"conditions": [["content-length-range", 0]]}, {}, b"x", 400),
+    "negative range": ({"conditions": [["content-length-range", -1, 0]]}, {}, b"x", 400),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_forms_that_are_refused(http: httpx.Client, s3: Any, bucket: str, case: str) -> None:
+    change, more, body, status = REFUSED[case]
+    fields = fields_of(policy(bucket, **change), **{"key": "user/file", **more})  # type: ignore[arg-type]
+    answer = post(http, bucket, fields, body)
+    assert (answer.status_code, case) == (status, case), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_forged_form(http: httpx.Client, bucket: str) -> None:
+    good = fields_of(policy(bucket))
+    other = fields_of(policy(bucket, ["starts-with", "$acl", ""]))["policy"]
+    for change in (
+        {"x-amz-signature": "0" * 64},
+        {"policy": other},
+        {"x-amz-credential": "NOBODY/1/r/s3/aws4_request"},
+    ):
+        assert post(http, bucket, {**good, **change}).status_code == 403
+    unsigned = {name: value for name, value in good.items() if name != "x-amz-signature"}
+    assert post(http, bucket, unsigned).status_code == 400
+    assert post(http, bucket, {"key": "user/file"}).status_code == 403
+    assert (
+        post(http, bucket, {name: value for name, value in good.items() if name != "key"}).status_code == 400
+    )
+
+
+def test_what_is_no_form(http: httpx.Client, bucket: str) -> None:
+    assert http.post(f"/{bucket}", content=b"x").status_code == 412
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = http.post(f"/{bucket}", content=b"nonsense", headers={"content-type": kind})
+        assert answer.status_code == 400
+    assert http.post(f"/{bucket}", data={"key": "k" * 100_000}, files={"file": b"x"}).status_code == 400
+    assert http.post(f"/{bucket}", data=fields_of(policy(bucket)), files={"other": b"x"}).status_code == 400
+
+
+def test_an_anonymous_form(http: httpx.Client, s3: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    assert post(http, bucket, {"key": "k"}).status_code == 204
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"

@@ -1,0 +1,227 @@
+"""Uploads in parts."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from typing import Any
+
+import pytest
+from awscrt import checksums as crt
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+
+MIB = 1024 * 1024
+FIVE = 5 * MIB
+
+
+def refused(call: Any, **options: Any) -> tuple[str, int]:
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def begin(s3: Any, bucket: str, **options: Any) -> dict[str, str]:
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="key", **options)["UploadId"]
+    return {"Bucket": bucket, "Key": "key", "UploadId": upload_id}
+
+
+def parts_of(s3: Any, upload: dict[str, str], bodies: list[bytes]) -> dict[str, Any]:
+    etags = [
+        s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]
+        for number, body in enumerate(bodies, 1)
+    ]
+    return {"Parts": [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(etags, 1)]}
+
+
+def test_parts_become_an_object(s3: Any, bucket: str) -> None:
+    bodies = [os.urandom(FIVE), os.urandom(FIVE), b"the end"]
+    upload = begin(s3, bucket, Metadata={"a": "1"}, ContentType="text/plain", Tagging="t=1")
+    wanted = parts_of(s3, upload, bodies)
+    assert refused(s3.head_object, Bucket=bucket, Key="key")[1] == 404
+    listed = s3.list_parts(**upload, MaxParts=2)
+    assert [(one["PartNumber"], one["Size"]) for one in listed["Parts"]] == [(1, FIVE), (2, FIVE)]
+    assert (listed["IsTruncated"], listed["NextPartNumberMarker"]) == (True, 2)
+    assert len(s3.list_parts(**upload, PartNumberMarker=2)["Parts"]) == 1
+    assert [one["UploadId"] for one in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == [
+        upload["UploadId"]
+    ]
+    done = s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
+    digests = b"".join(hashlib.md5(body).digest() for body in bodies)
+    assert done["ETag"] == f'"{hashlib.md5(digests).hexdigest()}-3"'
+    whole = b"".join(bodies)
+    got = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert got["Body"].read() == whole
+    assert (got["Metadata"], got["ContentType"], got["TagCount"]) == ({"a": "1"}, "text/plain", 1)
+    total = base64.b64encode(crt.crc64nvme(whole).to_bytes(8, "big")).decode()
+    assert got["ChecksumCRC64NVME"] == total
+    ranged = s3.get_object(Bucket=bucket, Key="key", Range=f"bytes={FIVE - 3}-{FIVE + 2}")
+    assert ranged["Body"].read() == whole[FIVE - 3 : FIVE + 3]
+    part = s3.get_object(Bucket=bucket, Key="key", PartNumber=3)
+    assert (part["Body"].read(), part["PartsCount"]) == (b"the end", 3)
+    assert part["ContentRange"] == f"bytes {2 * FIVE}-{2 * FIVE + 6}/{2 * FIVE + 7}"
+    assert refused(s3.get_object, Bucket=bucket, Key="key", PartNumber=4) == ("InvalidPartNumber", 416)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/key")
+    s3.delete_object(Bucket=bucket, Key="key")
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == whole
+
+
+def test_completing_twice_is_completing_once(s3: Any, bucket: str) -> None:
+    upload = begin(s3, bucket)
+    wanted = parts_of(s3, upload, [b"x"])
+    first = s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
+    second = s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
+    assert second["ETag"] == first["ETag"]
+    assert refused(s3.abort_multipart_upload, **upload) == ("NoSuchUpload", 404)
+
+
+def test_uploads_that_are_refused(s3: Any, bucket: str) -> None:
+    upload = begin(s3, bucket)
+    wanted = parts_of(s3, upload, [b"small", b"end"])["Parts"]
+    complete = s3.complete_multipart_upload
+    cases = [
+        (wanted, "EntityTooSmall"),
+        (wanted[::-1], "InvalidPartOrder"),
+        ([wanted[0], wanted[0]], "InvalidPartOrder"),
+        ([{**wanted[0], "ETag": '"0"'}], "InvalidPart"),
+        ([{**wanted[0], "PartNumber": 7}], "InvalidPart"),
+        ([], "MalformedXML"),
+    ]
+    for parts, code in cases:
+        assert refused(complete, **upload, MultipartUpload={"Parts": parts}) == (code, 400)
+    for number in (0, 10_001):
+        assert refused(s3.upload_part, **upload, PartNumber=number, Body=b"") == ("InvalidArgument", 400)
+    unknown = {**upload, "UploadId": "0" * 32}
+    assert refused(s3.upload_part, **unknown, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
+    assert refused(s3.list_parts, **unknown) == ("NoSuchUpload", 404)
+    assert refused(complete, **unknown, MultipartUpload={"Parts": wanted}) == ("NoSuchUpload", 404)
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted[1:]})
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"end"
+
+
+def test_an_aborted_upload_leaves_nothing(s3: Any, bucket: str, served: Any) -> None:
+    before = sum(1 for path in served.data.rglob("blobs/*/*/*"))
+    upload = begin(s3, bucket)
+    parts_of(s3, upload, [b"one", b"two"])
+    s3.upload_part(**upload, PartNumber=1, Body=b"again")
+    s3.abort_multipart_upload(**upload)
+    assert sum(1 for path in served.data.rglob("blobs/*/*/*")) == before
+    assert refused(s3.list_parts, **upload) == ("NoSuchUpload", 404)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
+def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
+    name = f"Checksum{algorithm}"
+    upload = begin(s3, bucket, ChecksumAlgorithm=algorithm)
+    bodies = [bytes(FIVE), b"end"]
+    parts = [
+        s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm)
+        for number, body in enumerate(bodies, 1)
+    ]
+    bare = [{"ETag": part["ETag"], "PartNumber": number} for number, part in enumerate(parts, 1)]
+    assert (
+        refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": bare})[0]
+        == "InvalidRequest"
+    )
+    wanted = [{**one, name: part[name]} for one, part in zip(bare, parts, strict=True)]
+    wrong = [{**wanted[0], name: wanted[1][name]}, wanted[1]]
+    assert (
+        refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": wrong})[0] == "InvalidPart"
+    )
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted})
+    assert done[name].endswith("-2")
+    head = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert (head[name], head["ChecksumType"]) == (done[name], "COMPOSITE")
+    attributes = s3.get_object_attributes(
+        Bucket=bucket, Key="key", ObjectAttributes=["ObjectParts", "Checksum"]
+    )
+    assert [one[name] for one in attributes["ObjectParts"]["Parts"]] == [part[name] for part in parts]
+    assert attributes["ObjectParts"]["TotalPartsCount"] == 2
+
+
+def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
+    bodies = [os.urandom(FIVE), b"end"]
+    upload = begin(s3, bucket, ChecksumAlgorithm="CRC32C", ChecksumType="FULL_OBJECT")
+    parts = [
+        s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32C")
+        for number, body in enumerate(bodies, 1)
+    ]
+    wanted = {"Parts": [{"ETag": part["ETag"], "PartNumber": number} for number, part in enumerate(parts, 1)]}
+    total = base64.b64encode(crt.crc32c(b"".join(bodies)).to_bytes(4, "big")).decode()
+    complete = s3.complete_multipart_upload
+    assert refused(complete, **upload, MultipartUpload=wanted, ChecksumCRC32C="AAAAAA==") == (
+        "BadDigest",
+        400,
+    )
+    assert complete(**upload, MultipartUpload=wanted, ChecksumCRC32C=total)["ChecksumCRC32C"] == total
+    assert (
+        refused(
+            s3.create_multipart_upload,
+            Bucket=bucket,
+            Key="k",
+            ChecksumAlgorithm="SHA1",
+            ChecksumType="FULL_OBJECT",
+        )[1]
+        == 400
+    )
+
+
+def test_parts_copied_from_objects(s3: Any, bucket: str) -> None:
+    body = os.urandom(FIVE + 100)
+    s3.put_object(Bucket=bucket, Key="source", Body=body)
+    upload = begin(s3, bucket)
+    source = {"Bucket": bucket, "Key": "source"}
+    first = s3.upload_part_copy(**upload, PartNumber=1, CopySource=source)["CopyPartResult"]["ETag"]
+    second = s3.upload_part_copy(**upload, PartNumber=2, CopySource=source, CopySourceRange="bytes=10-19")
+    parts = [first, second["CopyPartResult"]["ETag"]]
+    wanted = {"Parts": [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(parts, 1)]}
+    s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == body + body[10:20]
+    upload = begin(s3, bucket)
+    for text, code in (
+        ("bytes=5-", "InvalidArgument"),
+        ("x", "InvalidArgument"),
+        (f"bytes=0-{FIVE * 2}", "InvalidRange"),
+    ):
+        options = {"PartNumber": 1, "CopySource": source, "CopySourceRange": text}
+        assert refused(s3.upload_part_copy, **upload, **options)[0] == code
+
+
+def test_conditional_complete(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"old")
+    upload = begin(s3, bucket)
+    wanted = parts_of(s3, upload, [b"new"])
+    complete = s3.complete_multipart_upload
+    assert refused(complete, **upload, MultipartUpload=wanted, IfNoneMatch="*") == ("PreconditionFailed", 412)
+    s3.delete_object(Bucket=bucket, Key="key")
+    complete(**upload, MultipartUpload=wanted, IfNoneMatch="*")
+
+
+def test_boto3_uploads_and_downloads_files(s3: Any, bucket: str, tmp_path: Any) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(os.urandom(20 * MIB + 1))
+    config = TransferConfig(multipart_threshold=8 * MIB, multipart_chunksize=8 * MIB)
+    s3.upload_file(str(source), bucket, "key", Config=config)
+    assert s3.head_object(Bucket=bucket, Key="key")["ETag"].endswith('-3"')
+    s3.download_file(bucket, "key", str(target), Config=config)
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
+    made = [
+        s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in ("a", "a", "b/1", "b/2")
+    ]
+    seen: list[str] = []
+    markers: dict[str, str] = {}
+    while True:
+        page = s3.list_multipart_uploads(Bucket=bucket, MaxUploads=1, **markers)
+        seen += [one["UploadId"] for one in page.get("Uploads", [])]
+        if not page["IsTruncated"]:
+            break
+        markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+    assert seen == made
+    rolled = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
+    assert [one["Prefix"] for one in rolled["CommonPrefixes"]] == ["b/"]
+    s3.delete_bucket(Bucket=bucket)

@@ -1,0 +1,116 @@
+"""Buckets that keep what is overwritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def refused(call: Any, **options: Any) -> tuple[str, int, dict[str, str]]:
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    response = error.value.response
+    metadata = response["ResponseMetadata"]
+    return response["Error"]["Code"], metadata["HTTPStatusCode"], metadata["HTTPHeaders"]
+
+
+def turn(s3: Any, bucket: str, status: str) -> None:
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def read(s3: Any, bucket: str, **options: Any) -> bytes:
+    body: bytes = s3.get_object(Bucket=bucket, Key="key", **options)["Body"].read()
+    return body
+
+
+def put(s3: Any, bucket: str, body: bytes) -> Any:
+    return s3.put_object(Bucket=bucket, Key="key", Body=body).get("VersionId")
+
+
+def test_every_version_stays(s3: Any, bucket: str) -> None:
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert put(s3, bucket, b"before") is None
+    turn(s3, bucket, "Enabled")
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    first, second = put(s3, bucket, b"1"), put(s3, bucket, b"2")
+    assert first != second
+    assert read(s3, bucket) == b"2"
+    assert read(s3, bucket, VersionId=first) == b"1"
+    assert read(s3, bucket, VersionId="null") == b"before"
+    gone = s3.delete_object(Bucket=bucket, Key="key")
+    assert gone["DeleteMarker"] is True
+    code, status, headers = refused(s3.get_object, Bucket=bucket, Key="key")
+    assert (code, status, headers["x-amz-delete-marker"]) == ("NoSuchKey", 404, "true")
+    code, status, headers = refused(s3.get_object, Bucket=bucket, Key="key", VersionId=gone["VersionId"])
+    assert (code, status, headers["allow"]) == ("MethodNotAllowed", 405, "DELETE")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+    undone = s3.delete_object(Bucket=bucket, Key="key", VersionId=gone["VersionId"])
+    assert undone["DeleteMarker"] is True
+    assert read(s3, bucket) == b"2"
+    s3.delete_object(Bucket=bucket, Key="key", VersionId=second)
+    assert read(s3, bucket) == b"1"
+    assert refused(s3.get_object, Bucket=bucket, Key="key", VersionId=second)[:2] == ("NoSuchVersion", 404)
+    assert refused(s3.get_object, Bucket=bucket, Key="key", VersionId="x")[:2] == ("InvalidArgument", 400)
+    assert refused(s3.delete_bucket, Bucket=bucket)[:2] == ("BucketNotEmpty", 409)
+
+
+def test_a_suspended_bucket_overwrites_the_null_version_only(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    first = put(s3, bucket, b"1")
+    turn(s3, bucket, "Suspended")
+    assert put(s3, bucket, b"2") == "null"
+    assert put(s3, bucket, b"3") == "null"
+    assert read(s3, bucket, VersionId=first) == b"1"
+    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == 2
+    gone = s3.delete_object(Bucket=bucket, Key="key")
+    assert (gone["DeleteMarker"], gone["VersionId"]) == (True, "null")
+    listed = s3.list_object_versions(Bucket=bucket)
+    assert [one["VersionId"] for one in listed["Versions"]] == [first]
+    assert [one["VersionId"] for one in listed["DeleteMarkers"]] == ["null"]
+    s3.delete_object(Bucket=bucket, Key="key", VersionId="null")
+    assert read(s3, bucket) == b"1"
+
+
+def test_copy_of_a_version_brings_it_back(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    first = put(s3, bucket, b"1")
+    put(s3, bucket, b"2")
+    done = s3.copy_object(
+        Bucket=bucket, Key="key", CopySource={"Bucket": bucket, "Key": "key", "VersionId": first}
+    )
+    assert done["CopySourceVersionId"] == first
+    assert done["VersionId"] != first
+    assert read(s3, bucket) == b"1"
+
+
+def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    ids = [put(s3, bucket, b"x") for _ in range(3)]
+    done = s3.delete_objects(
+        Bucket=bucket, Delete={"Objects": [{"Key": "key", "VersionId": one} for one in ids]}
+    )
+    assert [one["VersionId"] for one in done["Deleted"]] == ids
+    marked = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "key"}]})["Deleted"][0]
+    assert marked["DeleteMarker"] is True
+    s3.delete_object(Bucket=bucket, Key="key", VersionId=marked["DeleteMarkerVersionId"])
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_tags_belong_to_a_version(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    first = put(s3, bucket, b"1")
+    put(s3, bucket, b"2")
+    tags = {"TagSet": [{"Key": "a", "Value": "1"}]}
+    done = s3.put_object_tagging(Bucket=bucket, Key="key", VersionId=first, Tagging=tags)
+    assert done["VersionId"] == first
+    assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
+    assert s3.get_object_tagging(Bucket=bucket, Key="key", VersionId=first)["TagSet"] == tags["TagSet"]
+
+
+def test_versioning_is_on_or_off(s3: Any, bucket: str) -> None:
+    assert (
+        refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Maybe"})[1]
+        == 400
+    )
