@@ -57,6 +57,8 @@ def add_server(command: argparse.ArgumentParser) -> None:
     option("--udp", action="store_true", help="a message is a datagram")
     option("--object", metavar="FILE.py:NAME", action="append", required=True, help="what is offered")
     option("--activation", choices=get_args(Activation), default="shared", help="which instance of a class")
+    option("--model", choices=("asyncio", "threads"), default="asyncio", help="who serves a connection")
+    option("--log", metavar="FILE", type=Path, help="keep replies there: at-most-once survives a crash")
     option("--workers", metavar="N", type=int, default=0, help="threads that execute calls; 0: the loop does")
     command.set_defaults(run=run_server)
 
@@ -82,10 +84,18 @@ def run_server(options: argparse.Namespace) -> None:
 
     by = transport(options)
     codec = options.codec.removesuffix("-http")
-    service, _ = service_with_references(codec, random.getrandbits(62), time.monotonic, dial=dial_by(codec))
+    service, _ = service_with_references(
+        codec, random.getrandbits(62), time.monotonic, dial=dial_by(codec), log=options.log
+    )
     for spec in options.object:
         service.objects.register(load(spec), activation=options.activation)
-    asyncio.run(serve(Address.parse(options.bind), service, options.workers, by))
+    if options.model == "threads":
+        from dslab.rpc.server_threads import serve as serve_by_threads
+
+        serve_by_threads(Address.parse(options.bind), service)
+    else:
+        asyncio.run(serve(Address.parse(options.bind), service, options.workers, by))
+    service.close()
 
 
 def transport(options: argparse.Namespace) -> Serving:

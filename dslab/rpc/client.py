@@ -109,6 +109,7 @@ class Client:
         self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
         self._connection: Connection | None = None
         self._batch: Batch | None = None
+        self._next_attempt_s = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -181,7 +182,7 @@ class Client:
 
     def poll(self, call: Call) -> bool:
         """Take what has come, without waiting."""
-        while not call.ended and self._connection is not None and self._pump(0.0):
+        while not call.ended and self._pump(0.0):
             pass
         return call.ended
 
@@ -234,7 +235,7 @@ class Client:
         """Receive once, and do what is due: False if nothing came."""
         messages = None
         if self._connection is None:
-            self._reconnect()
+            self._reconnect(wait_s)
         else:
             messages = self._receive(self._connection, wait_s)
         now_s = time.monotonic()
@@ -257,15 +258,16 @@ class Client:
                 call.error = error
         return None
 
-    def _reconnect(self) -> None:
-        """Try to connect again; if in vain, wait a little, and not beyond what is due next."""
+    def _reconnect(self, wait_s: float) -> None:
+        """Try to connect again, not more often than every ``retry_s``; until then wait."""
         now_s = time.monotonic()
+        if now_s < self._next_attempt_s:
+            time.sleep(max(0.0, min(wait_s, self._next_attempt_s - now_s)))
+            return
         try:
             self.open()
-        except PeerRefused:
-            time.sleep(max(0.0, min(self.stub.retry_s, self.stub.wakeup_s - now_s)))
-        except PeerSilent:
-            pass
+        except (PeerRefused, PeerSilent):
+            self._next_attempt_s = now_s + self.stub.retry_s
         else:
             self.stub.connection_made(time.monotonic())
 

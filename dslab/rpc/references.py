@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
@@ -264,12 +265,13 @@ def service_with_references(
     clock: Callable[[], float],
     *,
     limits: Limits | None = None,
+    log: Path | None = None,
     lease_s: float = DEFAULT_LEASE_S,
     dial: Dial = no_third_party,
 ) -> tuple[Service, Exports]:
     """Give a service whose procedures may take and give references."""
     exports = Exports(clock, lease_s, dial)
-    service = Service(codec_named(codec, exports.marshal, exports.unmarshal), first_session, limits)
+    service = Service(codec_named(codec, exports.marshal, exports.unmarshal), first_session, limits, log)
     exports.offer_by(service.objects)
     return service, exports
 

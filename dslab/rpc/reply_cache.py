@@ -27,6 +27,7 @@ Procedure Calls", 1984; RIFL (C. Lee et al., "Implementing linearizability at la
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -157,6 +158,11 @@ class ReplyCache:
             self._keep(number, session, call, known, size)
         else:
             session.calls[call] = known
+
+    def sessions(self) -> Iterator[tuple[int, int, dict[int, Known | Response]]]:
+        """Give each session's number, its floor, and what is known of its calls."""
+        for number, session in (*self._sessions.items(), *self._unused.items()):
+            yield number, session.floor, session.calls
 
     def restore_session(self, session: int) -> None:
         """Take over a session that an earlier life of this server opened."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Coroutine, Hashable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
@@ -40,6 +41,7 @@ from dslab.rpc.reply_cache import (
     DEFAULT_WINDOW,
     ReplyCache,
 )
+from dslab.rpc.reply_log import ReplyLog
 
 Running: TypeAlias = Coroutine[Any, Any, Any]
 
@@ -92,12 +94,15 @@ class Service:
         codec: How messages are written.
         first_session: A random number (see `ReplyCache`).
         limits: How much it takes upon itself.
+        log: The file of a durable reply cache, which survives this process; None for none.
 
     Attributes:
         objects: The procedures. Register yours there.
     """
 
-    def __init__(self, codec: Codec, first_session: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self, codec: Codec, first_session: int, limits: Limits | None = None, log: Path | None = None
+    ) -> None:
         self.codec = codec
         self.limits = limits or Limits()
         self.objects = Objects()
@@ -107,7 +112,8 @@ class Service:
             max_sessions=self.limits.max_sessions,
             max_bytes=self.limits.max_reply_bytes,
         )
-        self.stub = ServerStub(cache, codec.freeze)
+        self._log = ReplyLog(log, cache) if log else None
+        self.stub = ServerStub(cache, codec.freeze, durable=log is not None)
         self._lock = Lock()
         self.objects.offer(HELLO, self._hello)
 
@@ -116,7 +122,14 @@ class Service:
         if type(message) is Request and message.context is None:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
-            return self.stub.receive(sender, message)
+            order = self.stub.receive(sender, message)
+            self._write_down()
+            return order
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            self._log.close()
 
     def execute(self, peer: Any, request: Request, waited_s: float) -> Response | Running:
         """Call the procedure: gives its reply, or, of a coroutine function, what is to be awaited.
@@ -136,7 +149,9 @@ class Service:
         if request.context is None:
             return ((sender, response),)
         with self._lock:
-            return self.stub.finish(sender, request, response)
+            replies = self.stub.finish(sender, request, response)
+            self._write_down()
+            return replies
 
     def notice(self, peer: Any, notification: Notification) -> Running | None:
         """Call what a one-way call names. Whatever comes of it, nobody is told; an error is logged."""
@@ -166,7 +181,14 @@ class Service:
 
     def _hello(self) -> list[int]:
         with self._lock:
-            return self.stub.hello()
+            greeting = self.stub.hello()
+            self._write_down()
+            return greeting
+
+    def _write_down(self) -> None:
+        """Nothing is executed, and no reply leaves, before the log knows of it."""
+        if self._log is not None:
+            self._log.write(self.stub.changes())
 
 
 def complain(who: str, why: Exception | str) -> None:

@@ -18,7 +18,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dslab.kit.address import Address
 from dslab.rpc.dispatch import Dispatcher
@@ -67,8 +67,7 @@ class _Socket(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # it is none in CPython 3.11, by class
 
     def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
         if self.in_flight >= self._service.limits.max_in_flight:

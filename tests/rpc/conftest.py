@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.address import Address
-from dslab.rpc import http, server, udp
+from dslab.rpc import http, server, server_threads, udp
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.service import Limits, Service
 
@@ -67,8 +67,10 @@ def serve() -> Iterator[Serve]:
         def start(
             *served: Any, codec: str = "msgpack", transport: str = "tcp", workers: int = 0, **limits: int
         ) -> Address:
-            by = http if codec == "json-http" else {"tcp": server, "udp": udp}[transport]
             service = service_of(*served, codec=codec.removesuffix("-http"), **limits)
+            if transport == "threads":
+                return stack.enter_context(server_threads.serving(Address("127.0.0.1", 0), service))
+            by = http if codec == "json-http" else {"tcp": server, "udp": udp}[transport]
             return stack.enter_context(running_server(service, workers, by))
 
         yield start

@@ -1,0 +1,185 @@
+"""The server with a thread for each connection.
+
+Each client waits only for itself, and a call takes the shortest way there is: receive, call, send, with no
+event loop between. For one client with one call at a time it is the quickest server here; for many it is not,
+since the threads of Python take turns, and each costs a stack.
+
+The calls of one connection are executed one after the other. Those of different connections overlap: what
+their procedures share, they must lock.
+
+Source: ch. 3, Threads in distributed systems (multithreaded servers).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from dslab.kit.address import Address
+from dslab.rpc.dispatch import BatchReply
+from dslab.rpc.inbox import Inbox
+from dslab.rpc.messages import Batch, Invalid, Message, Notification, Request, Response
+from dslab.rpc.objects import finished
+from dslab.rpc.server import BACKLOG, cannot_listen
+from dslab.rpc.service import Sender, Service, complain
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread may keep the others waiting. Python's own 5 ms would be the latency of every call."""
+
+
+class _Connection:
+    """One client, and the thread that serves it."""
+
+    def __init__(self, connected: socket.socket, service: Service, name: str) -> None:
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.thread = threading.Thread(target=self._run, name=f"client {name}")
+        self._socket = connected
+        self._service = service
+        self._name = name
+        self._inbox = Inbox(service.codec, service.limits.max_message_bytes)
+        self._sending = threading.Lock()  # a reply may also come from the thread of another connection
+
+    # ---- what the service calls
+
+    @property
+    def peer(self) -> _Connection:
+        """Whose instances its calls are on."""
+        return self
+
+    def send(self, message: Response | Batch) -> None:
+        """Send a reply. Blocks while the client does not read: nobody reads from it meanwhile either."""
+        data = self._service.encode(message)
+        with self._sending, suppress(OSError):  # it has gone: the next receive tells
+            self._socket.sendall(data)
+
+    def skip(self) -> None:
+        """On a stream, no reply is simply none."""
+
+    def began(self) -> None:
+        """A call is under way until it has ended: nothing to count."""
+
+    def ended(self) -> None:
+        """Likewise."""
+
+    def hang_up(self) -> None:
+        """Wake the thread from the call that it is blocked in."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    # ---- inside
+
+    def _run(self) -> None:
+        try:
+            with self._socket:
+                self._converse()
+        except OSError:
+            pass  # reset: nobody is there to be told
+        finally:
+            self._service.objects.forget(self)
+
+    def _converse(self) -> None:
+        while count := self._socket.recv_into(self._inbox.get_buffer()):
+            for message in self._inbox.received(count):
+                self._take(self, message)
+            if self._inbox.failure is not None:
+                complain(self._name, str(self._inbox.failure))
+                return
+        for message in self._inbox.finish():
+            self._take(self, message)
+
+    def _take(self, sender: Sender, message: Message) -> None:
+        if type(message) is Batch:
+            expected = sum(type(part) is Request or type(part) is Invalid for part in message.messages)
+            reply = BatchReply(sender, expected)
+            for part in message.messages:
+                self._take(reply, part)
+            return
+        order = self._service.receive(sender, message)
+        if type(order) is Request:
+            self._execute(sender, order)
+        elif type(order) is Response:
+            sender.send(order)
+        elif type(order) is Notification and (running := self._service.notice(self, order)) is not None:
+            asyncio.run(running)
+
+    def _execute(self, sender: Sender, request: Request) -> None:
+        outcome = self._service.execute(self, request, 0.0)
+        response = outcome if isinstance(outcome, Response) else asyncio.run(finished(request, outcome))
+        for who, reply in self._service.finish(sender, request, response):
+            who.send(reply)
+
+
+class ThreadServer:
+    """Accepts connections, in a thread of its own."""
+
+    def __init__(self, listener: socket.socket, service: Service) -> None:
+        self._listener = listener
+        self._service = service
+        self._connections: set[_Connection] = set()
+        self._closed = False
+        self._thread = threading.Thread(target=self._accept_all, name="acceptor")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Accept nobody any more, hang up on everybody, wait for their threads."""
+        self._closed = True
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._listener.close()
+        for connection in self._connections:
+            connection.hang_up()
+        for connection in self._connections:
+            connection.thread.join()
+
+    def _accept_all(self) -> None:
+        while not self._closed:
+            try:
+                connected, peer = self._listener.accept()
+            except OSError:
+                time.sleep(0 if self._closed else 0.01)  # no descriptor left, or the end
+                continue
+            self._connections = {each for each in self._connections if each.thread.is_alive()}
+            if len(self._connections) >= self._service.limits.max_connections:
+                connected.close()
+                continue
+            connection = _Connection(connected, self._service, str(Address(*peer[:2])))
+            self._connections.add(connection)
+            connection.thread.start()
+
+
+@contextmanager
+def serving(address: Address, service: Service) -> Iterator[Address]:
+    """Serve at an address (port 0 takes any free one) until the block ends: gives the real address.
+
+    Raises:
+        MachineError: The address is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listener = socket.create_server(address.pair, family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise cannot_listen(address, error) from error
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    bound = Address(*listener.getsockname()[:2])
+    server = ThreadServer(listener, service)
+    try:
+        yield bound
+    finally:
+        server.close()
+
+
+def serve(address: Address, service: Service) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    import signal
+
+    stops = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # every thread inherits that: `sigwait` takes them
+    with serving(address, service) as bound:
+        print(f"listening on {bound}", flush=True)  # noqa: T201
+        signal.sigwait(stops)

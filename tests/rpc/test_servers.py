@@ -1,0 +1,315 @@
+"""Every server alike: good calls, bad input, bounds."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.errors import Happened, PeerClosed, PeerSilent, UsageError
+from dslab.rpc.client import connect
+from dslab.rpc.errors import ReplyUnfit, TooLate
+from dslab.rpc.msgpack_rpc import MsgpackCodec
+
+PATIENCE_S = 30.0
+GOOD = b"\x94\x00\x01\xa3add\x92\x01\x02"  # [0, 1, "add", [1, 2]]
+GOOD_REPLY = b"\x94\x01\x01\xc0\x03"
+
+
+class Served:
+    def __init__(self) -> None:
+        self.total = 0
+        self.made = 0
+        self.began = threading.Semaphore(0)
+        self.release = threading.Event()
+
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+    def count(self) -> int:
+        self.total += 1
+        return self.total
+
+    def big(self, size: int) -> bytes:
+        self.made += 1
+        return b"x" * size
+
+    def wait(self) -> str:
+        self.began.release()
+        self.release.wait(60)
+        return "waited"
+
+
+@pytest.fixture
+def served() -> Any:
+    served = Served()
+    yield served
+    served.release.set()
+
+
+SERVERS: list[dict[str, Any]] = [
+    {},
+    {"workers": 4},
+    {"transport": "threads"},
+    {"transport": "udp"},
+    {"transport": "udp", "workers": 4},
+    {"codec": "json"},
+    {"codec": "json", "transport": "udp"},
+    {"codec": "json", "transport": "threads"},
+    {"codec": "json-http"},
+    {"codec": "json-http", "workers": 4},
+]
+
+
+def client_options(server: dict[str, Any]) -> dict[str, Any]:
+    udp = server.get("transport") == "udp"
+    return {"codec": server.get("codec", "msgpack"), "transport": "udp" if udp else "tcp", "timeout_s": 60.0}
+
+
+@pytest.mark.parametrize("server", SERVERS, ids=str)
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once", "at-most-once"])
+def test_every_server_serves_every_semantics(
+    serve: Any, served: Served, server: dict[str, Any], semantics: Any
+) -> None:
+    address = serve(served, **server)
+    with connect(address, semantics=semantics, **client_options(server)) as client:
+        assert client.call("add", 1, 2) == 3
+        assert [client.call("count") for _ in range(20)] == list(range(1, 21))
+        later = [client.begin("add", number, 1) for number in range(20)]
+        assert [each.result() for each in later] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("server", [{"workers": 2}, {"transport": "threads"}], ids=str)
+def test_a_slow_procedure_holds_up_nobody_else(serve: Any, served: Served, server: dict[str, Any]) -> None:
+    address = serve(served, **server)
+    with connect(address, timeout_s=60) as slow, connect(address, timeout_s=60) as quick:
+        waiting = slow.begin("wait")
+        assert served.began.acquire(timeout=PATIENCE_S)
+        assert quick.call("add", 1, 2) == 3
+        assert not waiting.done()
+        served.release.set()
+        assert waiting.result() == "waited"
+
+
+def test_a_call_whose_deadline_has_passed_is_not_begun(serve: Any, served: Served) -> None:
+    address = serve(served, workers=1)
+    with connect(address, timeout_s=60) as slow, connect(address, timeout_s=60, deadlines=True) as hasty:
+        assert hasty.call("add", 1, 2) == 3
+        waiting = slow.begin("wait")
+        assert served.began.acquire(timeout=PATIENCE_S)
+        hasty.timeout_s = 0.2
+        late = hasty.begin("count")
+        with pytest.raises(PeerSilent):
+            late.result()
+        served.release.set()
+        waiting.result()
+        hasty.timeout_s = 60.0
+        assert hasty.call("count") == 1  # the late one did not count
+        assert hasty.stub.discarded == 1  # its answer came late, too: TooLate
+    assert TooLate.happened is Happened.NO
+
+
+# ---- bad input
+
+
+BAD = {
+    "not MessagePack": b"\xc1" * 10,
+    "no message": b"\x93\x01\x02\x03",
+    "a map": b"\x81\xa1a\x01",
+    "HTTP": b"GET / HTTP/1.1\r\n\r\n",
+    "nested to death": b"\x91" * 100_000,
+    "nested to death in a request": b"\x94\x00\x01\xa3add" + b"\x91" * 100_000 + b"\xc0",
+    "an array of four billion": b"\xdd\xff\xff\xff\xff" * 10,
+    "text of four gigabytes": b"\x94\x00\x01\xdb\xff\xff\xff\xff",
+    "an id of another type": b"\x94\x00\xc3\xa3add\x92\x01\x02",
+    "invalid UTF-8": b"\x94\x00\x01\xa2\xff\xff\x90",
+}
+
+
+@pytest.mark.parametrize("server", [{}, {"transport": "threads"}], ids=str)
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_bad_bytes_end_their_own_connection_after_the_last_good_reply(
+    serve: Any, served: Served, server: dict[str, Any], bad: bytes
+) -> None:
+    address = serve(served, max_message_bytes=1_000_000, **server)
+    with socket.create_connection(address.pair, timeout=PATIENCE_S) as connection:
+        connection.sendall(GOOD + bad)
+        try:
+            connection.shutdown(socket.SHUT_WR)
+            received = b""
+            while piece := connection.recv(65_536):
+                received += piece
+        except ConnectionResetError:  # what it had not read yet is thrown away with the connection
+            pass
+        assert received.startswith(GOOD_REPLY)
+    with connect(address, timeout_s=60) as client:
+        assert client.call("add", 1, 2) == 3
+
+
+def test_a_request_that_is_wrong_but_for_its_id_is_answered(serve: Any, served: Served) -> None:
+    address = serve(served)
+    with socket.create_connection(address.pair, timeout=PATIENCE_S) as connection:
+        connection.sendall(b"\x94\x00\x07\x01\x90" + GOOD)  # [0, 7, 1, []]: a method is no number
+        received = b""
+        while GOOD_REPLY not in received:
+            received += connection.recv(65_536)
+    assert MsgpackCodec().decode(received[: -len(GOOD_REPLY)]).error[0] == -32600  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("bad", [b"", b"\xc1", b"\x94", b"\x93\x01\x02\x03", b"\xff" * 2_000], ids=str)
+def test_a_bad_datagram_is_dropped(serve: Any, served: Served, bad: bytes) -> None:
+    address = serve(served, transport="udp")
+    with connect(address, transport="udp", semantics="at-least-once", timeout_s=60) as client:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(bad, address.pair)
+        assert client.call("add", 1, 2) == 3
+
+
+def test_one_byte_at_a_time(serve: Any, served: Served) -> None:
+    address = serve(served)
+    with socket.create_connection(address.pair, timeout=PATIENCE_S) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in GOOD:
+            connection.sendall(bytes([byte]))
+        assert connection.recv(65_536) == GOOD_REPLY
+
+
+def test_a_reset_ends_nobody_else(serve: Any, served: Served) -> None:
+    address = serve(served, workers=1)
+    with connect(address, timeout_s=60) as client:
+        with socket.create_connection(address.pair) as connection:
+            connection.sendall(GOOD[:5])
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert client.call("add", 1, 2) == 3
+
+
+@pytest.mark.parametrize("server", [{}, {"transport": "threads"}], ids=str)
+def test_who_does_not_read_his_replies_is_not_read_from(
+    serve: Any, served: Served, server: dict[str, Any]
+) -> None:
+    """Were he served on, 100,000 replies of 100 kB would fill the memory: 10 GB."""
+    address = serve(served, **server)
+    request = b"\x94\x00\x01\xa3big\x91\xce" + struct.pack(">I", 100_000)
+    with socket.create_connection(address.pair) as connection:
+        connection.setblocking(False)
+        connection.send(request * 100_000)
+        executed, still_s = -1, time.monotonic()
+        while time.monotonic() - still_s < 0.5:
+            if served.made != executed:
+                executed, still_s = served.made, time.monotonic()
+            time.sleep(0.02)
+        assert 1 <= executed <= 1_000  # what fits into the buffers of two kernels' sockets
+        with connect(address, timeout_s=60) as other:
+            assert other.call("add", 1, 2) == 3
+
+
+def test_a_client_that_only_sends_gets_all_replies_in_the_end(serve: Any, served: Served) -> None:
+    """2,000 replies of 10 kB fill every buffer between: the client must take them while it sends."""
+    address = serve(served)
+    with connect(address, timeout_s=60) as client:
+        later = [client.begin("big", 10_000) for _ in range(2_000)]
+        argument = client.begin("add", b"x" * 3_000_000, b"y")
+        assert all(len(each.result()) == 10_000 for each in later)
+        assert len(argument.result()) == 3_000_001
+
+
+def test_calls_under_way_are_bounded_on_each_connection(serve: Any, served: Served) -> None:
+    address = serve(served, workers=2, max_in_flight=10)
+    with connect(address, timeout_s=60) as client:
+        waiting = [client.begin("wait") for _ in range(30)]
+        assert served.began.acquire(timeout=PATIENCE_S)
+        served.release.set()
+        assert [each.result() for each in waiting] == ["waited"] * 30
+
+
+def test_too_many_clients_are_hung_up_on(serve: Any, served: Served) -> None:
+    address = serve(served, max_connections=2)
+    with connect(address) as one, connect(address) as two:
+        assert (one.call("add", 1, 2), two.call("add", 1, 2)) == (3, 3)
+        with connect(address) as three, pytest.raises(PeerClosed):
+            three.call("add", 1, 2)
+        assert one.call("add", 1, 2) == 3
+
+
+def test_what_does_not_fit_a_datagram_is_said(serve: Any, served: Served) -> None:
+    address = serve(served, transport="udp")
+    with connect(address, transport="udp", timeout_s=60, semantics="at-least-once") as client:
+        with pytest.raises(UsageError, match="datagram"):
+            client.call("add", "x" * 70_000, "")
+        with pytest.raises(ReplyUnfit) as raised:
+            client.call("big", 70_000)
+        assert raised.value.happened is Happened.YES
+        assert len(client.call("big", 60_000)) == 60_000
+
+
+def test_a_result_that_is_too_long_is_said(serve: Any, served: Served) -> None:
+    address = serve(served, max_message_bytes=10_000)
+    with connect(address) as client:
+        with pytest.raises(ReplyUnfit, match="bytes"):
+            client.call("big", 20_000)
+        assert len(client.call("big", 5_000)) == 5_000
+
+
+# ---- as programs
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--workers", "2"),
+        ("--model", "threads"),
+        ("--udp",),
+        ("--codec", "json"),
+        ("--codec", "json-http"),
+    ],
+    ids=" ".join,
+)
+def test_a_server_ends_cleanly_on_sigterm(
+    serve_process: Any, source: Callable[[str], Path], options: tuple[str, ...]
+) -> None:
+    path = source("class Calculator:\n    def add(self, a, b):\n        return a + b\n")
+    address, process = serve_process("--object", f"{path}:Calculator", *options)
+    codec = options[1] if "--codec" in options else "msgpack"
+    with connect(
+        address, codec=codec, transport="udp" if "--udp" in options else "tcp", timeout_s=60
+    ) as client:
+        assert client.call("add", 1, 2) == 3
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 0
+
+
+def test_a_call_from_the_command_line(serve_process: Any, source: Callable[[str], Path]) -> None:
+    address, _ = serve_process("--object", f"{source('def add(a, b): return a + b')}:add")
+    command = [sys.executable, "-m", "dslab.rpc", "client", "--server", address]
+    called = subprocess.run([*command, "add", "[1]", "[2]"], capture_output=True, text=True, check=False)
+    assert (called.returncode, called.stdout) == (0, "[1, 2]\n")
+    called = subprocess.run([*command, "nothing"], capture_output=True, text=True, check=False)
+    assert called.returncode == 1
+    assert "Method not found" in called.stderr
+
+
+def test_nothing_to_serve_is_said(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dslab.rpc", "server", "--object", f"{tmp_path}/nothing.py:X"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "names no file" in finished.stderr
+
+
+def test_a_port_in_use_is_said(serve: Any, served: Served, source: Callable[[str], Path]) -> None:
+    address: Address = serve(served)
+    path = source("def add(a, b): return a + b")
+    command = [sys.executable, "-m", "dslab.rpc", "server", "--bind", str(address), "--object", f"{path}:add"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 3
+    assert "Cannot listen" in finished.stderr
