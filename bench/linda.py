@@ -6,9 +6,9 @@ does hits all of them alike. Shown are medians over the rounds, and ratios of me
 All processes, ours and the peers', share one CPU (``--spread`` lets them have all). Then a round trip lasts
 as long as the work in it, of client, kernel and server together. On two CPUs it also takes two wake-ups of a
 CPU that has gone to sleep, which cost a virtual machine up to 50 microseconds each, more than the work, and
-come or not as the scheduler happens to place the processes. Where the system can do so, the servers get their
-memory at the same addresses every time (``setarch -R``): of those that get it at random one in eight is
-slower by a third for all its life.
+come or not as the scheduler happens to place the processes. Where the system can do so, all get their memory
+at the same addresses every time (``setarch -R``): with random ones, one process in eight is slower by a third
+for all its life.
 
 ==========  ==============================================================================================
 linda       `dslab.linda`, the server a process of its own, its blocking client
@@ -39,7 +39,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 MAX_SCAN, MAX_RINDA = 10_000, 100_000
 TRIPS = 600
 SMALL = 100
+ADDR_NO_RANDOMIZE = 0x0040000  # <linux/personality.h>
 BLOCKED = 10_000
 PIPELINED = 20_000
 HAND_OVERS = 500
@@ -121,15 +122,7 @@ class ScanStore(Store):
 
 
 def _begin(command: list[str], **options: Any) -> subprocess.Popen[str]:
-    """Start a process, its memory where it always is."""
-    return subprocess.Popen([*_same_addresses(), *command], stdout=subprocess.PIPE, text=True, **options)
-
-
-@cache
-def _same_addresses() -> tuple[str, ...]:
-    prefix = ("setarch", "-R")
-    works = shutil.which(prefix[0]) and not subprocess.run([*prefix, "true"], check=False).returncode
-    return prefix if works else ()
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
 
 
 @contextlib.contextmanager
@@ -473,6 +466,16 @@ def _pong_redis(port: int) -> None:
     client.close()
 
 
+def _use_the_same_addresses() -> None:
+    """Begin again without random addresses, where the system can do so; children inherit that too."""
+    personality = Path("/proc/self/personality")
+    if not personality.exists() or int(personality.read_text(), 16) & ADDR_NO_RANDOMIZE:
+        return
+    again = ["setarch", "-R", sys.executable, *sys.argv]
+    if shutil.which("setarch") and not subprocess.run(["setarch", "-R", "true"], check=False).returncode:
+        os.execvp(again[0], again)
+
+
 def main() -> None:
     """Measure and report; or be a peer of the measurement."""
     parser = argparse.ArgumentParser(description="What the tuple space costs.")
@@ -490,6 +493,7 @@ def main() -> None:
     elif options.pong_redis:
         _pong_redis(options.pong_redis)
     else:
+        _use_the_same_addresses()
         if hasattr(os, "sched_setaffinity") and not options.spread:
             os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it
         measured = _measure([size for size in SIZES if size <= options.most], options.rounds)

@@ -19,9 +19,9 @@ Read in this order:
    programs import.
 
 What it costs, in one run of ``bench/linda.py`` on a virtual machine under load, all processes on one CPU: a
-round trip of 19 (``out``) to 25 (``in``) microseconds among 100 tuples, at most 1.2 times as long among a
-million; 336 bytes a triple; 0.6 of redis-py's round trip, half of its hand-over through BLPOP; a keyed ``rd``
-350 (4,000) times as fast as Rinda's scan of 10,000 (100,000) tuples.
+round trip of 18 (``out``, ``rd``) to 22 (``in``) microseconds among 100 tuples, at most 1.15 times as long
+among a million; 337 bytes a triple; 0.58 of redis-py's round trip, 0.56 of its hand-over through BLPOP; a
+keyed ``rd`` 375 (3,400) times as fast as Rinda's scan of 10,000 (100,000) tuples.
 
 ``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it, in tuples as
 `written` by people; ``demo`` lets the textbook's Bob, Alice and Chuck meet.
