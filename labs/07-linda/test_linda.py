@@ -6,19 +6,23 @@ import socket
 import string
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from random import Random
 from typing import Any, TypeVar
+
+import pytest
 
 from dslab.kit.errors import PeerViolation
 from dslab.kit.grader import sent, step
 from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
+from dslab.linda.calls import NoTuple
 from dslab.linda.client import Client, TupleSpace, connect
 from dslab.linda.messages import UNIVERSE, Found, In, Nothing, Rd, encode
 from dslab.linda.values import from_wire, show, to_wire
 
 PATIENCE_S = 8.0  # for what a correct program does within milliseconds
+LOOK_S = 0.2  # between two looks whether a program still runs that is waited for
 TASK = ("task", TupleSpace, int)
 RESULT = ("result", int, int)
 NAMES = {"worker-1": "one", "worker-2": "two", "worker-3": "three"}
@@ -257,9 +261,7 @@ def test_a_space_of_its_own(topology: Topology, rng: Random) -> None:
     with client_of(topology) as client:
         assert client.universe.count((object, object, object)) == 0
         assert client.universe.count((object, object)) == 1
-        blog = client.universe.rdp((name, TupleSpace))
-        assert blog is not None, f"In the universe there is no tuple ({name!r}, TupleSpace)."
-        found, _ = blog[1].ls((object, object, object))
+        found, _ = the_blog(client, name).ls((object, object, object))
         assert sorted(found) == sorted(posts)
 
 
@@ -301,9 +303,10 @@ def test_digest(topology: Topology, rng: Random) -> None:
         ends_well(editor)
         expected = sorted(f"{topic}|{text}" for author, topic, text in posts if author == "bob")
         assert sorted(editor.logs().splitlines()) == expected
-        assert blog.count((str, str, str)) == len(posts), "Posts are gone."
+        assert blog.count((str, str, str)) == len(posts), "The number of posts has changed."
         blog.out(last := ("dora", *words(rng, 2)))
-        assert next(put_from_now_on) == last, "A post was taken, and put back: others might have missed it."
+        if next(put_from_now_on) != last:
+            pytest.fail("Posts were taken, and put back: others might have missed them.")
 
 
 # Step 7.4: coordination
@@ -373,7 +376,8 @@ def test_queue_keeps_the_order(topology: Topology, rng: Random) -> None:
         for item in items:
             members.does(rng.choice(["one", "two"]), "put", name, item)
             tuples = members.shuffle(rng)
-            assert any(holds(fields, item) for fields in tuples), f"No tuple holds {item!r}, which was put."
+            if not any(holds(fields, item) for fields in tuples):
+                pytest.fail(f"No tuple holds {item!r}, which was put.")
         assert [members.does("two", "get", name) for _ in items] == items
 
 
@@ -425,7 +429,8 @@ def test_two_masters(topology: Topology, rng: Random) -> None:
             start_master(master, jobs)
             tasks += [(number, *task) for task in take_tasks(client, master, len(jobs))]
         mixed = {results for number, _, results, _ in tasks if number} & {tasks[0][2]}
-        assert not mixed, "Both masters want their results in the same space."
+        if mixed:
+            pytest.fail("Both masters want their results in the same space.")
         rng.shuffle(tasks)
         for number, _, results, job in tasks:
             results.out(("result", job, 1000 + number))
@@ -488,7 +493,8 @@ def test_killed_at_work(topology: Topology, rng: Random) -> None:
     with a_bag(topology) as bag:
         results = {job: bag.put(job)}
         assert bag.begun("worker-1") == job
-        assert bag.tasks() == 0, "While a worker is at a task, nobody else sees it."
+        if bag.tasks():
+            pytest.fail("A worker is at a task, and others see it all the same.")
         topology["worker-1"].kill()
         start_sturdy(topology["worker-2"])
         bag.assert_done("worker-2", results, rng)
@@ -597,6 +603,17 @@ def until(look: Callable[[], T], good: Callable[[T], bool], *needed: Service) ->
     return seen
 
 
+def awaited(space: TupleSpace, template: tuple[Any, ...], *needed: Service) -> tuple[Any, ...] | None:
+    """Take a tuple as soon as it comes; None if patience ends before, or a program that is needed for it."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while True:
+        may_come = time.monotonic() < deadline_s and all(service.running for service in needed)
+        with suppress(NoTuple):
+            return space.in_(template, timeout_s=LOOK_S)
+        if not may_come:
+            return None
+
+
 def ends_well(program: Service) -> None:
     """The program ends by itself, and has nothing to complain about."""
     status = program.wait(PATIENCE_S)
@@ -676,7 +693,8 @@ class Look:
             nothing = self.client.universe.rdp(("nobody puts this",))
         except PeerViolation:
             nothing = ()
-        assert nothing is None, f"The look for {written(self.template)} was answered, though {why}."
+        if nothing is not None:
+            pytest.fail(f"The look for {written(self.template)} was answered, though {why}.")
 
     def result(self) -> tuple[Any, ...] | None:
         """The tuple that it gets; None if its time is over."""
@@ -711,10 +729,11 @@ def a_microblog(topology: Topology, rng: Random) -> tuple[list[Post], list[str],
     return posts, [text for _, _, text in wanted], doras
 
 
-def the_blog(client: Client) -> TupleSpace:
+def the_blog(client: Client, name: str = "MicroBlog") -> TupleSpace:
     """The blog that the programs have opened."""
-    found = client.universe.rdp(("MicroBlog", TupleSpace))
-    assert found is not None, 'In the universe there is no tuple ("MicroBlog", TupleSpace).'
+    found = client.universe.rdp((name, TupleSpace))
+    if found is None:
+        pytest.fail(f"In the universe there is no tuple ({name!r}, TupleSpace).")
     blog: TupleSpace = found[1]
     return blog
 
@@ -722,7 +741,8 @@ def the_blog(client: Client) -> TupleSpace:
 def await_blocked(client: Client, count: int, program: Service) -> None:
     """Wait until so many are blocked in the space, that program the last of them."""
     waiting = until(client.waiting, lambda waiting: len(waiting) == count, program)
-    assert len(waiting) == count, f"{program.name} does not wait in the tuple space."
+    if len(waiting) != count:
+        pytest.fail(f"{program.name} does not wait in the tuple space.")
 
 
 # Step 7.4
@@ -752,9 +772,10 @@ class Members:
 
     def ends(self, member: str) -> Any:
         """Wait until it has done it; the result."""
-        service, did = self.services[member], ("did", member, object)
-        done = until(lambda: self.client.universe.inp(did), lambda found: found is not None, service)
-        assert done is not None, f"{service.name} does not get it done."
+        service = self.services[member]
+        done = awaited(self.client.universe, ("did", member, object), service)
+        if done is None:
+            pytest.fail(f"{service.name} does not get it done.")
         return done[2]
 
     def does(self, member: str, what: str, *arguments: Any) -> Any:
@@ -775,9 +796,10 @@ class Members:
         services = [self.services[member] for member in members]
         blocked = until(self._blocked, lambda blocked: len(blocked) == len(members), *services)
         for member in members:
-            early = self.client.universe.rdp(("did", member, object))
-            assert early is None, f"{self.services[member].name} does not wait."
-        assert len(blocked) == len(members), f"{len(blocked)} of {len(members)} wait in the space."
+            if self.client.universe.rdp(("did", member, object)) is not None:
+                pytest.fail(f"{self.services[member].name} does not wait.")
+        if len(blocked) != len(members):
+            pytest.fail(f"Of {len(members)} that are to wait, {len(blocked)} wait in the space.")
 
     def _blocked(self) -> list[str]:
         """What those wait for that are at work; nothing as long as somebody is not blocked at all."""
@@ -805,7 +827,8 @@ def start_master(master: Service, jobs: Sequence[int]) -> Service:
 def take_tasks(client: Client, master: Service, count: int) -> list[tuple[Any, ...]]:
     """Take as many tasks out of the bag, all of which are there together."""
     there = until(lambda: client.universe.count(TASK), lambda there: there == count, master)
-    assert there == count, f"Of {count} tasks, {there} are in the bag."
+    if there != count:
+        pytest.fail(f"Of {count} tasks, {there} are in the bag.")
     return [client.universe.in_(TASK) for _ in range(count)]
 
 
@@ -838,11 +861,9 @@ class Bag:
 
     def begun(self, worker: str) -> int:
         """Wait until that worker has begun a job; which."""
-        template = ("begun", NAMES[worker], int)
-        begun = until(
-            lambda: self.gates.universe.inp(template), lambda found: found is not None, self.topology[worker]
-        )
-        assert begun is not None, f"{worker} does not begin a task."
+        begun = awaited(self.gates.universe, ("begun", NAMES[worker], int), self.topology[worker])
+        if begun is None:
+            pytest.fail(f"{worker} does not begin a task.")
         return int(begun[2])
 
     def finish(self, job: int, rng: Random) -> int:
@@ -853,19 +874,21 @@ class Bag:
 
     def result(self, results: TupleSpace) -> tuple[Any, ...] | None:
         """Wait for a result."""
-        return until(lambda: results.inp(RESULT), lambda found: found is not None)
+        return awaited(results, RESULT)
 
     def assert_done(self, worker: str, results: dict[int, TupleSpace], rng: Random) -> None:
         """That worker does a task, and then there is its result."""
         job = self.begun(worker)
-        assert results[job].count(RESULT) == 0, "There is a result before the work is done."
+        if results[job].count(RESULT):
+            pytest.fail("There is a result before the work is done.")
         factor = self.finish(job, rng)
         assert self.result(results[job]) == ("result", job, job * factor)
 
     def assert_one_result(self, results: TupleSpace, job: int) -> None:
         """There is a result, which is taken."""
         result = self.result(results)
-        assert result is not None, "The result does not come."
+        if result is None:
+            pytest.fail("The result does not come.")
         assert result[1] == job
 
     def assert_nothing_left(self, worker: str, results: TupleSpace, rng: Random) -> None:
@@ -873,9 +896,12 @@ class Bag:
         last = rng.randint(1000, 2000)
         last_results = self.put(last)
         self.finish(last, rng)
-        assert self.result(last_results) is not None, f"{worker} does no more task."
-        assert results.count(RESULT) == 0, "The result has come twice."
-        assert self.tasks() == 0, "A task is left, and nobody does it."
+        if self.result(last_results) is None:
+            pytest.fail(f"{worker} does no more task.")
+        if results.count(RESULT):
+            pytest.fail("The result has come twice.")
+        if self.tasks():
+            pytest.fail("A task is left, and nobody does it.")
 
 
 @contextmanager
