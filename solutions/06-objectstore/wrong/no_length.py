@@ -1,6 +1,6 @@
-# caught by: test_put_get_head_delete
+# caught by: test_put_get_head_delete, test_half_a_response
 # replaces: object_server.py
-# The body says how long it is, so why say it before? Who asks by HEAD gets no body.
+# The end of the connection is the end of the body: for who asks by HEAD there is none, and half looks whole.
 import contextlib
 
 import sys
