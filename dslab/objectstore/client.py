@@ -262,12 +262,13 @@ class Client:
                 Request(method, path, pairs, sent), *self._key, REGION, _payload(data), self._clock()
             )
         raw_path = path + (b"?" + canonical_query(pairs).encode() if pairs else b"")
-        url = httpx.URL(scheme="http", host=self.address.host, port=self.address.port, raw_path=raw_path)
+        url = f"http://{self.address}/"
+        extensions = {"target": raw_path}  # as it is: httpx would take a key's "../" for a path's
         if not isinstance(data, bytes):
             sent["content-length"] = str(_rest_of(data))
         content = data if not isinstance(data, bytes) or data or method == "PUT" else None
         try:
-            answer = self._http.request(method, url, headers=sent, content=content)
+            answer = self._http.request(method, url, headers=sent, content=content, extensions=extensions)
         except httpx.HTTPError as error:
             raise _failed(self.address, error) from error
         if answer.status_code >= 300:

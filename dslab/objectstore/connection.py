@@ -44,28 +44,22 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)  # what follows the head in one piece with it is counted too
         super().data_received(data)
 
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        self._in_head = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
+        self._head_bytes = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is whole; what comes next is a head."""
         super().on_message_complete()
         self._in_head = True
-        self._head_bytes = 0
 
     def look(self, passed_s: float) -> None:
         """See whether anything moved since the last look; hang up on a client that keeps us waiting."""
         unsent = self.transport.get_write_buffer_size()
         now = (self._received, unsent)
-        waits_for_client = unsent > 0 or (self._in_head and self._head_bytes > 0)
+        waits_for_client = unsent > 0 or self._head_bytes > 0 or not self._received
         self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0
         self._seen = now
         if self.idle_s >= PATIENCE_S:

@@ -1,0 +1,193 @@
+"""The library beside the protocol, the textbook's program, and the command line."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from dslab.kit.errors import Happened, PeerClosed, PeerRefused, UsageError
+from dslab.objectstore.access import Action, Key, Rules
+from dslab.objectstore.client import Client, StoreRefused, connect
+from tests.objectstore.conftest import ID, SECRET, Served, server_process
+
+TEXTBOOK = """\
+import bucket
+bucket.create("mybucket")
+"""
+
+PROGRAM = """\
+import bucket
+
+bucket.create("ourbucket")
+bucket.put("ourbucket", "greeting", b"Hello")
+bucket.copy("ourbucket", "greeting", "ourbucket", "again")
+print([entry.key for entry in bucket.list("ourbucket")])
+print(bucket.get("ourbucket", "again"), bucket.head("ourbucket", "again").size_bytes)
+for entry in bucket.list("ourbucket"):
+    bucket.delete("ourbucket", entry.key)
+bucket.remove("ourbucket")
+print(bucket.buckets())
+"""
+
+
+@pytest.fixture
+def store(served: Served) -> Iterator[Client]:
+    with connect(served.address, f"{ID}:{SECRET}") as made:
+        yield made
+
+
+def test_procedures(store: Client, bucket: str) -> None:
+    etag = store.put(bucket, "a/../b \u00e4", b"0123456789", metadata={"a": "1"})
+    assert store.get(bucket, "a/../b \u00e4") == b"0123456789"
+    assert store.get(bucket, "a/../b \u00e4", start=2, end=4) == b"23"
+    told = store.head(bucket, "a/../b \u00e4")
+    assert (told.size_bytes, told.etag) == (10, etag)
+    assert store.copy(bucket, "a/../b \u00e4", bucket, "copy") == etag
+    assert [entry.key for entry in store.list(bucket)] == ["a/../b \u00e4", "copy"]
+    assert [entry.etag for entry in store.list(bucket, "co")] == [etag]
+    store.put(bucket, "file", io.BytesIO(b"from a file"))
+    assert store.get(bucket, "file") == b"from a file"
+    assert bucket in store.buckets()
+
+
+def test_a_list_of_many_pages(store: Client, bucket: str) -> None:
+    keys = [f"{number:04}" for number in range(1_005)]
+    for key in keys:
+        store.put(bucket, key, b"")
+    assert [entry.key for entry in store.list(bucket)] == keys
+
+
+def test_a_lost_update_is_prevented(store: Client, bucket: str) -> None:
+    etag = store.put(bucket, "k", b"1", if_absent=True)
+    store.put(bucket, "k", b"2", if_match=etag)
+    with pytest.raises(StoreRefused) as error:
+        store.put(bucket, "k", b"3", if_match=etag)
+    assert (error.value.code, error.value.status, error.value.happened) == (
+        "PreconditionFailed",
+        412,
+        Happened.NO,
+    )
+
+
+def test_what_goes_wrong(store: Client, bucket: str) -> None:
+    for call in (store.get, store.head):
+        with pytest.raises(StoreRefused) as error:
+            call(bucket, "missing")
+        assert error.value.code == "NoSuchKey"
+    with pytest.raises(UsageError):
+        Client("127.0.0.1:1", "no secret")
+    with connect("127.0.0.1:1") as nobody, pytest.raises(PeerRefused):
+        nobody.buckets()
+    with pytest.raises(ValueError, match="no key"), connect("127.0.0.1:1") as nobody:
+        nobody.presign("GET", bucket, "k")
+
+
+def test_a_server_that_dies(tmp_path: Path) -> None:
+    with (
+        server_process(tmp_path / "store") as (address, process),
+        connect(address, f"{ID}:{SECRET}") as store,
+    ):
+        store.create("bucket")
+        process.kill()
+        process.wait()
+        with pytest.raises((PeerClosed, PeerRefused)):
+            store.buckets()
+
+
+def test_presigned(store: Client, bucket: str) -> None:
+    url = store.presign("PUT", bucket, "k \u00e4")
+    assert httpx.put(url, content=b"x", trust_env=False).status_code == 200
+    assert httpx.get(store.presign("GET", bucket, "k \u00e4"), trust_env=False).content == b"x"
+
+
+def test_the_textbooks_program(served: Served, tmp_path: Path) -> None:
+    (tmp_path / "bucket.py").write_text("from dslab.objectstore.bucket import *\n")
+    environment = {**os.environ, "OBJECTSTORE_ADDR": str(served.address), "OBJECTSTORE_KEY": f"{ID}:{SECRET}"}
+    said = []
+    for name, text in (("textbook", TEXTBOOK), ("program", PROGRAM)):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        done = subprocess.run(
+            [sys.executable, str(path)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert said[0] == ""
+    lines = said[1].splitlines()
+    assert lines[:2] == ["['again', 'greeting']", "b'Hello' 5"]
+    assert "'mybucket'" in lines[2]
+    assert "'ourbucket'" not in lines[2]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
+    with (
+        server_process(tmp_path / "store") as (address, process),
+        connect(address, f"{ID}:{SECRET}") as store,
+    ):
+        store.create("bucket")
+        process.send_signal(stop)
+        assert process.wait(30) == 0
+    with server_process(tmp_path / "store") as (address, _), connect(address, f"{ID}:{SECRET}") as store:
+        assert store.buckets() == ["bucket"]
+
+
+def test_commands_that_are_wrong(tmp_path: Path, served: Served) -> None:
+    for options, status, said in (
+        (["--key", "nonsense"], 2, "nonsense:... is not a key."),
+        ([], 2, "Nobody may do anything."),
+        (["--key", "a:b", "--bind", "nowhere"], 2, "is not an address"),
+        (["--key", "a:b", "--bind", str(served.address)], 3, "Cannot listen on"),
+    ):
+        command = [
+            sys.executable,
+            "-m",
+            "dslab.objectstore",
+            "server",
+            "--data",
+            str(tmp_path / "store"),
+            *options,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, said in done.stderr) == (status, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("a:b", Key("a", "b")),
+        ("a:b:ro", Key("a", "b", True)),
+        ("a:b:rw", Key("a", "b")),
+        ("a:b:ro:x,y", Key("a", "b", True, frozenset({"x", "y"}))),
+    ],
+)
+def test_keys(text: str, key: Key) -> None:
+    assert Key.parse(text) == key
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:", ":b", "a:b:c", "a:b:ro:x:y"])
+def test_what_is_no_key(text: str) -> None:
+    with pytest.raises(UsageError):
+        Key.parse(text)
+
+
+def test_who_has_no_key_may_do_what_is_allowed() -> None:
+    reading = Rules.of([], "read")
+    assert reading.may(None, Action.READ, "b", "private", "private")
+    assert not reading.may(None, Action.WRITE, "b", "private")
+    assert Rules.of([], "write").may(None, Action.OWN, "b", "private")
+    with pytest.raises(UsageError):
+        Rules.of([], "everything")
