@@ -7,7 +7,6 @@ may be lost, doubled or late. One that holds no message is dropped here.
 
 import select
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -70,7 +69,6 @@ def serve(address: tuple[str, int], answer: Callable[[Message], Message | None])
     """Answer messages for ever, one after the other; None is no answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(address)
-        print(f"listening on {address[0]}:{address[1]}", file=sys.stderr, flush=True)
         while True:
             datagram, client = listener.recvfrom(MAX_DATAGRAM_BYTES)
             message = _message(datagram)

@@ -1,6 +1,7 @@
 # caught by: test_client_is_exact_under_loss, test_client_is_exact_under_delay
 # replaces: retrying.py
 # Each transmission is a call of its own, so the server has no way to see that it is a copy.
+# Answers by chance: how often a call is executed depends on how fast the network is.
 import sys
 from pathlib import Path
 from typing import Any

@@ -1,6 +1,7 @@
 # caught by: test_server_executes_once, test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_sessions_are_bounded, test_counter_is_exact
 # replaces: reply_cache.py
 # Remembers one reply for each client. The second call of a client is answered with the reply to its first.
+# Answers by chance: which reply comes first.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,6 +1,7 @@
 # caught by: test_server_executes_once, test_sessions_are_bounded, test_counter_is_exact
 # replaces: reply_cache.py
 # Every client begins with call 1. The second client's is taken for a copy of the first one's.
+# Answers by chance: which reply comes first.
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
