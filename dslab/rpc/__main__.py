@@ -1,4 +1,4 @@
-"""Run RPC: ``python -m dslab.rpc server | client``.
+"""Run RPC: ``python -m dslab.rpc server | client | registry | stubs``.
 
 ``python -m dslab.rpc server --object bank.py:Bank`` offers the public methods of the class, object or
 function that the file calls so; ``python -m dslab.rpc client --server A METHOD ARGUMENT...`` calls one, its
@@ -20,9 +20,13 @@ from typing import TYPE_CHECKING, Any, get_args
 from dslab.kit.address import Address
 from dslab.kit.errors import DslabError, UsageError
 from dslab.rpc.objects import Activation
+from dslab.rpc.protocol import Semantics
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from dslab.rpc.server import Serving
+    from dslab.rpc.service import Service
 
 CODECS = ("msgpack", "json", "json-http")
 
@@ -43,8 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m dslab.rpc", description="Remote procedure calls.")
-    commands = top.add_subparsers(required=True, metavar="server|client")
+    commands = top.add_subparsers(required=True, metavar="server|client|registry|stubs")
     add_server(commands.add_parser("server", help="serve until SIGTERM or Ctrl-C"))
+    registry = commands.add_parser("registry", help="serve a registry (binder)")
+    registry.add_argument("--bind", metavar="A", default="127.0.0.1:0", help="host:port")
+    registry.set_defaults(run=run_registry)
+    stubs = commands.add_parser("stubs", help="write a client stub and a server stub for an interface")
+    stubs.add_argument("interface", metavar="FILE.py:NAME")
+    stubs.set_defaults(run=run_stubs)
     add_client(commands.add_parser("client", help="call a procedure and print its result"))
     return top
 
@@ -59,6 +69,9 @@ def add_server(command: argparse.ArgumentParser) -> None:
     option("--activation", choices=get_args(Activation), default="shared", help="which instance of a class")
     option("--model", choices=("asyncio", "threads"), default="asyncio", help="who serves a connection")
     option("--log", metavar="FILE", type=Path, help="keep replies there: at-most-once survives a crash")
+    option("--registry", metavar="A", help="where to register ...")
+    option("--register", metavar="NAME", default="service", help="... under this name")
+    option("--explain", action="store_true", help="tell the steps of each call on stderr")
     option("--workers", metavar="N", type=int, default=0, help="threads that execute calls; 0: the loop does")
     command.set_defaults(run=run_server)
 
@@ -69,6 +82,8 @@ def add_client(command: argparse.ArgumentParser) -> None:
     option("--server", metavar="A", required=True, help="host:port")
     option("--codec", choices=CODECS[:2], default="msgpack", help="as the server's")
     option("--timeout", metavar="S", type=float, default=5.0, help="how long to wait")
+    option("--semantics", choices=get_args(Semantics), default="maybe", help="what if a reply is missing")
+    option("--explain", action="store_true", help="tell the steps of the call on stderr")
     option("method", metavar="METHOD")
     option("arguments", metavar="ARGUMENT", nargs="*", help="as in Python: 7, 'seven', [7]")
     command.set_defaults(run=run_client)
@@ -79,14 +94,20 @@ def run_server(options: argparse.Namespace) -> None:
     import asyncio
 
     from dslab.rpc.client import dial_by
+    from dslab.rpc.explain import ExplainingCodec, explaining
     from dslab.rpc.references import service_with_references
     from dslab.rpc.server import serve
 
     by = transport(options)
+    if options.registry is not None:
+        by = registered(by, options.registry, options.register)
     codec = options.codec.removesuffix("-http")
     service, _ = service_with_references(
         codec, random.getrandbits(62), time.monotonic, dial=dial_by(codec), log=options.log
     )
+    if options.explain:
+        service.codec = ExplainingCodec(service.codec, "server", tell)
+        service.objects.interceptors.append(explaining("server", tell))
     for spec in options.object:
         service.objects.register(load(spec), activation=options.activation)
     if options.model == "threads":
@@ -111,11 +132,32 @@ def transport(options: argparse.Namespace) -> Serving:
     return serving
 
 
+def registered(by: Serving, registry: str, name: str) -> Serving:
+    """Serve as ``by`` does, registered under a name meanwhile."""
+    from contextlib import asynccontextmanager
+
+    from dslab.rpc.registry import Registration
+
+    @asynccontextmanager
+    async def serving(address: Address, service: Service, workers: int) -> AsyncIterator[Address]:
+        async with by(address, service, workers) as bound:
+            with Registration(registry, name, bound):
+                yield bound
+
+    return serving
+
+
 def run_client(options: argparse.Namespace) -> None:
     """Call a procedure."""
     from dslab.rpc.client import connect
 
-    with connect(options.server, codec=options.codec, timeout_s=options.timeout) as client:
+    with connect(
+        options.server,
+        codec=options.codec,
+        timeout_s=options.timeout,
+        semantics=options.semantics,
+        explain=tell if options.explain else None,
+    ) as client:
         print(repr(client.call(options.method, *map(value_of, options.arguments))))
 
 
@@ -137,6 +179,32 @@ def load(spec: str) -> Any:
     if not hasattr(module, name):
         raise UsageError(f"{file} defines no {name!r}.")
     return getattr(module, name)
+
+
+def run_registry(options: argparse.Namespace) -> None:
+    """Serve a registry until SIGTERM or Ctrl-C."""
+    import asyncio
+
+    from dslab.rpc.codecs import codec_named
+    from dslab.rpc.registry import Registry
+    from dslab.rpc.server import serve
+    from dslab.rpc.service import Service
+
+    service = Service(codec_named("msgpack"), random.getrandbits(62))
+    service.objects.register(Registry(time.monotonic))
+    asyncio.run(serve(Address.parse(options.bind), service))
+
+
+def run_stubs(options: argparse.Namespace) -> None:
+    """Print the stubs of an interface."""
+    from dslab.rpc.stubs import generate
+
+    print(generate(load(options.interface)), end="")
+
+
+def tell(line: str) -> None:
+    """Tell a step of a call."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def value_of(text: str) -> Any:

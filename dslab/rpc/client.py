@@ -34,6 +34,7 @@ from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
+from dslab.rpc.explain import ExplainingCodec, explaining
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
@@ -107,6 +108,9 @@ class Client:
         self._settings = settings
         imports = Imports(address, self.call, dial_by(settings.codec))
         self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
+        if settings.explain is not None:
+            self._codec = ExplainingCodec(self._codec, "client", settings.explain)
+            self.interceptors.append(explaining("client", settings.explain))
         self._connection: Connection | None = None
         self._batch: Batch | None = None
         self._next_attempt_s = 0.0

@@ -109,6 +109,10 @@ class BadArguments(NotExecuted):
     code, text = -32602, "Invalid params"
 
 
+class WrongType(BadArguments):
+    """A generated server stub met an argument of another type than its interface says."""
+
+
 class TooLate(NotExecuted):
     """The call's deadline had passed before the server could begin it."""
 
@@ -173,6 +177,17 @@ class RemoteError(CallFailed):
         self.remote_traceback = remote_traceback
 
 
+class Raised(Exception):
+    """Carries an error of a call that a *procedure* made, out of that procedure.
+
+    That error may say "did not happen", about the call that the procedure made. The procedure did.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 _BY_CODE: Final[dict[int, type[CallFailed]]] = {
     kind.code: kind
     for kind in (
@@ -184,7 +199,9 @@ _BY_CODE: Final[dict[int, type[CallFailed]]] = {
 
 def fault_of(error: BaseException) -> Fault:
     """Marshal what a procedure, or the server on its behalf, raised."""
-    if isinstance(error, CallFailed) and not isinstance(error, RemoteError):
+    if isinstance(error, Raised):
+        error = error.error
+    elif isinstance(error, CallFailed):
         return error.to_fault()
     where = "".join(traceback.format_exception(error.with_traceback(_own(error))))
     data = {
@@ -220,6 +237,11 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
     if where:
         raised.add_note(f"Raised by {method} at the server:\n{where}")
     return raised
+
+
+def says_not_executed(error: Any) -> bool:
+    """Is this what a server answers that has not executed a call?"""
+    return isinstance(error, Fault) and issubclass(_BY_CODE.get(error.code, RemoteError), NotExecuted)
 
 
 def as_fault(error: Any) -> Fault:

@@ -29,7 +29,7 @@ from types import CoroutineType
 from typing import Any, Literal, TypeAlias
 
 from dslab.kit.errors import UsageError
-from dslab.rpc.errors import BadArguments, NoSuchMethod, fault_of
+from dslab.rpc.errors import BadArguments, CallFailed, NoSuchMethod, Raised, WrongType, fault_of
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Notification, Params, Request, Response
 from dslab.rpc.protocol import Peer
@@ -69,13 +69,21 @@ class Method:
         """
         if isinstance(params, list):
             if self.fewest <= len(params) <= self.most:
-                return self.find(peer)(*params)
+                return self._run(self.find(peer), params, {})
             raise BadArguments(f"{self.name} takes {self._arity()}, {len(params)} were given")
         try:
             self.signature.bind(**params)
         except TypeError as error:
             raise BadArguments(f"{self.name}: {error}") from error
-        return self.find(peer)(**params)
+        return self._run(self.find(peer), [], params)
+
+    def _run(self, procedure: Procedure, arguments: list[Any], named: dict[str, Any]) -> Any:
+        try:
+            return procedure(*arguments, **named)
+        except WrongType:  # a generated stub stands before the procedure
+            raise
+        except CallFailed as error:  # of a call that the procedure made
+            raise Raised(error) from error
 
     def _arity(self) -> str:
         if self.fewest == self.most:
@@ -214,6 +222,8 @@ async def finished(request: Request, running: Coroutine[Any, Any, Any]) -> Respo
     """Await what `Objects.execute` gave: the reply."""
     try:
         return Response(request.id, None, await running)
+    except CallFailed as error:  # of a call that the procedure made
+        return Response(request.id, fault_of(Raised(error)))
     except Exception as error:  # noqa: BLE001  whatever a procedure raises is its caller's
         return Response(request.id, fault_of(error))
 

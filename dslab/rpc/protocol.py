@@ -32,6 +32,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from enum import Enum
 from math import inf
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -49,6 +50,7 @@ from dslab.rpc.errors import (
     Uncertain,
     as_fault,
     exception_of,
+    says_not_executed,
 )
 from dslab.rpc.messages import HELLO, Context, Id, Invalid, Message, Notification, Params, Request, Response
 from dslab.rpc.reply_cache import Identity, Known, ReplyCache
@@ -222,6 +224,7 @@ class ClientStub:
     def tick(self, now_s: float) -> list[Call]:
         """Take the passing of time: gives the calls that it ends; others may be sent again."""
         ended = [call for call in self._open.values() if now_s >= call.deadline_s]
+        ended.sort(key=attrgetter("transmissions"))  # what never left must not leave now that there is room
         for call in ended:
             self._end(call, _silence(call), now_s)
         if self._hello is not None and not self._queue:
@@ -291,7 +294,8 @@ class ClientStub:
         self.outgoing.append(Request(call.id, call.method, call.params, self._context(call, now_s)))
 
     def _context(self, call: Call, now_s: float) -> Context | None:
-        if self.peerhood is not Peerhood.OURS or call is self._hello:
+        """Give what a request carries beside the standards. A call with an identity never goes without."""
+        if call is self._hello or (not call.number and self.peerhood is not Peerhood.OURS):
             return None
         acknowledged = self.acknowledged if call.session == self.session else 0
         timeout_s = None if call.deadline_s == inf else call.deadline_s - now_s
@@ -421,24 +425,21 @@ class ServerStub:
         if context is None or not context.session:
             return [(peer, response)]
         reply = self._frozen(response)
-        self._cache.finish(context, reply, _size(reply))
+        remains = Known.REFUSED if says_not_executed(response.error) else Known.FORGOTTEN
+        self._cache.finish(context, reply, _size(reply), remains)
         if self._durable:
             self._changes.append((context.session, context.number, context.acknowledged, reply))
         waiting = self._waiting.pop((context.session, context.number), [])
+        if len(waiting) == 1 and waiting[0][1] == reply.id:
+            return [(waiting[0][0], reply)]
         return [(who, Response(number, reply.error, reply.result)) for who, number in waiting]
 
     def _receive_identified(self, peer: Peer, request: Request, context: Context) -> Order:
         known = self._cache.look(context)
-        identity = context.session, context.number
-        if known is Known.NEW:
-            self._cache.begin(context)
-            self._waiting[identity] = [(peer, request.id)]
-            if self._durable:
-                self._changes.append((context.session, context.number, context.acknowledged))
-            self.executed += 1
-            return request
-        if known is Known.EXECUTING:
-            waiting = self._waiting[identity]
+        if known is _NEW:
+            return self._begin(peer, request, context)
+        if known is _EXECUTING:
+            waiting = self._waiting[context.session, context.number]
             if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
                 waiting.append((peer, request.id))
             return None
@@ -447,6 +448,14 @@ class ServerStub:
             return Response(request.id, known.error, known.result)
         error = _REFUSALS.get(known)
         return Response(request.id, error(error.text).to_fault()) if error else None
+
+    def _begin(self, peer: Peer, request: Request, context: Context) -> Request:
+        self._cache.begin(context)
+        self._waiting[context.session, context.number] = [(peer, request.id)]
+        if self._durable:
+            self._changes.append((context.session, context.number, context.acknowledged))
+        self.executed += 1
+        return request
 
     def _frozen(self, response: Response) -> Response:
         """Marshal what is to be kept. What cannot be marshalled has been executed nevertheless."""
@@ -458,6 +467,8 @@ class ServerStub:
             return Response(response.id, self._freeze(ReplyUnfit(str(error)).to_fault()))
 
 
+_NEW, _EXECUTING = Known.NEW, Known.EXECUTING  # looked up for every call: a global is quicker
+
 Change: TypeAlias = tuple[int] | tuple[int, int, int] | tuple[int, int, int, Response]
 """A session was opened; a call was begun (session, number, acknowledged); it was executed: its reply."""
 
@@ -466,6 +477,7 @@ MAX_WAITING = 8
 
 _REFUSALS: dict[Known, type[CallFailed]] = {
     Known.FORGOTTEN: ReplyForgotten,
+    Known.REFUSED: Busy,
     Known.UNCERTAIN: Uncertain,
     Known.BEYOND: Busy,
     Known.UNKNOWN_SESSION: SessionLost,
@@ -473,4 +485,4 @@ _REFUSALS: dict[Known, type[CallFailed]] = {
 
 
 def _size(reply: Response) -> int:
-    return len(bytes(reply.result or b"")) + len(bytes(reply.error or b""))
+    return memoryview(reply.result if reply.error is None else reply.error).nbytes

@@ -14,7 +14,7 @@ no one can say whether it has been executed, and it is not.
 
 How it stays bounded: a session has at most ``window`` calls above its floor, further ones are refused until
 the caller acknowledges; there are ``max_sessions``, the one that has been still for longest goes first; and
-all replies together have ``max_bytes``, the oldest go first, and leave a mark that says *executed*.
+all replies together have ``max_bytes``, the oldest go first, and leave a mark that says *executed*, or not.
 
 No clock, no I/O. It is keyed by session, not by connection or address: a caller may come back on another
 connection, or after a restart, with its session's number, and still be recognized.
@@ -27,7 +27,7 @@ Procedure Calls", 1984; RIFL (C. Lee et al., "Implementing linearizability at la
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -46,6 +46,7 @@ class Known(Enum):
     NEW = "new"
     EXECUTING = "executing"
     FORGOTTEN = "executed, and the reply is not kept any more"
+    REFUSED = "not executed, and the reason is not kept any more"
     UNCERTAIN = "begun before a crash; nobody knows how far it came"
     STALE = "the caller does not need it any more"
     BEYOND = "too far ahead of what the caller has acknowledged"
@@ -54,6 +55,10 @@ class Known(Enum):
 
 Identity: TypeAlias = tuple[int, int]
 """Session and number of a call."""
+
+_Size: TypeAlias = tuple[int, Known]
+_NOTHING: _Size = (0, Known.FORGOTTEN)
+"""The bytes of a reply, and what remains known when it has to go."""
 
 
 @dataclass(slots=True)
@@ -96,7 +101,7 @@ class ReplyCache:
         self._next_session = first_session
         self._unused: OrderedDict[int, Session] = OrderedDict()  # opened, and never called from
         self._sessions: OrderedDict[int, Session] = OrderedDict()  # the stillest first
-        self._sizes: OrderedDict[Identity, int] = OrderedDict()  # of the replies, the oldest first
+        self._sizes: OrderedDict[Identity, _Size] = OrderedDict()  # of the replies, the oldest first
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -125,13 +130,12 @@ class ReplyCache:
         session = self._use(context.session)
         if session is None:
             return Known.UNKNOWN_SESSION
+        number = context.number
         if context.acknowledged > session.floor:
             self._acknowledge(context.session, session, context.acknowledged)
-        if context.number < session.floor:
-            return Known.STALE
-        if context.number >= session.floor + self.window:
-            return Known.BEYOND
-        return session.calls.get(context.number, Known.NEW)
+        if session.floor <= number < session.floor + self.window:
+            return session.calls.get(number, Known.NEW)
+        return Known.STALE if number < session.floor else Known.BEYOND
 
     def begin(self, context: Context) -> None:
         """Take note that a new call is being executed."""
@@ -139,12 +143,19 @@ class ReplyCache:
         session.calls[context.number] = Known.EXECUTING
         session.executing += 1
 
-    def finish(self, context: Context, reply: Response, size: int) -> None:
-        """Keep a reply, which takes ``size`` bytes, unless its caller has given up the call meanwhile."""
+    def finish(self, context: Context, reply: Response, size: int, remains: Known = Known.FORGOTTEN) -> None:
+        """Keep a reply, unless its caller has given up the call meanwhile.
+
+        Args:
+            context: Whose reply it is.
+            reply: The reply itself, marshalled.
+            size: How many bytes it takes.
+            remains: What will be known of the call when there is no more room for the reply.
+        """
         session = self._sessions[context.session]
         session.executing -= 1
         if context.number in session.calls:
-            self._keep(context.session, session, context.number, reply, size)
+            self._keep(context.session, session, context.number, reply, (size, remains))
 
     def restore(self, identity: Identity, floor: int, known: Known | Response, size: int = 0) -> None:
         """Take over what an earlier life of this server wrote down of a call."""
@@ -155,7 +166,8 @@ class ReplyCache:
         if call < session.floor:
             return
         if isinstance(known, Response):
-            self._keep(number, session, call, known, size)
+            remains = Known.FORGOTTEN if known.error is None else Known.UNCERTAIN
+            self._keep(number, session, call, known, (size, remains))
         else:
             session.calls[call] = known
 
@@ -169,33 +181,30 @@ class ReplyCache:
         self._sessions.setdefault(session, Session())
 
     def _use(self, number: int) -> Session | None:
-        session = self._unused.pop(number, None)
-        if session is not None:
-            self._sessions[number] = session
-            return session
         session = self._sessions.get(number)
         if session is not None:
             self._sessions.move_to_end(number)
+        elif (session := self._unused.pop(number, None)) is not None:
+            self._sessions[number] = session
         return session
 
     def _acknowledge(self, number: int, session: Session, floor: int) -> None:
-        if floor - session.floor <= len(session.calls):
-            gone = range(session.floor, floor)
-        else:
-            gone = [call for call in session.calls if call < floor]  # type: ignore[assignment]
+        gone: Iterable[int] = range(session.floor, floor)
+        if floor - session.floor > len(session.calls):
+            gone = [call for call in session.calls if call < floor]
         session.floor = floor
         for call in gone:
             if session.calls.pop(call, None) is not None:
-                self._bytes -= self._sizes.pop((number, call), 0)
+                self._bytes -= self._sizes.pop((number, call), _NOTHING)[0]
 
-    def _keep(self, number: int, session: Session, call: int, reply: Response, size: int) -> None:
+    def _keep(self, number: int, session: Session, call: int, reply: Response, size: _Size) -> None:
         session.calls[call] = reply
         self._sizes[number, call] = size
-        self._bytes += size
+        self._bytes += size[0]
         while self._bytes > self.max_bytes:
-            (owner, oldest), released = self._sizes.popitem(last=False)
+            (owner, oldest), (released, remains) = self._sizes.popitem(last=False)
             self._bytes -= released
-            self._sessions[owner].calls[oldest] = Known.FORGOTTEN
+            self._sessions[owner].calls[oldest] = remains
 
     def _evict(self) -> None:
         """Forget a session: one that was never used, else the one that has been still for longest."""

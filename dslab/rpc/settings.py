@@ -6,9 +6,9 @@ Source: ch. 4, Remote procedure call; ch. 8, RPC semantics in the presence of fa
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
 from dslab.kit.address import Address
 from dslab.rpc.messages import DEFAULT_MAX_MESSAGE_BYTES
@@ -34,6 +34,7 @@ class Settings:
         session: Go on with a session of an earlier life of this client ...
         first_number: ... from this call number. The call of that number, made again, is the same call.
         max_message_bytes: The longest reply that is taken.
+        explain: Tell the steps of each call to this: ``print``.
     """
 
     codec: str = "msgpack"
@@ -46,6 +47,7 @@ class Settings:
     session: int = 0
     first_number: int = 1
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    explain: Callable[[str], Any] | None = None
 
     def stub(self) -> ClientStub:
         """Give a client stub that calls so. Over UDP its ids are not those of the socket's last owner."""
@@ -72,6 +74,7 @@ class Options(TypedDict, total=False):
     session: int
     first_number: int
     max_message_bytes: int
+    explain: Callable[[str], Any] | None
 
 
 def where(address: Address | str) -> Address:

@@ -56,6 +56,12 @@ def describe(data: bytes) -> str:
     return _label(codec.decode(data))
 
 
+def describe_steps(data: bytes) -> str:
+    """Label a message with the step of the call that it is: ``3 add(1, 2) #7``, ``8 #7 -> 3``."""
+    label = describe(data)
+    return f"8 {label}" if " -> " in label else f"3 {label}"
+
+
 def _http_length(data: bytes) -> int | None:
     end = data.find(_BLANK)
     if end < 0:

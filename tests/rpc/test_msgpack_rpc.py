@@ -1,0 +1,215 @@
+"""MessagePack-RPC: where messages end, what is written and read; the inbox that cuts them out of a stream."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dslab.rpc import wire
+from dslab.rpc.errors import DoesNotTravel, Fault
+from dslab.rpc.inbox import PIECE_BYTES, TRUSTED_BYTES, Inbox
+from dslab.rpc.json_rpc import JsonCodec
+from dslab.rpc.messages import (
+    Batch,
+    Codec,
+    Context,
+    Invalid,
+    MalformedMessage,
+    MessageTooLong,
+    Notification,
+    Request,
+    Response,
+)
+from dslab.rpc.msgpack_rpc import MsgpackCodec, Scanner
+
+CODEC = MsgpackCodec()
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=300)
+    | st.binary(max_size=70_000),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=40), inner, max_size=20),
+    max_leaves=30,
+)
+MESSAGES: list[Any] = [
+    Request(1, "add", [1, 2]),
+    Request(2**32 - 1, "add", {"a": 1}),
+    Request(7, "add", [], Context(2**62, 3, 2, 1.5)),
+    Response(1, None, {"a": [1.5, None]}),
+    Response(1, [-32000, "no", None], None),
+    Notification("log", ["x", b"y"]),
+]
+
+
+@given(st.lists(values, min_size=1, max_size=4), st.data())
+def test_the_scanner_finds_the_end_of_any_value_however_it_comes_in_pieces(
+    parts: list[Any], data: Any
+) -> None:
+    encoded = [msgspec.msgpack.encode(part) for part in parts]
+    stream = b"".join(encoded)
+    scanner, start, found, have = Scanner(), 0, [], 0
+    while start < len(stream):
+        have = min(len(stream), max(have, data.draw(st.integers(have, len(stream)))))
+        length = scanner.find_end(stream, start, have)
+        if length:
+            found.append(stream[start : start + length])
+            start += length
+        else:
+            assert start + scanner.needed <= len(stream) + 1
+            have += 1
+    assert found == encoded
+
+
+def test_every_first_byte_is_known_to_the_scanner() -> None:
+    extensions = [msgspec.msgpack.Ext(5, b"x" * size) for size in (1, 2, 4, 8, 16, 3, 300, 70_000)]
+    for value in (
+        *extensions,
+        [None] * 70_000,
+        dict.fromkeys(range(70_000)),
+        "x" * 70_000,
+        datetime.datetime.now(datetime.UTC),
+    ):
+        encoded = msgspec.msgpack.encode(value)
+        assert Scanner().find_end(encoded, 0, len(encoded)) == len(encoded)
+        assert Scanner().find_end(encoded, 0, len(encoded) - 1) == 0
+
+
+@pytest.mark.parametrize(
+    "announced",
+    [
+        b"\xdb\x7f\xff\xff\xff",
+        b"\xc6\x7f\xff\xff\xff",
+        b"\xdd\x7f\xff\xff\xff",
+        b"\xdf\x7f\xff\xff\xff",
+        b"\xc9\x7f\xff\xff\xff\x01",
+    ],
+)
+def test_what_is_announced_too_long_is_refused_before_it_comes(announced: bytes) -> None:
+    with pytest.raises(MessageTooLong):
+        Scanner(1_000).find_end(announced, 0, len(announced))
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=repr)
+def test_what_is_written_is_read(message: Any) -> None:
+    assert CODEC.decode(CODEC.encode(message)) == message
+
+
+def test_an_error_travels_as_an_array_that_editors_understand() -> None:
+    encoded = CODEC.encode(Response(1, Fault(-32601, "Method not found")))
+    assert msgspec.msgpack.decode(encoded) == [1, 1, [-32601, "Method not found", None], None]
+    assert msgspec.msgpack.decode(CODEC.encode(Invalid(1, Fault(1, "x")))) == [1, 1, [1, "x", None], None]
+
+
+def test_a_plain_request_has_no_fifth_element() -> None:
+    assert msgspec.msgpack.decode(CODEC.encode(Request(1, "add", [1]))) == [0, 1, "add", [1]]
+
+
+@pytest.mark.parametrize("value", [object(), 2**64, {1j: 1}], ids=repr)
+def test_what_does_not_travel_is_said(value: Any) -> None:
+    with pytest.raises(DoesNotTravel):
+        CODEC.encode(Request(1, "add", [value]))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x93\x01\x02", b"\x94\x09\x01\xa1a\x90", b"\x91" * 100_000])
+def test_what_is_no_message_is_said(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        CODEC.decode(data)
+
+
+# ---- the inbox
+
+
+@pytest.mark.parametrize("codec", [CODEC, JsonCodec()], ids=["msgpack", "json"])
+@pytest.mark.parametrize("seed", range(5))
+def test_messages_come_out_of_a_stream_as_they_went_in(codec: Codec, seed: int) -> None:
+    rng = random.Random(seed)
+    sizes = [rng.choice([0, 1, 100, 60_000, 70_000, 3_000_000]) for _ in range(30)]
+    messages = [Request(number, "echo", ["x" * size]) for number, size in enumerate(sizes)]
+    stream = b"".join(map(codec.encode, messages))
+    inbox, read, at = Inbox(codec), [], 0
+    while at < len(stream):
+        buffer = inbox.get_buffer()
+        assert len(buffer) > 0
+        count = min(len(buffer), len(stream) - at, rng.choice([1, 7, 1_000, 100_000, 10_000_000]))
+        buffer[:count] = stream[at : at + count]
+        at += count
+        read += inbox.received(count)
+    assert read == messages
+    assert inbox.waiting_bytes == 0
+    assert len(inbox.get_buffer()) == PIECE_BYTES
+
+
+def test_an_announcement_alone_gets_no_memory() -> None:
+    inbox = Inbox(CODEC, max_message_bytes=1_000_000_000)
+    head = b"\x94\x00\x01\xa3add\x91\xc6\x30\x00\x00\x00"
+    inbox.get_buffer()[: len(head)] = head
+    assert inbox.received(len(head)) == []
+    assert len(inbox.get_buffer()) <= TRUSTED_BYTES
+
+
+@pytest.mark.parametrize("codec", [CODEC, JsonCodec()], ids=["msgpack", "json"])
+def test_what_came_before_bad_bytes_is_read(codec: Codec) -> None:
+    inbox = Inbox(codec, max_message_bytes=1_000)
+    data = codec.encode(Request(1, "a", [])) + (b"\xdb\xff\xff\xff\xff" if codec is CODEC else b"x" * 2_000)
+    inbox.get_buffer()[: len(data)] = data
+    assert inbox.received(len(data)) == [Request(1, "a", [])]
+    assert isinstance(inbox.failure, MessageTooLong)
+    assert inbox.received(0) == []
+
+
+# ---- for links and pictures
+
+
+@pytest.mark.parametrize("codec", [CODEC, JsonCodec()], ids=["msgpack", "json"])
+def test_links_find_messages_of_every_codec(codec: Codec) -> None:
+    data = codec.encode(Request(7, "add", [1, 2]))
+    assert wire.frames(data + b"{") == len(data)
+    assert wire.frames(data[:-1]) is None
+    assert wire.frames(b"") is None
+    assert wire.frames(memoryview(data)) == len(data)
+
+
+def test_links_find_messages_of_http() -> None:
+    body = JsonCodec().encode(Request(7, "add", [1, 2]))
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    assert wire.frames(post + post) == len(post)
+    assert wire.frames(post[:-1]) is None
+    assert wire.describe(post) == "POST add(1, 2) #7"
+    assert wire.describe(b"HTTP/1.1 204 No Content\r\n\r\n") == "HTTP/1.1 204 No Content"
+
+
+def test_links_take_no_nonsense_for_messages() -> None:
+    with pytest.raises(ValueError, match="begin"):
+        wire.frames(b"\x00\x01")
+
+
+@pytest.mark.parametrize("codec", [CODEC, JsonCodec()], ids=["msgpack", "json"])
+@pytest.mark.parametrize(
+    ("message", "label"),
+    [
+        (Request(7, "add", [1, "x"]), "add(1, 'x') #7"),
+        (Request(7, "add", {"a": 1}), "add(a=1) #7"),
+        (Request(7, "add", [], Context(1_234, 5, 4)), "add() #7 call ..234/5"),
+        (Response(7, None, [3]), "#7 -> [3]"),
+        (Response(7, Fault(-32601, "Method not found")), "#7 -> error: Method not found"),
+        (Notification("log", ["x"]), "log('x') one-way"),
+    ],
+)
+def test_what_a_picture_says(codec: Codec, message: Any, label: str) -> None:
+    assert wire.describe(codec.encode(message)) == label
+
+
+def test_what_a_picture_says_of_a_batch_and_of_steps() -> None:
+    batch = JsonCodec().encode(Batch([Request(1, "a", []), Notification("b", [])]))
+    assert wire.describe(batch) == "[a() #1, b() one-way]"
+    assert wire.describe_steps(CODEC.encode(Request(7, "add", [1]))) == "3 add(1) #7"
+    assert wire.describe_steps(CODEC.encode(Response(7, None, 1))) == "8 #7 -> 1"

@@ -1,0 +1,290 @@
+"""Objects and activation; generated stubs; byte order; the ten steps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dslab.kit.errors import Happened, PeerViolation, UsageError
+from dslab.rpc import byteorder
+from dslab.rpc.client import connect
+from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError
+from dslab.rpc.messages import MalformedMessage, Request, Response
+from dslab.rpc.msgpack_rpc import MsgpackCodec
+from dslab.rpc.objects import Objects
+from dslab.rpc.registry import lookup
+from dslab.rpc.service import Service
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, amount: int = 1) -> int:
+        self.value += amount
+        return self.value
+
+    def named(self, *, name: str) -> str:
+        return name
+
+    @staticmethod
+    def double(number: int) -> int:
+        return 2 * number
+
+    def asks_another(self) -> None:
+        raise Busy("the other server")
+
+
+def call(objects: Objects, peer: Any, method: str, *arguments: Any, **named: Any) -> Any:
+    return objects.call(peer, Request(1, method, named or list(arguments)))
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [("shared", [1, 2, 3, 4]), ("per-client", [1, 1, 2, 2]), ("per-call", [1, 1, 1, 1])],
+)
+def test_which_instance_serves_a_call(activation: Any, expected: list[int]) -> None:
+    objects = Objects()
+    objects.register(Counter, activation=activation)
+    assert [call(objects, peer, "add") for peer in ("a", "b", "a", "b")] == expected
+    objects.forget("a")
+    assert call(objects, "a", "add") == {"shared": 5, "per-client": 1, "per-call": 1}[activation]
+    assert call(objects, "a", "double", 4) == 8
+
+
+def test_per_client_is_per_connection(serve: Any, run_service: Any) -> None:
+    service = Service(MsgpackCodec(), 1)
+    service.objects.register(Counter, activation="per-client")
+    address = run_service(service)
+    with connect(address) as one, connect(address) as other:
+        assert [one.call("add"), one.call("add"), other.call("add")] == [1, 2, 1]
+    with connect(address) as later:
+        assert later.call("add") == 1
+
+
+def test_objects_have_names() -> None:
+    objects = Objects()
+    objects.register(Counter(), "first")
+    objects.register(Counter(), "second.inner")
+    objects.register(len, "length")
+    assert call(objects, "x", "first.add", 5) == 5
+    assert call(objects, "x", "second.inner.add") == 1
+    assert call(objects, "x", "length", [1]) == 1
+    objects.unregister("first")
+    with pytest.raises(NoSuchMethod):
+        call(objects, "x", "first.add")
+    assert "second.inner.add" in objects
+
+
+@pytest.mark.parametrize("name", ["_private", "a._b", "rpc", "rpc.hello"])
+def test_a_private_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        Objects().register(len, name)
+
+
+def test_a_name_is_given_once() -> None:
+    objects = Objects()
+    objects.register(len)
+    with pytest.raises(UsageError, match="already"):
+        objects.register(len)
+    with pytest.raises(UsageError, match="no public method"):
+        objects.register(object())
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "named"),
+    [
+        ("add", (1, 2), {}),
+        ("add", (), {"x": 1}),
+        ("named", (), {}),
+        ("named", ("x",), {}),
+        ("double", (), {}),
+    ],
+)
+def test_wrong_arguments(method: str, arguments: Any, named: Any) -> None:
+    objects = Objects()
+    objects.register(Counter())
+    with pytest.raises(BadArguments):
+        call(objects, "x", method, *arguments, **named)
+
+
+def test_that_a_nested_call_did_not_happen_does_not_mean_that_the_outer_one_did_not(serve: Any) -> None:
+    with connect(serve(Counter())) as client, pytest.raises(RemoteError, match="Busy") as raised:
+        client.call("asks_another")
+    assert raised.value.happened is Happened.YES
+
+
+# ---- generated stubs
+
+INTERFACE = """
+from __future__ import annotations
+from dataclasses import dataclass
+from typing import Protocol
+
+@dataclass
+class Account:
+    owner: str
+    balance: int = 0
+
+class Bank(Protocol):
+    def open(self, account: Account) -> Account: ...
+    def deposit(self, owner: str, amount: int = 1) -> int: ...
+    def owners(self) -> list[str]: ...
+    def close(self) -> None: ...
+
+class Real:
+    def __init__(self) -> None:
+        self.accounts: dict[str, Account] = {}
+    def open(self, account: Account) -> Account:
+        self.accounts[account.owner] = account
+        return account
+    def deposit(self, owner: str, amount: int = 1) -> int:
+        self.accounts[owner].balance += amount
+        return self.accounts[owner].balance
+    def owners(self) -> list[str]:
+        return list(self.accounts)
+    def close(self) -> None:
+        self.accounts.clear()
+"""
+
+
+@pytest.fixture
+def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that the command writes."""
+    (tmp_path / "bank_interface.py").write_text(INTERFACE)
+    command = [sys.executable, "-m", "dslab.rpc", "stubs", f"{tmp_path / 'bank_interface.py'}:Bank"]
+    written = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    (tmp_path / "bank_stubs.py").write_text(written)
+    monkeypatch.syspath_prepend(tmp_path)
+    import importlib
+
+    yield importlib.import_module("bank_stubs"), importlib.import_module("bank_interface"), tmp_path
+    for name in ("bank_stubs", "bank_interface"):
+        del sys.modules[name]
+
+
+def test_generated_stubs_check_and_convert(stubs: Any, serve: Any) -> None:
+    module, interface, _ = stubs
+    with connect(serve(module.BankServer(interface.Real()))) as client:
+        bank = module.BankClient(client.call)
+        assert bank.open(interface.Account("alice")) == interface.Account("alice", 0)
+        assert (bank.deposit("alice", 5), bank.deposit("alice")) == (5, 6)
+        assert bank.owners() == ["alice"]
+        with pytest.raises(BadArguments, match="amount") as raised:
+            bank.deposit("alice", "much")
+        assert raised.value.happened is Happened.NO
+        with pytest.raises(BadArguments, match="account"):
+            client.call("open", {"balance": 1})
+        assert bank.close() is None
+
+
+def test_a_client_stub_checks_what_comes_back(stubs: Any) -> None:
+    module, _, _ = stubs
+    bank = module.BankClient(lambda *_: "text")
+    with pytest.raises(PeerViolation, match="promise"):
+        bank.deposit("alice", 1)
+
+
+def test_a_type_checker_understands_generated_stubs(stubs: Any) -> None:
+    _, _, folder = stubs
+    (folder / "use.py").write_text(
+        "from bank_interface import Account, Bank\n"
+        "from bank_stubs import BankClient, BankServer\n"
+        "def use(bank: Bank) -> int:\n"
+        "    return bank.deposit('alice', 1)\n"
+        "use(BankClient(print))\n"
+        "BankServer(BankClient(print))\n"
+        "wrong: str = BankClient(print).deposit('alice', 1)\n"
+        "BankClient(print).deposit(1)\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(folder / "cache"), "use.py"]
+    checked = subprocess.run(
+        command,
+        cwd=folder,
+        env={"MYPYPATH": str(root), "PATH": "", "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    errors = [line for line in checked.stdout.splitlines() if "error:" in line]
+    assert [line.split(":")[:2] for line in errors] == [["use.py", "7"], ["use.py", "8"]], checked.stdout
+
+
+# ---- byte order
+
+
+@pytest.mark.parametrize("order", ["big", "little"])
+def test_either_order_arrives_where_it_is_told(order: Any) -> None:
+    data = byteorder.to_tagged("iqd", 7, -1, 0.5, order=order)
+    assert byteorder.from_tagged("iqd", data) == (7, -1, 0.5)
+    assert byteorder.from_network("iqd", byteorder.to_network("iqd", 7, -1, 0.5)) == (7, -1, 0.5)
+
+
+def test_what_native_order_comes_to() -> None:
+    assert byteorder.misread("i", 7, written="little", read="big") == (117_440_512,)
+    assert byteorder.to_network("i", 7) == b"\x00\x00\x00\x07"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x02\x00\x00\x00\x00", b"\x00\x00"])
+def test_no_such_order_and_too_few_bytes(data: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        byteorder.from_tagged("i", data)
+
+
+# ---- the ten steps, the command line
+
+
+def test_the_ten_steps_are_told_in_order(serve_process: Any, tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text("def add(a, b): return a + b")
+    steps: list[str] = []
+    address, _ = serve_process("--object", f"{tmp_path}/served.py:add", "--explain")
+    with connect(address, explain=steps.append, timeout_s=60) as client:
+        assert client.call("add", 1, 2) == 3
+    assert [int(step.split()[0]) for step in steps] == [1, 2, 3, 9, 10]
+    assert "add(1, 2)" in steps[0]
+
+
+def test_a_server_tells_its_steps(serve_process: Any, tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text("def add(a, b): return a + b")
+    command = [
+        sys.executable,
+        "-m",
+        "dslab.rpc",
+        "server",
+        "--object",
+        f"{tmp_path}/served.py:add",
+        "--explain",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        address = server.stdout.readline().split()[-1]
+        with connect(address, timeout_s=60) as client:
+            client.call("add", 1, 2)
+        steps = [server.stderr.readline() for _ in range(5)]
+        server.terminate()
+    assert [int(step.split()[0]) for step in steps] == [4, 5, 6, 7, 8]
+
+
+def test_a_server_registers_itself(serve_process: Any, tmp_path: Path) -> None:
+    (tmp_path / "served.py").write_text("def add(a, b): return a + b")
+    command = [sys.executable, "-m", "dslab.rpc", "registry", "--bind", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as registry:
+        assert registry.stdout is not None
+        where = registry.stdout.readline().split()[-1]
+        address, _ = serve_process(
+            "--object", f"{tmp_path}/served.py:add", "--registry", where, "--register", "adder"
+        )
+        assert [str(each) for each in lookup(where, "adder")] == [address]
+        registry.terminate()
+
+
+def test_what_a_service_executes_is_a_response() -> None:
+    service = Service(MsgpackCodec(), 1)
+    service.objects.register(Counter())
+    assert service.execute(None, Request(1, "add", [2]), 0.0) == Response(1, None, 2)
