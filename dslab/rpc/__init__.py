@@ -28,13 +28,35 @@ the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:
 Read in this order:
 
 1. ``messages``: what travels, in either representation. ``errors``: what may come instead of a result.
-2. ``msgpack_rpc``, ``json_rpc``: the two representations. ``inbox``: messages out of a stream of bytes.
-3. ``protocol``: the client stub and the server stub, as state machines. ``reply_cache``: at-most-once.
-4. ``objects``: the procedures of a server, and activation. ``service``: what all servers share.
-5. ``server``: asyncio, dispatcher/worker. ``client``: blocking; ``proxy``: a remote object's stand-in.
+2. ``msgpack_rpc``, ``json_rpc``: the two representations (``codecs`` by name). ``byteorder``: why numbers are
+   turned round on the way. ``inbox``: messages out of a stream of bytes.
+3. ``protocol``: the client stub and the server stub, as state machines. ``reply_cache``: the memory of
+   at-most-once; ``reply_log``: what makes it survive a crash.
+4. ``objects``: the procedures of a server, and activation. ``interceptors``: what stands before them.
+   ``service``: what all servers share.
+5. ``client``: blocking, over a ``connection`` and with ``settings``; ``proxy``: a remote object's stand-in.
+6. ``server``: asyncio; ``dispatch``: dispatcher and workers; ``server_threads``: a thread per connection;
+   ``udp``, ``http``: other transports.
+7. ``aclient``, ``threaded``: asynchronous RPC; ``multicast``: many servers at once.
+8. ``references``: objects that stay where they are, leases, counts; ``registry``: finding a server by name.
+9. ``stubs``: generated stubs; ``explain``: the ten steps; ``wire``: labels for pictures.
+
+``python -m dslab.rpc demo`` shows the ten steps; ``server | client | registry | stubs`` are for use.
 
 Source: ch. 4, Remote procedure call; ch. 2, Object-based style; ch. 3, Servers; ch. 8, RPC semantics in the
 presence of failures.
 """
 
-__all__ = ["client", "errors", "messages", "protocol", "server", "service"]
+__all__ = [
+    "aclient",
+    "client",
+    "errors",
+    "messages",
+    "multicast",
+    "protocol",
+    "references",
+    "registry",
+    "server",
+    "service",
+    "threaded",
+]

@@ -1,4 +1,4 @@
-"""Run RPC: ``python -m dslab.rpc server | client | registry | stubs``.
+"""Run RPC: ``python -m dslab.rpc server | client | registry | stubs | demo``.
 
 ``python -m dslab.rpc server --object bank.py:Bank`` offers the public methods of the class, object or
 function that the file calls so; ``python -m dslab.rpc client --server A METHOD ARGUMENT...`` calls one, its
@@ -47,11 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(prog="python -m dslab.rpc", description="Remote procedure calls.")
-    commands = top.add_subparsers(required=True, metavar="server|client|registry|stubs")
+    commands = top.add_subparsers(required=True, metavar="server|client|registry|stubs|demo")
     add_server(commands.add_parser("server", help="serve until SIGTERM or Ctrl-C"))
     registry = commands.add_parser("registry", help="serve a registry (binder)")
     registry.add_argument("--bind", metavar="A", default="127.0.0.1:0", help="host:port")
     registry.set_defaults(run=run_registry)
+    demo = commands.add_parser("demo", help="one call step by step, and three that fail")
+    demo.set_defaults(run=run_demo)
     stubs = commands.add_parser("stubs", help="write a client stub and a server stub for an interface")
     stubs.add_argument("interface", metavar="FILE.py:NAME")
     stubs.set_defaults(run=run_stubs)
@@ -193,6 +195,13 @@ def run_registry(options: argparse.Namespace) -> None:
     service = Service(codec_named("msgpack"), random.getrandbits(62))
     service.objects.register(Registry(time.monotonic))
     asyncio.run(serve(Address.parse(options.bind), service))
+
+
+def run_demo(_: argparse.Namespace) -> None:
+    """Show one call step by step, and three that fail."""
+    from dslab.rpc.demo import main as show
+
+    show()
 
 
 def run_stubs(options: argparse.Namespace) -> None:

@@ -196,5 +196,6 @@ def _invalid(number: Id) -> Invalid:
 
 def _find_newline(buffer: Buffer, start: int, end: int) -> int:
     if isinstance(buffer, memoryview):  # it has no find
-        return bytes(buffer[start:end]).find(_NEWLINE) + start if _NEWLINE in bytes(buffer[start:end]) else -1
+        found = bytes(buffer[start:end]).find(_NEWLINE)
+        return start + found if found >= 0 else -1
     return buffer.find(_NEWLINE, start, end)

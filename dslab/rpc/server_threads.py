@@ -165,6 +165,7 @@ def serving(address: Address, service: Service) -> Iterator[Address]:
         listener = socket.create_server(address.pair, family=family, backlog=BACKLOG)
     except OSError as error:
         raise cannot_listen(address, error) from error
+    usual_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     bound = Address(*listener.getsockname()[:2])
     server = ThreadServer(listener, service)
@@ -172,6 +173,7 @@ def serving(address: Address, service: Service) -> Iterator[Address]:
         yield bound
     finally:
         server.close()
+        sys.setswitchinterval(usual_s)
 
 
 def serve(address: Address, service: Service) -> None:

@@ -38,13 +38,12 @@ def frames(buffer: bytes | memoryview) -> int | None:
     """
     if not buffer:
         return None
-    data = bytes(buffer)
-    if _HTTP.match(data):
-        return _http_length(data)
-    codec = _codecs["json" if data[0] in _JSON else "msgpack"]
-    if codec.name == "msgpack" and not 0x93 <= data[0] <= 0x95:
-        raise ValueError(f"a message does not begin with the byte {data[0]:02x}")
-    return codec.scanner(DEFAULT_MAX_MESSAGE_BYTES).find_end(data, 0, len(data)) or None
+    if _HTTP.match(buffer):
+        return _http_length(bytes(buffer))
+    codec = _codecs["json" if buffer[0] in _JSON else "msgpack"]
+    if codec.name == "msgpack" and not 0x93 <= buffer[0] <= 0x95:
+        raise ValueError(f"a message does not begin with the byte {buffer[0]:02x}")
+    return codec.scanner(DEFAULT_MAX_MESSAGE_BYTES).find_end(buffer, 0, len(buffer)) or None
 
 
 def describe(data: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.errors import Happened, PeerViolation, UsageError
-from dslab.rpc import byteorder
+from dslab.rpc import byteorder, demo
 from dslab.rpc.client import connect
 from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError
 from dslab.rpc.messages import MalformedMessage, Request, Response
@@ -282,6 +282,15 @@ def test_a_server_registers_itself(serve_process: Any, tmp_path: Path) -> None:
         )
         assert [str(each) for each in lookup(where, "adder")] == [address]
         registry.terminate()
+
+
+def test_the_demonstration_tells_ten_steps_and_the_three_answers() -> None:
+    lines: list[str] = []
+    demo.main(lines.append)
+    steps = [line.split()[0] for line in lines if line[:2].strip().isdigit()]
+    assert steps == [str(number) for number in range(1, 11)]
+    answers = ("did not happen", "happened ", "unknown")
+    assert [any(answer in line for line in lines) for answer in answers] == [True] * 3
 
 
 def test_what_a_service_executes_is_a_response() -> None:
