@@ -1,59 +1,67 @@
 """What a link costs: the same traffic without it, through it, and through it while it records.
 
-Side by side in one run: every round measures each way once, in turn, so that whatever else the machine does
-hits all of them alike. A round's figure for the round trip is the median of 1,000. Shown are medians over the
-rounds with their quartiles, and ratios of medians.
-
+================  ==========================================================================
+row               what it is
 ================  ==========================================================================
 sockets           a blocking client and a blocking server, connected directly
+blocking client   a blocking client and an asyncio server, connected directly
 asyncio           an asyncio client and an asyncio server, connected directly
 link              the same asyncio pair through a link (a thread of this process, as of the grader's)
 link, recording   the same, with a trace
 link, process     the same as link, but the links program is a process of its own
+check             a whole check: an echo server is started, and 10 connections make 20 requests of
+                  1,000 bytes each through a link, with framing and labels
+check, recording  the same, with a trace
 ================  ==========================================================================
 
-The round trips are made by a blocking client in this process, as checks make them; only ``asyncio`` has its
-asyncio client. The streams are sent by a process of their own, as services send them.
-Beside that, a whole check, with and without a trace: an echo server is started, and 10 connections make 20
-requests of 1,000 bytes each, with framing and labels.
+Round trips are made by a blocking client in this process, as checks make them; only ``asyncio`` has its
+asyncio client. A round's figure is the median of 1,000. Streams are sent by a process of their own, as
+services send them.
 
-Run it as ``python bench/links.py``; it prints a table and writes ``bench/results/links.json``.
+Run it as ``python bench/links.py``; it prints tables, and writes ``bench/results/links.json`` and
+``links.svg``.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import json
-import os
-import platform
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.harness import peers
+from bench.harness.command import Benchmark, main
+from bench.harness.goals import Goal, difference, ratio
+from bench.harness.report import Block, Column
+from bench.harness.rounds import Probe
 from dslab.echo.client import connect
 from dslab.kit.address import Address
 from dslab.kit.links import LinksClient, LinkSpec, LinksThread
 
-RESULTS = Path(__file__).parent / "results" / "links.json"
 MESSAGE = b"m" * 64
 BLOCK = bytes(64 * 1024)
+STREAM_BYTES = 300_000_000
 TRIPS = 1_000
 CHECKS_PER_ROUND = 3
 CHECK_CONNECTIONS, CHECK_REQUESTS, CHECK_BYTES = 10, 20, 1_000
-MAX_LINK_COST_S = 0.000_15
-MIN_LINK_SHARE = 0.40
-MAX_RECORDING_COST = 0.05
+
+BLOCKS = [
+    Block("A round trip of 64 bytes", (Column("trip_us", "us"),), "blocking client"),
+    Block("A stream", (Column("mb_per_s", "MB per s"),), "asyncio"),
+    Block("A check", (Column("check_ms", "ms"),), "check"),
+]
+GOALS = [
+    Goal("a link, per round trip, us", difference("link", "blocking client", "trip_us"), at_most=150),
+    Goal("a link's rate: to the asyncio pair's", ratio("link", "asyncio", "mb_per_s"), at_least=0.40),
+    Goal("a check that records: to one that does not", ratio("check, recording", "check", "check_ms"), 1.05),
+]
 
 
 # ---- the peers: echo answers every piece, sink counts bytes and tells how many at the end, source sends them
@@ -91,13 +99,13 @@ class AsyncioPeer(asyncio.Protocol):
 
 async def _serve_asyncio(role: str) -> None:
     server = await asyncio.get_running_loop().create_server(lambda: AsyncioPeer(role), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    print(f"listening on {Address(*server.sockets[0].getsockname())}", flush=True)
     await server.serve_forever()
 
 
 def _serve_blocking(role: str) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
-    print(listener.getsockname()[1], flush=True)
+    print(f"listening on {Address(*listener.getsockname())}", flush=True)
     while True:
         connection, _ = listener.accept()
         with connection:
@@ -111,15 +119,18 @@ def _serve_blocking(role: str) -> None:
                 connection.sendall(received_bytes.to_bytes(8, "big"))
 
 
-@contextlib.contextmanager
-def _peer(model: str, role: str) -> Iterator[Address]:
-    command = [sys.executable, __file__, "--peer", model, "--role", role]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield Address("127.0.0.1", int(process.stdout.readline()))
-        finally:
-            process.kill()
+def be_peer(words: Sequence[str]) -> None:
+    """Be one of the peers; a source needs an address to send to."""
+    match words:
+        case ["blocking", "source", address]:
+            print(_send_blocking(Address.parse(address), STREAM_BYTES))
+        case [_, "source", address]:
+            print(asyncio.run(_send_asyncio(Address.parse(address), STREAM_BYTES)))
+        case [model, role]:
+            peers.end_with_parent()
+            _serve_blocking(role) if model == "blocking" else asyncio.run(_serve_asyncio(role))
+        case _:
+            raise ValueError(f"no such peer: {words}")
 
 
 # ---- the clients
@@ -181,93 +192,93 @@ async def _send_asyncio(address: Address, size: int) -> float:
     return int.from_bytes(said, "big") / (end_s - start_s)
 
 
-def _rate(model: str, address: Address, size: int) -> float:
-    command = [sys.executable, __file__, "--peer", model, "--role", "source"]
-    command += ["--to", str(address), "--megabytes", str(size // 1_000_000)]
+def _rate(model: str, address: Address) -> float:
+    command = peers.role(__file__, "peer", model, "source", str(address))
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-# ---- the measurement
-
-
-@dataclass
-class Way:
-    """One way from a client to its peer, and what was measured on it."""
-
-    name: str
-    trip: Callable[[], float]
-    rate: Callable[[], float]
-    trips_s: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Checks:
-    """How long a check takes, without a trace and with one."""
-
-    plain_s: list[float] = field(default_factory=list)
-    recorded_s: list[float] = field(default_factory=list)
-
-    @property
-    def cost(self) -> float:
-        """The share that recording adds: of each pair, one after the other, the median difference."""
-        pairs = zip(self.plain_s, self.recorded_s, strict=True)
-        added_s = statistics.median(recorded_s - plain_s for plain_s, recorded_s in pairs)
-        return added_s / statistics.median(self.plain_s)
 
 
 def _check_s(links: LinksClient) -> float:
     start_s = time.perf_counter()
     command = [sys.executable, "-m", "dslab.echo", "server", "--model", "threads", "--bind", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        upstream = Address.parse(process.stdout.readline().split()[-1])
+    with peers.server(command) as server:
         wire = "dslab.echo.messages"
-        spec = LinkSpec("check->server", "check", "server", Address("127.0.0.1", 0), (upstream,))
+        spec = LinkSpec("check->server", "check", "server", Address("127.0.0.1", 0), (server.address,))
         address = links.open(replace(spec, framing=f"{wire}:frames", describe=f"{wire}:describe_message"))
         for _ in range(CHECK_CONNECTIONS):
             with connect(address) as connection:
                 for _ in range(CHECK_REQUESTS):
                     connection.request(bytes(CHECK_BYTES))
-        process.kill()
     links.close(spec.name)
     return time.perf_counter() - start_s
 
 
-def _measure_checks(rounds: int) -> Checks:
-    checks = Checks()
-    with tempfile.TemporaryDirectory() as folder, LinksThread(1) as thread, thread.client() as links:
-        recorded = _recorded(links, Path(folder), lambda: _check_s(links))
-        _check_s(links)
-        for _ in range(rounds):
-            checks.plain_s.append(_check_s(links))
-            checks.recorded_s.append(recorded())
-    return checks
+# ---- the measurement
 
 
-def _measure(ways: list[Way], rounds: int) -> None:
-    for number in range(rounds + 1):
-        for way in ways:
-            trip_s, rate = way.trip(), way.rate()
-            if number:  # the first round warms up
-                way.trips_s.append(trip_s)
-                way.rates.append(rate)
+Figures = Mapping[str, float]
 
 
-def _through(
-    stack: contextlib.ExitStack, links: LinksClient, upstreams: tuple[Address, Address], size: int
-) -> tuple[Callable[[], float], Callable[[], float]]:
+@contextlib.contextmanager
+def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
+    """Start the peers and the links."""
+    with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        folder = Path(enter(tempfile.TemporaryDirectory()))
+        blocking, plain = enter(_pair("blocking")), enter(_pair("asyncio"))
+        links = enter(LinksThread(1)).client()
+        near = _through(stack, links, plain)
+        far = _through(stack, enter(_links_process()), plain)
+        checks = enter(enter(LinksThread(1)).client())
+        yield (
+            [
+                Probe("sockets", lambda: _traffic("blocking", blocking)),
+                Probe("blocking client", lambda: {"trip_us": _trip_blocking(plain[0]) * 1e6}),
+                Probe("asyncio", lambda: _traffic("asyncio", plain, _trip_asyncio)),
+                Probe("link", lambda: _traffic("asyncio", near)),
+                Probe("link, recording", _recorded(links, folder, lambda: _traffic("asyncio", near))),
+                Probe("link, process", lambda: _traffic("asyncio", far)),
+                Probe("check", lambda: _check(checks)),
+                Probe("check, recording", _recorded(checks, folder, lambda: _check(checks))),
+            ],
+            {},
+        )
+
+
+Pair = tuple[Address, Address]
+"""An echo and a sink."""
+
+
+def _traffic(model: str, pair: Pair, trip: Callable[[Address], float] = _trip_blocking) -> Figures:
+    echo, sink = pair
+    return {"trip_us": trip(echo) * 1e6, "mb_per_s": _rate(model, sink) / 1e6}
+
+
+def _check(links: LinksClient) -> Figures:
+    return {"check_ms": statistics.median(_check_s(links) for _ in range(CHECKS_PER_ROUND)) * 1e3}
+
+
+@contextlib.contextmanager
+def _pair(model: str) -> Iterator[Pair]:
+    with (
+        peers.server(peers.role(__file__, "peer", model, "echo")) as echo,
+        peers.server(peers.role(__file__, "peer", model, "sink")) as sink,
+    ):
+        yield echo.address, sink.address
+
+
+def _through(stack: contextlib.ExitStack, links: LinksClient, upstreams: Pair) -> Pair:
+    """Lead a pair through links."""
     listen = Address("127.0.0.1", 0)
     echo, sink = (
         links.open(LinkSpec(f"bench->{role}", "bench", role, listen, (upstream,)))
         for role, upstream in zip(("echo", "sink"), upstreams, strict=True)
     )
     stack.callback(links.disconnect)
-    return (lambda: _trip_blocking(echo)), (lambda: _rate("asyncio", sink, size))
+    return echo, sink
 
 
-def _recorded(links: LinksClient, folder: Path, measure: Callable[[], float]) -> Callable[[], float]:
-    def measured() -> float:
+def _recorded(links: LinksClient, folder: Path, measure: Callable[[], Figures]) -> Callable[[], Figures]:
+    def measured() -> Figures:
         links.begin(folder / "trace.jsonl", time.time())
         try:
             return measure()
@@ -281,132 +292,9 @@ def _recorded(links: LinksClient, folder: Path, measure: Callable[[], float]) ->
 @contextlib.contextmanager
 def _links_process() -> Iterator[LinksClient]:
     command = [sys.executable, "-m", "dslab.kit.links", "--control", "127.0.0.1:0", "--token", "bench"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            address = Address.parse(process.stdout.readline().split()[-1])
-            yield LinksClient(address, "bench", timeout_s=60)
-        finally:
-            process.terminate()
-
-
-@contextlib.contextmanager
-def _all_ways(size: int) -> Iterator[list[Way]]:
-    with contextlib.ExitStack() as stack:
-        enter = stack.enter_context
-        folder = Path(enter(tempfile.TemporaryDirectory()))
-        blocking = enter(_peer("blocking", "echo")), enter(_peer("blocking", "sink"))
-        plain = enter(_peer("asyncio", "echo")), enter(_peer("asyncio", "sink"))
-        links = enter(LinksThread(1)).client()
-        trip, rate = _through(stack, links, plain, size)
-        far_trip, far_rate = _through(stack, enter(_links_process()), plain, size)
-        yield [
-            Way("sockets", lambda: _trip_blocking(blocking[0]), lambda: _rate("blocking", blocking[1], size)),
-            Way(
-                "sockets to asyncio",
-                lambda: _trip_blocking(plain[0]),
-                lambda: _rate("blocking", plain[1], size),
-            ),
-            Way("asyncio", lambda: _trip_asyncio(plain[0]), lambda: _rate("asyncio", plain[1], size)),
-            Way("link", trip, rate),
-            Way("link, recording", _recorded(links, folder, trip), _recorded(links, folder, rate)),
-            Way("link, process", far_trip, far_rate),
-        ]
-
-
-# ---- the report
-
-
-def _spread(values: list[float]) -> tuple[float, float, float]:
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
-
-
-def _table(ways: list[Way]) -> Table:
-    table = Table(title="What a link costs (median, quartiles)")
-    for heading in ("way", "round trip, ms", "rate, MB/s"):
-        table.add_column(heading, justify="left" if heading == "way" else "right")
-    for way in ways:
-        trips, rates = _spread(way.trips_s), _spread(way.rates)
-        table.add_row(
-            way.name,
-            f"{trips[1] * 1e3:.3f}  ({trips[0] * 1e3:.3f} to {trips[2] * 1e3:.3f})",
-            f"{rates[1] / 1e6:,.0f}  ({rates[0] / 1e6:,.0f} to {rates[2] / 1e6:,.0f})",
-        )
-    return table
-
-
-def _verdicts(ways: list[Way]) -> dict[str, float]:
-    """The figures that the project promises."""
-    named = {way.name: way for way in ways}
-
-    def trip(name: str) -> float:
-        return statistics.median(named[name].trips_s)
-
-    def rate(name: str) -> float:
-        return statistics.median(named[name].rates)
-
-    return {
-        "link_cost_s": trip("link") - trip("sockets to asyncio"),
-        "link_share": rate("link") / rate("asyncio"),
-        "link_process_cost_s": trip("link, process") - trip("sockets to asyncio"),
-        "link_process_share": rate("link, process") / rate("asyncio"),
-        "recording_trip_cost": trip("link, recording") / trip("link") - 1,
-        "recording_rate_cost": 1 - rate("link, recording") / rate("link"),
-    }
-
-
-def _report(ways: list[Way], checks: Checks, rounds: int, size: int) -> None:
-    figures = {**_verdicts(ways), "recording_check_cost": checks.cost}
-    console = Console()
-    console.print(_table(ways))
-    console.print(
-        f"A link costs {figures['link_cost_s'] * 1e3:.3f} ms per round trip "
-        f"(at most {MAX_LINK_COST_S * 1e3:g}) and carries {figures['link_share']:.0%} of the asyncio pair "
-        f"(at least {MIN_LINK_SHARE:.0%}). "
-        f"Recording makes a check of {statistics.median(checks.plain_s):.2f} s "
-        f"{figures['recording_check_cost']:.1%} longer (at most {MAX_RECORDING_COST:.0%}), a bare round trip "
-        f"{figures['recording_trip_cost']:.1%}, and takes {figures['recording_rate_cost']:.1%} of the rate.",
-        highlight=False,
-    )
-    machine = {"python": platform.python_version(), "cpus": os.cpu_count(), "load": os.getloadavg()}
-    checked = {"plain_s": checks.plain_s, "recorded_s": checks.recorded_s}
-    measured = {way.name: {"trips_s": way.trips_s, "bytes_per_s": way.rates} for way in ways}
-    report = {"machine": machine, "rounds": rounds, "bytes": size, "figures": figures}
-    report |= {"ways": measured, "checks": checked}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def _be_peer(options: argparse.Namespace, size: int) -> None:
-    match options.peer, options.role:
-        case "blocking", "source":
-            print(_send_blocking(Address.parse(options.to), size))
-        case "asyncio", "source":
-            print(asyncio.run(_send_asyncio(Address.parse(options.to), size)))
-        case "blocking", role:
-            _serve_blocking(role)
-        case _, role:
-            asyncio.run(_serve_asyncio(role))
-
-
-def main() -> None:
-    """Measure and report; or be a peer of the measurement."""
-    parser = argparse.ArgumentParser(description="What a link costs.")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--megabytes", type=int, default=300, help="how much to send for the rate")
-    parser.add_argument("--peer", choices=["blocking", "asyncio"], help=argparse.SUPPRESS)
-    parser.add_argument("--role", choices=["echo", "sink", "source"], help=argparse.SUPPRESS)
-    parser.add_argument("--to", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    size = options.megabytes * 1_000_000
-    if options.peer:
-        _be_peer(options, size)
-        return
-    with _all_ways(size) as ways:
-        _measure(ways, options.rounds)
-    _report(ways, _measure_checks(options.rounds * CHECKS_PER_ROUND), options.rounds, size)
+    with peers.server(command) as server:
+        yield LinksClient(server.address, "bench", timeout_s=60)
 
 
 if __name__ == "__main__":
-    main()
+    main(Benchmark("links", "What a link costs", BLOCKS, GOALS, probes, {"peer": be_peer}))

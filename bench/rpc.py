@@ -3,23 +3,24 @@
 Every row has an echo server and a client, each a process of its own, and the client drives the server
 (`bench.rpc_peers` says how each does it, and what the floors leave out):
 
-===========================  ========  ===================================================================
-row                          driven    what it is
-===========================  ========  ===================================================================
-dslab.rpc                    windows   the blocking client, and the server on asyncio
-dslab.rpc, asyncio           tasks     the asyncio client, and the same server
-dslab.rpc, deadlines         windows   the blocking client; each call tells its deadline
-dslab.rpc, at-most-once      windows   the blocking client; each call is numbered, each reply kept
-bare socket                  blocking  a floor: bytes to and fro, nothing read in them
-bare asyncio + msgpack       windows   a floor: dslab.rpc's blocking client against a dozen lines of asyncio
-bare asyncio, both sides     tasks     the same server, driven by a client of two dozen lines
-Pyro5                        blocking  with msgpack
-rpyc                         blocking
-grpcio                       blocking
-grpc.aio                     tasks
-xmlrpc                       blocking
-managers                     blocking  of multiprocessing
-===========================  ========  ===================================================================
+==========================  ========  ===================================================================
+row                         driven    what it is
+==========================  ========  ===================================================================
+dslab.rpc                   windows   the blocking client, and the server with a thread per connection
+dslab.rpc: asyncio server   windows   the blocking client, and the server on asyncio
++ deadlines                 windows   the same; each call tells its deadline
++ at-most-once              windows   the same; each call is numbered, each reply kept
+dslab.rpc: asyncio          tasks     the asyncio client, and the server on asyncio
+bare socket                 blocking  a floor: bytes to and fro, nothing read in them
+bare asyncio server         windows   a floor: asyncio and msgpack, a dozen lines; our blocking client
+bare asyncio                tasks     the same server, driven by a client of two dozen lines
+Pyro5                       blocking  with msgpack
+rpyc                        blocking
+grpcio                      blocking
+grpc.aio                    tasks
+xmlrpc                      blocking
+managers                    blocking  of multiprocessing
+==========================  ========  ===================================================================
 
 Sequential latency is the median of calls that wait for each other; in flight are small calls. Server CPU is
 the user and system time of the server's processes for one call, driven as the row says.
@@ -50,7 +51,9 @@ from bench.rpc_peers.drive import IN_FLIGHT, VALUES, Driver, blocking, tasks, wi
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
 
-OURS = "dslab.rpc"
+OURS, LOOP = "dslab.rpc", "dslab.rpc: asyncio server"
+DEADLINES, AT_MOST_ONCE = "+ deadlines", "+ at-most-once"
+BARE = "bare asyncio server"
 Drive = Callable[[Address], Callable[[ExitStack, Callable[[], float]], Driver]]
 
 
@@ -77,17 +80,16 @@ def _windows(**options: object) -> Drive:
 
 MSGPACK = Needs(("msgpack",))
 PEERS: dict[str, Peer] = {
-    OURS: Peer(ours.serve, _windows()),
-    "dslab.rpc, asyncio": Peer(ours.serve, lambda at: tasks(partial(ours.asyncio_client, at)), NOTHING),
-    "dslab.rpc, deadlines": Peer(ours.serve, _windows(deadlines=True)),
-    "dslab.rpc, at-most-once": Peer(ours.serve, _windows(semantics="at-most-once")),
+    OURS: Peer(ours.serve_threads, _windows()),
+    LOOP: Peer(ours.serve, _windows()),
+    DEADLINES: Peer(ours.serve, _windows(deadlines=True)),
+    AT_MOST_ONCE: Peer(ours.serve, _windows(semantics="at-most-once")),
+    "dslab.rpc: asyncio": Peer(ours.serve, lambda at: tasks(partial(ours.asyncio_client, at))),
     "bare socket": Peer(
         floors.serve_socket, lambda at: blocking(partial(floors.socket_client, at)), in_flight=False
     ),
-    "bare asyncio + msgpack": Peer(floors.serve_asyncio, _windows(), MSGPACK),
-    "bare asyncio, both sides": Peer(
-        floors.serve_asyncio, lambda at: tasks(partial(floors.asyncio_client, at)), MSGPACK
-    ),
+    BARE: Peer(floors.serve_asyncio, _windows(), MSGPACK),
+    "bare asyncio": Peer(floors.serve_asyncio, lambda at: tasks(partial(floors.asyncio_client, at)), MSGPACK),
     "Pyro5": Peer(
         with_pyro5.serve, lambda at: blocking(partial(with_pyro5.client, at)), Needs(("Pyro5", "msgpack"))
     ),
@@ -106,37 +108,32 @@ MS = 1e-3
 BLOCKS = [
     Block(
         f"One call after another, {size}",
-        (Column(f"{size}, p50_us", unit, scale), Column(f"{size}, cpu_us", "server CPU, us")),
+        (Column(f"{size}, p50_us", unit, scale), Column(f"{size}, cpu_us", "CPU, us")),
         OURS,
     )
     for size, unit, scale in (("small", "p50, us", 1), ("1 KiB", "p50, us", 1), ("1 MiB", "p50, ms", MS))
 ] + [
     Block(
         f"{count} in flight" if count > 1 else "1 in flight",
-        (Column(f"{count}, per_s", "calls per s"), Column(f"{count}, cpu_us", "server CPU, us")),
+        (Column(f"{count}, per_s", "calls per s"), Column(f"{count}, cpu_us", "CPU, us")),
         OURS,
     )
     for count in IN_FLIGHT
 ]
 
 GOALS = [
-    Goal("p50, small, blocking: to the bare socket's", ratio(OURS, "bare socket", "small, p50_us"), 1.25),
-    Goal("p50, small, blocking: to Pyro5's", ratio(OURS, "Pyro5", "small, p50_us"), 0.33),
-    Goal("p50, small, blocking: to grpcio's", ratio(OURS, "grpcio", "small, p50_us"), 0.065),
+    Goal("p50, small: to the bare socket's", ratio(OURS, "bare socket", "small, p50_us"), 1.25),
+    Goal("p50, small: to Pyro5's", ratio(OURS, "Pyro5", "small, p50_us"), 0.33),
+    Goal("p50, small: to grpcio's", ratio(OURS, "grpcio", "small, p50_us"), 0.065),
     Goal("p50, 1 MiB: to Pyro5's", ratio(OURS, "Pyro5", "1 MiB, p50_us"), 0.6),
-    Goal("calls per s, 64 in flight: to Pyro5's", ratio(OURS, "Pyro5", "64, per_s"), at_least=30),
-    Goal("calls per s, 64 in flight: to grpc.aio's", ratio(OURS, "grpc.aio", "64, per_s"), at_least=50),
-    Goal("server CPU, 64 in flight: to Pyro5's", ratio(OURS, "Pyro5", "64, cpu_us"), 1 / 80),
-    Goal(
-        "server CPU, 64 in flight, deadlines: to the bare asyncio server's",
-        ratio("dslab.rpc, deadlines", "bare asyncio + msgpack", "64, cpu_us"), 1.2,
-    ),
-    Goal("p50, small, at-most-once: to off", ratio("dslab.rpc, at-most-once", OURS, "small, p50_us"), 1.3),
-    Goal(
-        "server CPU, 64 in flight, at-most-once: to off",
-        ratio("dslab.rpc, at-most-once", OURS, "64, cpu_us"), 1.3,
-    ),
-]  # fmt: skip
+    Goal("64 in flight: to Pyro5's", ratio(LOOP, "Pyro5", "64, per_s"), at_least=30),
+    Goal("64 in flight: to grpc.aio's", ratio(LOOP, "grpc.aio", "64, per_s"), at_least=50),
+    Goal("CPU, 64 in flight: to Pyro5's", ratio(LOOP, "Pyro5", "64, cpu_us"), 1 / 80),
+    Goal("CPU, small, deadlines: to bare asyncio", ratio(DEADLINES, BARE, "small, cpu_us"), 1.2),
+    Goal("CPU, 64 in flight, deadlines: to bare", ratio(DEADLINES, BARE, "64, cpu_us"), 1.2),
+    Goal("p50, small, at-most-once: to off", ratio(AT_MOST_ONCE, LOOP, "small, p50_us"), 1.3),
+    Goal("64 in flight: off to at-most-once", ratio(LOOP, AT_MOST_ONCE, "64, per_s"), 1.3),
+]
 
 
 # ---- the processes of the measurement

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -56,20 +57,27 @@ class Block:
 
 
 def table(block: Block, samples: Samples) -> Table:
-    """Show medians, quartiles, and the ratio to the reference, taken inside each round."""
-    shown = Table(title=block.title, title_justify="left")
-    shown.add_column("")
-    for column in block.columns:
-        shown.add_column(column.heading, justify="right")
-        shown.add_column("quartiles", justify="right", style="dim")
-        shown.add_column("ratio", justify="right")
+    """Show medians, the first one's quartiles, and ratios to the reference, taken inside each round."""
+    shown = _table(block.title)
+    shown.add_column("", no_wrap=True)
+    for number, column in enumerate(block.columns):
+        shown.add_column(column.heading, justify="right", no_wrap=True)
+        if not number:
+            shown.add_column("quartiles", justify="right", style="dim", no_wrap=True)
+        shown.add_column("ratio", justify="right", no_wrap=True)
     for row in block.rows(samples):
-        cells = [cell for column in block.columns for cell in _cells(row, column, block.reference, samples)]
-        shown.add_row(row, *cells, style="bold" if row == block.reference else None)
+        first, *others = (_cells(row, column, block.reference, samples) for column in block.columns)
+        rest = [cell for median, _, ratio in others for cell in (median, ratio)]
+        shown.add_row(row, *first, *rest, style="bold" if row == block.reference else None)
     return shown
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+
+
 def _cells(row: str, column: Column, reference: str, samples: Samples) -> tuple[str, str, str]:
+    """Give median, quartiles, ratio."""
     if not samples.has(row, column.figure):
         return ABSENT, "", ""
     values = samples.of(row, column.figure)
@@ -82,11 +90,11 @@ def _cells(row: str, column: Column, reference: str, samples: Samples) -> tuple[
 
 def goals_table(goals: Sequence[Goal], samples: Samples) -> Table:
     """Show what is promised, and what came out."""
-    shown = Table(title="What is promised", title_justify="left")
+    shown = _table("What is promised")
     shown.add_column("")
     for heading in ("measured", "quartiles", "goal"):
-        shown.add_column(heading, justify="right")
-    shown.add_column("")
+        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("", no_wrap=True)
     for goal in goals:
         measured = goal.measured(samples)
         if measured is None:
@@ -102,8 +110,8 @@ def goals_table(goals: Sequence[Goal], samples: Samples) -> Table:
 def bound(goal: Goal) -> str:
     """Write a goal's bound."""
     if goal.at_most is not None:
-        return f"at most {goal.at_most:,g}"
-    return "" if goal.at_least is None else f"at least {goal.at_least:,g}"
+        return f"at most {goal.at_most:,.4g}"
+    return "" if goal.at_least is None else f"at least {goal.at_least:,.6g}"
 
 
 def how_it_was_measured(samples: Samples) -> str:

@@ -19,8 +19,8 @@ from contextlib import (
 from typing import Any, Protocol
 
 SECONDS = 0.25
-FEWEST_CALLS = 20
-WARM_UP_CALLS = 5
+FEWEST_CALLS = 7
+WARM_UP_CALLS = 3
 SMALL = "a small argument"
 CHANCE = random.Random(1)
 VALUES: dict[str, Any] = {"small": SMALL, "1 KiB": CHANCE.randbytes(2**10), "1 MiB": CHANCE.randbytes(2**20)}

@@ -1,4 +1,4 @@
-"""dslab.rpc: its server as ``python -m dslab.rpc server`` starts it, and its clients."""
+"""dslab.rpc: two of its servers, as ``python -m dslab.rpc server`` starts them, and two of its clients."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Any
 
 from bench.rpc_peers.drive import Echo, EchoAll
 from dslab.kit.address import Address
+from dslab.rpc.codecs import codec_named
+from dslab.rpc.service import Service
+
+ANYWHERE = Address("127.0.0.1", 0)
 
 
 def echo(value: Any) -> Any:
@@ -30,14 +34,23 @@ def serve_uvloop() -> None:
         runner.run(_serve())
 
 
-async def _serve() -> None:
-    from dslab.rpc.codecs import codec_named
-    from dslab.rpc.server import serve
-    from dslab.rpc.service import Service
+def serve_threads() -> None:
+    """Serve with a thread for each connection."""
+    from dslab.rpc.server_threads import serve
 
+    serve(ANYWHERE, _service())
+
+
+async def _serve() -> None:
+    from dslab.rpc.server import serve
+
+    await serve(ANYWHERE, _service())
+
+
+def _service() -> Service:
     service = Service(codec_named("msgpack"), random.getrandbits(62))
     service.objects.register(echo)
-    await serve(Address("127.0.0.1", 0), service)
+    return service
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def printed(samples: Samples, *goals: Goal) -> str:
 
 def test_a_table_shows_median_quartiles_and_the_ratio_inside_rounds(samples: Samples) -> None:
     row = next(line for line in printed(samples).splitlines() if "theirs" in line)
-    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    cells = [cell.strip() for cell in row.split("  ") if cell.strip()]
     assert cells == ["theirs", "50.0", "45.0 to 55.0", "4.00"]  # the ratios were 4, 3 and 5
 
 
@@ -50,7 +50,7 @@ def test_a_goal_is_met_or_missed_by_its_median(samples: Samples) -> None:
     faster = Goal("faster", ratio("ours", "theirs", "p50_us"), at_most=0.1)
     many = Goal("many", ratio("theirs", "ours", "p50_us"), at_least=4)
     shown = printed(samples, fast, faster, many)
-    verdicts = {line.split()[1]: line for line in shown.splitlines() if "at " in line and "│" in line}
+    verdicts = {line.split()[0]: line for line in shown.splitlines() if " at " in line}
     assert "met" in verdicts["fast"]
     assert "missed" in verdicts["faster"]
     assert "met" in verdicts["many"]
