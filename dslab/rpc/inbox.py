@@ -85,11 +85,15 @@ class Inbox:
             self._start = end
 
     def _make_room(self) -> None:
-        """See to it that the next piece finds a place, and a message that lies in one piece."""
+        """See to it that the next piece finds a place, and a message that lies in one piece.
+
+        A buffer that was made for a long message stays for the next one, until a short one comes.
+        """
         waiting, needed = self._end - self._start, self._scanner.needed
         if not waiting:
+            short = self._end <= PIECE_BYTES
             self._start = self._end = 0
-            if len(self._buffer) > PIECE_BYTES:
+            if short and len(self._buffer) > PIECE_BYTES:
                 self._move(PIECE_BYTES)
         elif self._start + needed > len(self._buffer):
             wanted = needed if needed > waiting + 1 else 2 * waiting  # its length may not be known yet

@@ -145,6 +145,9 @@ def test_messages_come_out_of_a_stream_as_they_went_in(codec: Codec, seed: int) 
         read += inbox.received(count)
     assert read == messages
     assert inbox.waiting_bytes == 0
+    last = codec.encode(Request(0, "short", []))
+    inbox.get_buffer()[: len(last)] = last
+    assert len(inbox.received(len(last))) == 1
     assert len(inbox.get_buffer()) == PIECE_BYTES
 
 
