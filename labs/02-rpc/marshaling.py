@@ -30,6 +30,26 @@ def read_value(data: bytes, start: int) -> tuple[Value, int]:
     raise NotImplementedError("lab 2, step 2.1")
 
 
+def read_number(data: bytes, start: int, form: str) -> tuple[Any, int]:
+    """Read the number at `start` whose form, for `struct`, is `form`: the number, and where it ends.
+
+    Raises:
+        ValueError: Its bytes are not all there.
+    """
+    # TODO step 2.1: how many bytes? are they there? unpack them
+    raise NotImplementedError("lab 2, step 2.1")
+
+
+def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, int]:
+    """Read what follows a length, at `start`: the bytes of a text, or the values of a list or a map.
+
+    Raises:
+        ValueError: They are not all there.
+    """
+    # TODO step 2.1: a text: so many bytes, decoded; a list: so many values; a map: twice as many
+    raise NotImplementedError("lab 2, step 2.1")
+
+
 def unmarshal(data: bytes) -> Value:
     """Read the one value that a datagram holds.
 

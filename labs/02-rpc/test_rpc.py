@@ -280,9 +280,14 @@ def test_client_is_exact_under_delay(topology: Topology, rng: Random) -> None:
 @step("2.4", starts=["rpc-reference"])
 def test_client_acknowledges(topology: Topology, rng: Random) -> None:
     """The client says which replies it has got, so that a server that keeps only four goes on serving it."""
+    link = topology.link("retrying-client", "rpc-reference")
+    link.duplicate(1.0, direction="backward")
     amounts = [rng.randint(1, 1000) for _ in range(10)]
-    lines = run_script(topology["retrying-client"], [("counter.add", each) for each in amounts])
+    client = topology["retrying-client"]
+    lines = run_script(client, [("counter.add", each) for each in amounts], TIMEOUT_S=2 * PATIENCE_S)
     assert lines == [str(sum(amounts[: number + 1])) for number in range(10)]
+    assert link.stats().forward_pieces == 11, "A copy of an old response is no reason to send again."
+    assert link.injected > 0
 
 
 @step("2.4", starts=["rpc-reference"])
@@ -510,7 +515,7 @@ def test_majority(topology: Topology, rng: Random) -> None:
 
 @step("2.7", starts=[])
 def test_no_majority(topology: Topology, rng: Random) -> None:
-    """Two are no majority of the four in the group, though the others are silent and one is heard twice."""
+    """Two are no majority of four, though one is heard twice; and where nobody answers there is no result."""
     outsider, *replicas = rng.sample(REPLICAS, 5)
     balance = str(rng.randint(1, 10**6))
     start_group(topology, dict.fromkeys([outsider, *replicas], balance), members=replicas)
@@ -522,6 +527,11 @@ def test_no_majority(topology: Topology, rng: Random) -> None:
     assert client.wait(2 * PATIENCE_S) == 1, f"The client says that {client.logs().strip()} is the majority."
     assert "NoMajority" in client.errors()
     assert asked(topology, [outsider, *replicas]) == [0, 1, 1, 1, 1]
+    for name in replicas:
+        topology.link("multicast-client", name).lose(1.0)
+    client.start(HOW="first", TIMEOUT_S=0.1)
+    assert client.wait(2 * PATIENCE_S) == 1
+    assert "NoReply" in client.errors()
 
 
 # What the checks have in common

@@ -10,20 +10,6 @@ import struct
 # END SOLUTION
 from typing import Any
 
-# BEGIN SOLUTION DELETE
-CONSTANTS = {0xC0: None, 0xC2: False, 0xC3: True}
-NUMBERS = {
-    0xCA: "!f", 0xCB: "!d",
-    0xCC: "!B", 0xCD: "!H", 0xCE: "!I", 0xCF: "!Q",
-    0xD0: "!b", 0xD1: "!h", 0xD2: "!i", 0xD3: "!q",
-}  # fmt: skip
-LENGTHS = {
-    0xD9: ("!B", str), 0xDA: ("!H", str), 0xDB: ("!I", str),
-    0xDC: ("!H", list), 0xDD: ("!I", list),
-    0xDE: ("!H", dict), 0xDF: ("!I", dict),
-}  # fmt: skip
-
-# END SOLUTION
 Value = Any
 """None, a bool, an int of up to 64 bits, a float, a str, a list of values, or a dict of such."""
 
@@ -62,17 +48,28 @@ def read_value(data: bytes, start: int) -> tuple[Value, int]:
         ValueError: There is none, or not all of it.
     """
     # BEGIN SOLUTION step-2.1 "look at the first byte; all forms of the table, whole or not at all"
+    constants = {0xC0: None, 0xC2: False, 0xC3: True}
+    numbers = {
+        0xCA: "!f", 0xCB: "!d",
+        0xCC: "!B", 0xCD: "!H", 0xCE: "!I", 0xCF: "!Q",
+        0xD0: "!b", 0xD1: "!h", 0xD2: "!i", 0xD3: "!q",
+    }  # fmt: skip
+    lengths = {
+        0xD9: ("!B", str), 0xDA: ("!H", str), 0xDB: ("!I", str),
+        0xDC: ("!H", list), 0xDD: ("!I", list),
+        0xDE: ("!H", dict), 0xDF: ("!I", dict),
+    }  # fmt: skip
     if start >= len(data):
         raise ValueError("a value is missing")
     first, after = data[start], start + 1
     if first <= 0x7F or first >= 0xE0:
         return (first if first <= 0x7F else first - 256), after
-    if first in CONSTANTS:
-        return CONSTANTS[first], after
-    if first in NUMBERS:
-        return read_number(data, after, NUMBERS[first])
-    if first in LENGTHS:
-        form, kind = LENGTHS[first]
+    if first in constants:
+        return constants[first], after
+    if first in numbers:
+        return read_number(data, after, numbers[first])
+    if first in lengths:
+        form, kind = lengths[first]
         length, after = read_number(data, after, form)
         return read_many(data, after, kind, length)
     if first <= 0xBF:  # the short forms: the length is in the last bits
@@ -82,17 +79,27 @@ def read_value(data: bytes, start: int) -> tuple[Value, int]:
     # END SOLUTION
 
 
-# BEGIN SOLUTION DELETE
 def read_number(data: bytes, start: int, form: str) -> tuple[Any, int]:
-    """Read a number of a fixed size."""
+    """Read the number at `start` whose form, for `struct`, is `form`: the number, and where it ends.
+
+    Raises:
+        ValueError: Its bytes are not all there.
+    """
+    # BEGIN SOLUTION step-2.1 "how many bytes? are they there? unpack them"
     end = start + struct.calcsize(form)
     if end > len(data):
         raise ValueError("a number is cut off")
     return struct.unpack_from(form, data, start)[0], end
+    # END SOLUTION
 
 
 def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, int]:
-    """Read what follows a length: the bytes of a text, or values."""
+    """Read what follows a length, at `start`: the bytes of a text, or the values of a list or a map.
+
+    Raises:
+        ValueError: They are not all there.
+    """
+    # BEGIN SOLUTION step-2.1 "a text: so many bytes, decoded; a list: so many values; a map: twice as many"
     if kind is str:
         if start + length > len(data):
             raise ValueError("a text is cut off")
@@ -102,9 +109,9 @@ def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, in
         value, start = read_value(data, start)
         values.append(value)
     return (values if kind is list else dict(zip(values[::2], values[1::2], strict=True))), start
+    # END SOLUTION
 
 
-# END SOLUTION
 def unmarshal(data: bytes) -> Value:
     """Read the one value that a datagram holds.
 

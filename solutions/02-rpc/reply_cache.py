@@ -71,8 +71,8 @@ class ReplyCache:
             return UNKNOWN_SESSION, None
         self.sessions[session] = caller
         caller.acknowledged = max(caller.acknowledged, acknowledged)
-        for known in [known for known in caller.outcomes if known < caller.acknowledged]:
-            del caller.outcomes[known]
+        kept = caller.outcomes.items()
+        caller.outcomes = {known: outcome for known, outcome in kept if known >= caller.acknowledged}
         if number < caller.acknowledged:
             return None
         if number >= caller.acknowledged + WINDOW:

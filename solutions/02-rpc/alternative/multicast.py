@@ -43,7 +43,7 @@ def main() -> None:
             if seen.count(balance) >= needed:
                 print(balance)
                 return
-    sys.exit(f"NoMajority: {seen}")
+    sys.exit(f"{'NoReply' if how == 'first' else 'NoMajority'}: {seen}")
 
 
 def resolved(text: str) -> Address:

@@ -3,9 +3,6 @@
 # A text is as long as len says; its bytes are more, as soon as one of them is not ASCII.
 import struct
 from typing import Any
-CONSTANTS = {192: None, 194: False, 195: True}
-NUMBERS = {202: '!f', 203: '!d', 204: '!B', 205: '!H', 206: '!I', 207: '!Q', 208: '!b', 209: '!h', 210: '!i', 211: '!q'}
-LENGTHS = {217: ('!B', str), 218: ('!H', str), 219: ('!I', str), 220: ('!H', list), 221: ('!I', list), 222: ('!H', dict), 223: ('!I', dict)}
 Value = Any
 
 def marshal(value):
@@ -28,17 +25,20 @@ def marshal(value):
             raise TypeError(f'a {type(value).__name__} does not travel')
 
 def read_value(data, start):
+    constants = {192: None, 194: False, 195: True}
+    numbers = {202: '!f', 203: '!d', 204: '!B', 205: '!H', 206: '!I', 207: '!Q', 208: '!b', 209: '!h', 210: '!i', 211: '!q'}
+    lengths = {217: ('!B', str), 218: ('!H', str), 219: ('!I', str), 220: ('!H', list), 221: ('!I', list), 222: ('!H', dict), 223: ('!I', dict)}
     if start >= len(data):
         raise ValueError('a value is missing')
     first, after = (data[start], start + 1)
     if first <= 127 or first >= 224:
         return (first if first <= 127 else first - 256, after)
-    if first in CONSTANTS:
-        return (CONSTANTS[first], after)
-    if first in NUMBERS:
-        return read_number(data, after, NUMBERS[first])
-    if first in LENGTHS:
-        form, kind = LENGTHS[first]
+    if first in constants:
+        return (constants[first], after)
+    if first in numbers:
+        return read_number(data, after, numbers[first])
+    if first in lengths:
+        form, kind = lengths[first]
         length, after = read_number(data, after, form)
         return read_many(data, after, kind, length)
     if first <= 191:
