@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+from xml.etree.ElementTree import Element, ParseError
+from xml.sax.saxutils import escape
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
@@ -33,11 +34,11 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff]")
 
 def write(name: str, children: Iterable[Child], *, namespace: bool = True) -> bytes:
     """Write a document."""
-    root = Element(name, {"xmlns": NAMESPACE} if namespace else {})
-    _fill(root, children)
-    text = tostring(root, encoding="unicode")
-    # What XML 1.0 cannot hold is written as S3 writes it. Lists can be asked for with encoding-type=url.
-    text = _FORBIDDEN.sub(lambda found: f"&#x{ord(found[0]):x};", text)
+    attributes = f' xmlns="{NAMESPACE}"' if namespace else ""
+    text = f"<{name}{attributes}>{_written(children)}</{name}>"
+    if _FORBIDDEN.search(text):
+        # What XML 1.0 cannot hold is written as S3 writes it. Lists can be asked for with encoding-type=url.
+        text = _FORBIDDEN.sub(lambda found: f"&#x{ord(found[0]):x};", text)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(errors="replace")
 
 
@@ -46,19 +47,21 @@ def write_text(name: str, text: str) -> bytes:
     return write(name, [("", text)])
 
 
-def _fill(element: Element, children: Iterable[Child]) -> None:
-    for name, value in children:
-        match value:
-            case None:
-                continue
-            case str() if not name:
-                element.text = value
-            case bool():
-                SubElement(element, name).text = "true" if value else "false"
-            case str() | int():
-                SubElement(element, name).text = str(value)
-            case _:
-                _fill(SubElement(element, name), value)
+def _written(children: Iterable[Child]) -> str:
+    return "".join([_element(name, value) for name, value in children if value is not None])
+
+
+def _element(name: str, value: str | int | Sequence[Child]) -> str:
+    match value:
+        case str():
+            text = escape(value)
+        case bool():
+            text = "true" if value else "false"
+        case int():
+            text = str(value)
+        case _:
+            text = _written(value)
+    return f"<{name}>{text}</{name}>" if name else text
 
 
 def error_document(code: str, message: str, details: Iterable[tuple[str, str]]) -> bytes:

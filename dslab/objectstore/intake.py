@@ -29,7 +29,7 @@ from dslab.objectstore.chunked import KINDS, SIGNED, UNSIGNED_TRAILER, Decoder
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import MAX_PUT_BYTES, Checksum, Content
 
-BATCH_BYTES = 1024 * 1024
+BATCH_BYTES = 256 * 1024
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

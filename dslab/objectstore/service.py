@@ -19,7 +19,7 @@ from dslab.objectstore.store import Store
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THREADS = 16
+THREADS = 8
 DEFAULT_DOMAIN = "s3.localhost"
 DEFAULT_REGION = "us-east-1"
 

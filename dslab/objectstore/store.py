@@ -331,7 +331,7 @@ class Contents:
         FileNotFoundError: One is gone.
     """
 
-    PIECE_BYTES = 1024 * 1024
+    PIECE_BYTES = 512 * 1024
 
     def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
         self._ranges: list[tuple[int, int, int]] = []  # descriptor, from, to
