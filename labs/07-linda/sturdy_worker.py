@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from toil import toil_of
 
+from dslab.kit.errors import PeerError
 from dslab.linda.client import Client, connect
 
 
@@ -25,9 +26,12 @@ def work(client: Client, toil: Callable[[int], int]) -> None:
 
 
 def main() -> None:
-    """Work."""
-    with connect() as client:
-        work(client, toil_of(sys.argv[1]))
+    """Work, for as long as there is a space to work for."""
+    try:
+        with connect() as client:
+            work(client, toil_of(sys.argv[1]))
+    except PeerError as error:
+        sys.exit(f"the space has gone, or we have: {type(error).__name__}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dslab.kit.errors import PeerViolation
+from dslab.kit.errors import PeerSilent, PeerViolation
 from dslab.kit.grader import sent, step
 from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
@@ -21,7 +21,7 @@ from dslab.linda.client import Client, TupleSpace, connect
 from dslab.linda.messages import UNIVERSE, Found, In, Nothing, Rd, encode
 from dslab.linda.values import from_wire, show, to_wire
 
-PATIENCE_S = 8.0  # for what a correct program does within milliseconds
+PATIENCE_S = 12.0  # for what a correct program does within milliseconds
 LOOK_S = 0.2  # between two looks whether a program still runs that is waited for
 TASK = ("task", TupleSpace, int)
 RESULT = ("result", int, int)
@@ -259,7 +259,8 @@ def test_a_space_of_its_own(topology: Topology, rng: Random) -> None:
         topology[author].start(BLOG=name)
         ends_well(topology[author])
     with client_of(topology) as client:
-        assert client.universe.count((object, object, object)) == 0
+        if posted := client.universe.count((object, object, object)):
+            pytest.fail(f"In the universe there are {posted} posts.")
         assert client.universe.count((object, object)) == 1
         found, _ = the_blog(client, name).ls((object, object, object))
         assert sorted(found) == sorted(posts)
@@ -446,7 +447,10 @@ def test_worker(topology: Topology, rng: Random) -> None:
         results = {job: bag.put(job) for job in rng.sample(range(1000), 3)}
         for left in (2, 1, 0):
             job = bag.begun("worker-1")
-            assert bag.tasks() == left
+            if bag.tasks() != left:
+                pytest.fail(
+                    f"While the worker is at one task, {bag.tasks()} of {left} others are in the bag."
+                )
             assert results[job].count(RESULT) == 0
             factor = bag.finish(job, rng)
             assert bag.result(results[job]) == ("result", job, job * factor)
@@ -698,12 +702,18 @@ class Look:
 
     def result(self) -> tuple[Any, ...] | None:
         """The tuple that it gets; None if its time is over."""
-        match self.client.receive(self.request):
+        try:
+            reply = self.client.receive(self.request)
+        except PeerSilent:
+            pytest.fail(
+                f"The look for {written(self.template)} is not answered, though there is a tuple for it."
+            )
+        match reply:
             case Found(fields=fields):
                 return from_wire(fields)
             case Nothing():
                 return None
-            case reply:
+            case _:
                 raise PeerViolation(f"The server answered a look for a tuple with {type(reply).__name__}.")
 
 
@@ -872,9 +882,12 @@ class Bag:
         self.gates.universe.out(("go", job, factor))
         return factor
 
-    def result(self, results: TupleSpace) -> tuple[Any, ...] | None:
-        """Wait for a result."""
-        return awaited(results, RESULT)
+    def result(self, results: TupleSpace) -> tuple[Any, ...]:
+        """Wait for a result, and take it."""
+        result = awaited(results, RESULT)
+        if result is None:
+            pytest.fail("The result does not come.")
+        return result
 
     def assert_done(self, worker: str, results: dict[int, TupleSpace], rng: Random) -> None:
         """That worker does a task, and then there is its result."""
@@ -886,21 +899,17 @@ class Bag:
 
     def assert_one_result(self, results: TupleSpace, job: int) -> None:
         """There is a result, which is taken."""
-        result = self.result(results)
-        if result is None:
-            pytest.fail("The result does not come.")
-        assert result[1] == job
+        assert self.result(results)[1] == job
 
     def assert_nothing_left(self, worker: str, results: TupleSpace, rng: Random) -> None:
         """That worker, asked to do another task, has nothing else to do: no result comes once more."""
         last = rng.randint(1000, 2000)
         last_results = self.put(last)
         self.finish(last, rng)
-        if self.result(last_results) is None:
-            pytest.fail(f"{worker} does no more task.")
+        self.result(last_results)
         if results.count(RESULT):
             pytest.fail("The result has come twice.")
-        if self.tasks():
+        if until(self.tasks, lambda tasks: not tasks, self.topology[worker]):
             pytest.fail("A task is left, and nobody does it.")
 
 

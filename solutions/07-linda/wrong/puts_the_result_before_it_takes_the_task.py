@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from toil import toil_of
 
+from dslab.kit.errors import PeerError
 from dslab.linda.client import Client, connect
 
 from dslab.linda.values import Handle
@@ -19,8 +20,11 @@ def work(client: Client, toil: Callable[[int], int]) -> None:
 
 
 def main() -> None:
-    with connect() as client:
-        work(client, toil_of(sys.argv[1]))
+    try:
+        with connect() as client:
+            work(client, toil_of(sys.argv[1]))
+    except PeerError as error:
+        sys.exit(f"the space has gone, or we have: {type(error).__name__}")
 
 
 if __name__ == "__main__":
