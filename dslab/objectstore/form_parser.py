@@ -1,6 +1,6 @@
 """multipart/form-data, as it comes: fields are kept, the file's bytes are handed on.
 
-Source: RFC 7578; https://pypi.org/project/python-multipart.
+Source: RFC 7578; the documentation of python-multipart.
 """
 
 from __future__ import annotations
