@@ -24,7 +24,7 @@ from dslab.rpc.client import Client, connect
 from dslab.rpc.messages import Context, Message, Notification, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 
-PATIENCE_S = 3.0  # for an answer that a correct program gives within milliseconds
+PATIENCE_S = 5.0  # for an answer that a correct program gives within milliseconds
 LOOK_S = 0.02
 BUSY, SESSION_LOST = -32002, -32003
 WINDOW, MAX_SESSIONS = 16, 8
@@ -170,7 +170,7 @@ def test_client_gives_up(topology: Topology, rng: Random) -> None:
     link.lose(1.0, count=1, direction="backward")
     word = text(rng, 6)
     lines = run_script(
-        topology["rpc-client"], [("counter.add", 1), ("calculator.repeat", word, 1)], TIMEOUT_S=0.7
+        topology["rpc-client"], [("counter.add", 1), ("calculator.repeat", word, 1)], TIMEOUT_S=1.0
     )
     assert kinds(lines) == ["NoReply", word]
     assert link.injected > 0
@@ -440,7 +440,7 @@ def test_responses_in_another_order(topology: Topology, rng: Random) -> None:
     client = topology["deferring-client"]
     lines = run_script(client, [("calculator.repeat", word, 1) for word in words])
     assert lines[1:] == words[::-1]
-    assert link.injected > 0
+    assert link.injected > 0, "No response could overtake another: there was never more than one under way."
 
 
 @step("2.6", starts=["rpc-reference"])
@@ -719,7 +719,7 @@ def exactly(server: Service) -> Iterator[Caller]:
     """Our client of that server, with at-most-once."""
     with Peer(server) as peer:
         peer.hello()
-    options: Any = {"semantics": "at-most-once", "retry_s": 0.05, "timeout_s": 4 * PATIENCE_S}
+    options: Any = {"semantics": "at-most-once", "retry_s": 0.05, "timeout_s": 3 * PATIENCE_S}
     with connect(server.address(), transport="udp", **options) as client:
         caller = Caller(client)
         caller.call("counter.value")  # has a session from now on
@@ -761,7 +761,7 @@ def kinds(lines: list[str]) -> list[str]:
 
 def ends_well(client: Service) -> None:
     """The client ends by itself, and has nothing to complain about."""
-    status = client.wait(4 * PATIENCE_S)
+    status = client.wait(3 * PATIENCE_S)
     assert status == 0, f"{client.name} ended with exit status {status}."
 
 
@@ -818,7 +818,7 @@ def asked(topology: Topology, replicas: list[str]) -> list[int]:
 
 def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
     """Look again until what is seen is good, or patience ends; the last that was seen."""
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + 2 * PATIENCE_S
     while not good(seen := look()) and time.monotonic() < deadline_s:
         time.sleep(LOOK_S)
     return seen

@@ -65,6 +65,6 @@ def read_many(data, start, kind, length):
 
 def unmarshal(data):
     value, end = read_value(data, 0)
-    if end != len(data):
+    if end < len(data):
         raise ValueError(f'{len(data) - end} bytes follow the value')
     return value

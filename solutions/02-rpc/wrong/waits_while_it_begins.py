@@ -1,4 +1,4 @@
-# caught by: test_calls_are_under_way_together
+# caught by: test_calls_are_under_way_together, test_responses_in_another_order
 # replaces: deferred.py
 # Fetches the response at once, and hands it out later. It looks deferred, and is not.
 import json
