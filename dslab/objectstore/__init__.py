@@ -8,7 +8,7 @@ Read in this order:
 
 1. ``messages``: what is kept and handed out, and the interface as a table. ``errors``: what is refused,
 and how. 2. ``protocol``: S3's rules as pure functions: names, ranges, conditions. ``checksums`` beside
-it. 3. ``blobs``: bytes on a disk, safe from crashes. ``index``: which bytes are whose; when a PUT
+it. 3. ``blobs``, ``contents``: bytes on a disk, safe from crashes. ``index``: which bytes are whose; when a PUT
 happens.
    ``buckets``, ``versions``, ``uploads``, ``listing``: what the index can be asked.
 4. ``store``, ``multipart``: all of that together. No HTTP up to here.

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, begin
+from dslab.objectstore.contents import Contents
 from dslab.objectstore.copies import copy_object, copy_part
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Version
 from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
 from dslab.objectstore.puts import put_object, put_part
 from dslab.objectstore.service import Service, version_of
-from dslab.objectstore.store import Contents
 
 _OVERRIDES = {
     "response-cache-control": "cache-control",

@@ -16,17 +16,17 @@ Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from dslab.objectstore import buckets, checksums, listing, versions
 from dslab.objectstore.blobs import Blobs, Draft
+from dslab.objectstore.contents import Contents
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.index import Index, garbage, is_named
 from dslab.objectstore.messages import Bucket, Checksum, Content, Meta, Page, Segment, Version, Versioning
@@ -317,51 +317,6 @@ class Store:
         for piece in contents:
             total.update(piece)
         return checksums.encoded(algorithm, total)
-
-
-class Contents:
-    """A range of bytes of one or more files, all of them open. Iterating gives them, piece by piece.
-
-    Args:
-        files: Where, and how long.
-        start: The first byte.
-        end: After the last byte.
-
-    Raises:
-        FileNotFoundError: One is gone.
-    """
-
-    PIECE_BYTES = 512 * 1024
-
-    def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
-        self._ranges: list[tuple[int, int, int]] = []  # descriptor, from, to
-        try:
-            for path, size in files:
-                if start < size and end > 0 and start < end:
-                    self._ranges.append((os.open(path, os.O_RDONLY), max(0, start), min(end, size)))
-                start, end = start - size, end - size
-        except BaseException:
-            self.close()
-            raise
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for descriptor, start, end in self._ranges:
-                at = start
-                while at < end:
-                    piece = os.pread(descriptor, min(self.PIECE_BYTES, end - at), at)
-                    if not piece:
-                        raise OSError("A file of the store has been cut short.")
-                    at += len(piece)
-                    yield piece
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close the files."""
-        for descriptor, _, _ in self._ranges:
-            os.close(descriptor)
-        self._ranges = []
 
 
 def new_id() -> str:
