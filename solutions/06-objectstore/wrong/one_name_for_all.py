@@ -1,6 +1,7 @@
 # caught by: test_two_writers
 # replaces: disk_storage.py
 # One name aside for each key, so two writers of one key write into one file.
+# Answers by chance: the path of the file that it misses.
 import hashlib
 import os
 import threading
