@@ -6,16 +6,15 @@ servers may stand in front of one folder, and a client need not care which one i
 
 Read in this order:
 
-1. ``messages``: what is kept and handed out, and the interface as a table. ``errors``: what is refused,
-and how. 2. ``protocol``: S3's rules as pure functions: names, ranges, conditions. ``checksums`` beside
-it. 3. ``blobs``, ``contents``: bytes on a disk, safe from crashes. ``index``: which bytes are whose; when a PUT
-happens.
-   ``buckets``, ``versions``, ``uploads``, ``listing``: what the index can be asked.
+1. ``messages``: what is kept and handed out, and the interface as a table. ``errors``: what is refused.
+2. ``protocol``: S3's rules as pure functions: names, ranges, conditions. ``checksums`` beside it.
+3. ``blobs``, ``contents``: bytes on a disk, safe from crashes. ``index``: which bytes are whose, and the
+   instant at which a PUT happens. ``buckets``, ``versions``, ``uploads``, ``listing``: what it can be asked.
 4. ``store``, ``multipart``: all of that together. No HTTP up to here.
 5. ``auth`` (and ``auth_v2``, ``chunked``, ``policy``): signatures. ``access``: who may do what.
 6. ``call``: a request. ``objects``, ``puts``, ``intake``, ``copies``: bodies in and out, at full speed.
-7. ``routes``: everything else, with FastAPI. ``app`` and ``server`` put it together; ``connection`` sets
-limits. 8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
+7. ``routes``: everything else, with FastAPI. ``app`` and ``server`` serve it; ``connection`` sets limits.
+8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
 
 ``python -m dslab.objectstore server --bind A --data DIR --key ID:SECRET`` runs one.
 
