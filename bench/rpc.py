@@ -8,8 +8,9 @@ row                         driven    what it is
 ==========================  ========  ===================================================================
 dslab.rpc                   windows   the blocking client, and the server with a thread per connection
 dslab.rpc: asyncio server   windows   the blocking client, and the server on asyncio
-+ deadlines                 windows   the same; each call tells its deadline
-+ at-most-once              windows   the same; each call is numbered, each reply kept
+dslab.rpc: uvloop server    windows   the blocking client, and the same server on uvloop
++ deadlines                 windows   on asyncio; each call tells its deadline
++ at-most-once              windows   on asyncio; each call is numbered, each reply kept
 dslab.rpc: asyncio          tasks     the asyncio client, and the server on asyncio
 bare socket                 blocking  a floor: bytes to and fro, nothing read in them
 bare asyncio server         windows   a floor: asyncio and msgpack, a dozen lines; our blocking client
@@ -82,6 +83,7 @@ MSGPACK = Needs(("msgpack",))
 PEERS: dict[str, Peer] = {
     OURS: Peer(ours.serve_threads, _windows()),
     LOOP: Peer(ours.serve, _windows()),
+    "dslab.rpc: uvloop server": Peer(ours.serve_uvloop, _windows()),
     DEADLINES: Peer(ours.serve, _windows(deadlines=True)),
     AT_MOST_ONCE: Peer(ours.serve, _windows(semantics="at-most-once")),
     "dslab.rpc: asyncio": Peer(ours.serve, lambda at: tasks(partial(ours.asyncio_client, at))),

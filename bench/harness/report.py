@@ -63,7 +63,7 @@ def table(block: Block, samples: Samples) -> Table:
     for number, column in enumerate(block.columns):
         shown.add_column(column.heading, justify="right", no_wrap=True)
         if not number:
-            shown.add_column("quartiles", justify="right", style="dim", no_wrap=True)
+            shown.add_column("quartiles", justify="right", style="dim")
         shown.add_column("ratio", justify="right", no_wrap=True)
     for row in block.rows(samples):
         first, *others = (_cells(row, column, block.reference, samples) for column in block.columns)
@@ -92,8 +92,9 @@ def goals_table(goals: Sequence[Goal], samples: Samples) -> Table:
     """Show what is promised, and what came out."""
     shown = _table("What is promised")
     shown.add_column("")
-    for heading in ("measured", "quartiles", "goal"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+    shown.add_column("measured", justify="right", no_wrap=True)
+    shown.add_column("quartiles", justify="right", style="dim")
+    shown.add_column("goal", justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     for goal in goals:
         measured = goal.measured(samples)

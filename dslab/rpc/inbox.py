@@ -33,6 +33,8 @@ class Inbox:
         self.failure: MalformedMessage | None = None
         self._codec = codec
         self._scanner = codec.scanner(max_message_bytes)
+        self._most_bytes = max_message_bytes
+        self._alone = True  # was the last piece one message, whole? Then the next one probably is, too
         self._buffer = bytearray(PIECE_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what has come and is not read yet
@@ -57,9 +59,11 @@ class Inbox:
             return []
         messages: list[Message] = []
         try:
-            self._cut(messages)
+            if not (self._alone and self._take_alone(messages)):
+                self._cut(messages)
         except MalformedMessage as error:
             self.failure = error
+        self._alone = len(messages) == 1 and self._start == self._end
         self._make_room()
         return messages
 
@@ -73,6 +77,17 @@ class Inbox:
         except MalformedMessage as error:
             self.failure = error
             return []
+
+    def _take_alone(self, messages: list[Message]) -> bool:
+        """Read what has come as one message: False if it is not, or cannot be told so."""
+        if self._start or self._end > self._most_bytes:
+            return False
+        message = self._codec.decode_alone(self._view[: self._end])
+        if message is None:
+            return False
+        messages.append(message)
+        self._start = self._end
+        return True
 
     def _cut(self, messages: list[Message]) -> None:
         """Read the whole messages from the front of the buffer."""

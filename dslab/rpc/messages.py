@@ -161,6 +161,10 @@ class Codec(Protocol):
     def decode(self, data: Buffer) -> Message:
         """Unmarshal a message. Raises `MalformedMessage`."""
 
+    def decode_alone(self, data: Buffer) -> Message | None:
+        """Unmarshal what may be one message, where that is quicker than to look for its end before."""
+        return None
+
     def scanner(self, max_message_bytes: int) -> Scanner:
         """Give what finds the ends of messages in one stream."""
 

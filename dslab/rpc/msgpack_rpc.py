@@ -176,6 +176,13 @@ class MsgpackCodec(Codec):
         except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             return self._explain(data, error)
 
+    def decode_alone(self, data: Buffer) -> Message | None:
+        """Unmarshal what may be one message, and nothing else; None if it is not."""
+        try:
+            return self._decoder.decode(data)
+        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+            return None
+
     def scanner(self, max_message_bytes: int) -> Scanner:
         """Give what finds the ends of messages in one stream."""
         return Scanner(max_message_bytes)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dslab.rpc import wire
@@ -50,6 +50,7 @@ MESSAGES: list[Any] = [
 ]
 
 
+@settings(deadline=None)  # pieces of one byte, on a machine that has other things to do
 @given(st.lists(values, min_size=1, max_size=4), st.data())
 def test_the_scanner_finds_the_end_of_any_value_however_it_comes_in_pieces(
     parts: list[Any], data: Any
@@ -167,6 +168,25 @@ def test_what_came_before_bad_bytes_is_read(codec: Codec) -> None:
     assert inbox.received(len(data)) == [Request(1, "a", [])]
     assert isinstance(inbox.failure, MessageTooLong)
     assert inbox.received(0) == []
+
+
+def test_pieces_of_one_message_and_of_several_may_alternate() -> None:
+    inbox = Inbox(CODEC)
+    one, two, three = (CODEC.encode(Request(number, "echo", ["x"])) for number in (1, 2, 3))
+    pieces = [one, one, one + two, two, one[:5], one[5:] + two + three[:3], three[3:], one]
+    read = []
+    for piece in pieces:
+        inbox.get_buffer()[: len(piece)] = piece
+        read.append([message.id for message in inbox.received(len(piece)) if isinstance(message, Request)])
+    assert read == [[1], [1], [1, 2], [2], [], [1, 2], [3], [1]]
+
+
+def test_a_message_that_is_too_long_is_refused_even_if_it_is_there() -> None:
+    inbox = Inbox(CODEC, max_message_bytes=100)
+    data = CODEC.encode(Request(1, "echo", ["x" * 100]))
+    inbox.get_buffer()[: len(data)] = data
+    assert inbox.received(len(data)) == []
+    assert isinstance(inbox.failure, MessageTooLong)
 
 
 # ---- for links and pictures

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import signal
 import socket
 import struct
@@ -14,12 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerSilent, UsageError
+from dslab.rpc import aclient
 from dslab.rpc.client import connect
+from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import ReplyUnfit, TooLate
 from dslab.rpc.msgpack_rpc import MsgpackCodec
+from dslab.rpc.server import serving
+from dslab.rpc.service import Service
 
 PATIENCE_S = 30.0
 GOOD = b"\x94\x00\x01\xa3add\x92\x01\x02"  # [0, 1, "add", [1, 2]]
@@ -182,6 +189,17 @@ def test_one_byte_at_a_time(serve: Any, served: Served) -> None:
         for byte in GOOD:
             connection.sendall(bytes([byte]))
         assert connection.recv(65_536) == GOOD_REPLY
+
+
+def test_an_event_loop_may_be_uvloop(served: Served) -> None:
+    async def call_over_uvloop() -> int:
+        service = Service(codec_named("msgpack"), random.getrandbits(62))
+        service.objects.register(served)
+        async with serving(Address("127.0.0.1", 0), service) as bound, await aclient.connect(bound) as client:
+            return int(await client.call("add", 3, 4))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(call_over_uvloop()) == 7
 
 
 def test_a_reset_ends_nobody_else(serve: Any, served: Served) -> None:
