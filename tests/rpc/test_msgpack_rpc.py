@@ -114,7 +114,7 @@ def test_a_plain_request_has_no_fifth_element() -> None:
     assert msgspec.msgpack.decode(CODEC.encode(Request(1, "add", [1]))) == [0, 1, "add", [1]]
 
 
-@pytest.mark.parametrize("value", [object(), 2**64, {1j: 1}], ids=repr)
+@pytest.mark.parametrize("value", [object(), 2**64, {1j: 1}], ids=["an object", "2**64", "a complex key"])
 def test_what_does_not_travel_is_said(value: Any) -> None:
     with pytest.raises(DoesNotTravel):
         CODEC.encode(Request(1, "add", [value]))
