@@ -74,7 +74,8 @@ class Server:
         self._closed = False
         self._flushes = False
         self._next_connection = 1
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_s = inf  # uvloop's handle does not know its time, if that is at once
         self._spaces = Spaces(token=options.token, alive=self._is_there, durable=options.data is not None)
         self._journal = Journal(options.data, self._spaces) if options.data else None
         self._loop = asyncio.get_running_loop()
@@ -186,10 +187,10 @@ class Server:
 
     def _set_timer(self, at_s: float) -> None:
         if self._timer is not None:
-            if self._timer.when() <= at_s:
+            if self._timer_s <= at_s:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(at_s, self._tick)
+        self._timer, self._timer_s = self._loop.call_at(at_s, self._tick), at_s
 
     def _tick(self) -> None:
         self._timer = None

@@ -35,7 +35,7 @@ from dslab.linda.messages import (
     decode_reply,
     encode,
 )
-from dslab.linda.server import MAX_UNSENT_BYTES
+from dslab.linda.server import MAX_UNSENT_BYTES, Options, Server
 from dslab.linda.values import to_wire
 
 LIMIT_S = 20
@@ -109,6 +109,17 @@ def test_a_short_wait_ends_while_a_long_lease_goes_on(address: Address) -> None:
         linda.universe.out(("a",), lease_s=1_000.0)
         with pytest.raises(NoTuple):
             linda.universe.in_(("never",), timeout_s=0.01)
+
+
+def test_a_deadline_that_is_there_at_once_does_not_hinder_the_next(new_loop: Any) -> None:
+    async def two_deadlines() -> None:
+        server = Server(Options())
+        server._set_timer(0.0)
+        server._set_timer(asyncio.get_running_loop().time() + 60)
+        server.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(two_deadlines())
 
 
 def test_many_takers_block_on_one_connection_and_vanish(address: Address) -> None:
