@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from bench.harness.report import RESULTS, Block, Column
 from bench.harness.rounds import Samples
@@ -17,6 +18,7 @@ from bench.harness.spread import Spread, significant, spread
 
 TEMPLATE = Path(__file__).parent / "plot.svg.jinja"
 PLOT_PX = 360
+NOTE_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ def draw(title: str, blocks: Sequence[Block], samples: Samples, note: str) -> st
     )
     panels = [panel(block, column, samples) for block in blocks for column in block.columns]
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(title=title, note=note, panels=[each for each in panels if each], plot_px=PLOT_PX)
+    drawn = [each for each in panels if each]
+    return template.render(title=title, notes=wrap(note, NOTE_CHARS), panels=drawn, plot_px=PLOT_PX)
 
 
 def save(name: str, picture: str) -> Path:
