@@ -1,4 +1,4 @@
-# caught by: test_first_answer, test_majority, test_no_majority
+# caught by: test_first_answer, test_majority
 # replaces: multicast.py
 # A loop over the servers, a call in it. One silent server keeps all the others waiting.
 import sys
