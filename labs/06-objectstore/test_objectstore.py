@@ -89,7 +89,7 @@ def test_what_goes_wrong(topology: Topology, rng: Random) -> None:
 
 @step("6.1", starts=["object-server"])
 def test_boto3(topology: Topology, rng: Random) -> None:
-    """boto3, which was made for Amazon's servers, works with yours: any key is a key, lists are sorted."""
+    """Amazon's own client, boto3, works with your server: any key is a key, and lists are sorted."""
     keys = [
         word(rng),
         f"{word(rng)} and {word(rng)}",

@@ -1,4 +1,4 @@
-# caught by: test_killed_in_mid_session, test_round_and_round
+# caught by: test_killed_in_mid_session, test_not_idempotent, test_round_and_round
 # replaces: dispatcher.py
 # A front end that has failed once is never asked again, until none is left.
 import itertools
