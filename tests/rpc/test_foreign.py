@@ -129,8 +129,10 @@ def pynvim_server() -> Iterator[str]:
 @pytest.mark.parametrize("semantics", ["maybe", "at-most-once"])
 def test_our_client_calls_an_editors_peer(semantics: Any) -> None:
     pytest.importorskip("pynvim")
-    patient = {"timeout_s": PATIENCE_S, "retry_s": PATIENCE_S}  # so that what is sent once is not sent again
-    with pynvim_server() as address, connect(address, semantics=semantics, **patient) as client:
+    with (
+        pynvim_server() as address,
+        connect(address, semantics=semantics, timeout_s=PATIENCE_S, retry_s=PATIENCE_S) as client,
+    ):
         assert client.call("add", 3, 4) == 7
         assert client.call("echo", {"a": [1, None]}) == {"a": [1, None]}
         with pytest.raises(RemoteError, match="no method nothing") as raised:
