@@ -38,8 +38,9 @@ HEADINGS = (
     "Questions",
     "Going further",
 )
-RUN_TIMEOUT_S = 240
-SKELETON_TIMEOUT_S = 90  # 3 s on a quiet machine: nothing waits for a program that has already given up
+RUN_TIMEOUT_S = 400
+# On a quiet machine 0.1 s, in containers 2 s: nothing waits for a program that has already given up.
+SKELETON_S_PER_CHECK = 6
 DOCKER = "no Docker engine answers here; .ci/run starts one"
 
 
@@ -267,7 +268,7 @@ def test_the_skeleton_earns_nothing(lab: Lab, backend: str, tmp_path: Path) -> N
             assert "NotImplementedError" in check["message"] + check["stderr"], check
     for step in graded.result["steps"]:
         assert "fail" in {check["verdict"] for check in step["checks"]}, graded
-    assert graded.result["duration_s"] < SKELETON_TIMEOUT_S
+    assert graded.result["duration_s"] < SKELETON_S_PER_CHECK * len(graded.checks)
 
 
 def submissions(folder: str) -> list[Any]:
