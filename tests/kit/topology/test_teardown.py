@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -28,9 +29,15 @@ from dslab.kit.topology.running import Topology, open_topology
 OpenLab = Callable[..., Topology]
 WaitFor = Callable[[Callable[[], object], str], None]
 
-# A service in many processes, most of them hard to end. They count themselves by files in the scratch folder.
+# A service in many processes, most of them hard to end. They count themselves by files in the scratch folder, and
+# share a lock that is free when the last of them has gone: to look for processes is not enough, for one that
+# forks and exits all the time is seldom seen.
 UNRULY = """
-import os, signal, sys, time
+import fcntl, os, signal, sys, time
+
+held = open("alive", "w")
+os.set_inheritable(held.fileno(), True)
+fcntl.flock(held, fcntl.LOCK_SH)
 
 def note():
     open(os.path.join(os.environ["HOME"], str(os.getpid())), "w").close()
@@ -86,6 +93,16 @@ def noted(service_scratch: Path) -> int:
     return len(list(service_scratch.iterdir()))
 
 
+def all_gone(topology: Topology) -> bool:
+    """Whether nobody holds the lock of its services any more."""
+    with (topology.folder / "work" / "alive").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 def living(topology_or_run: str) -> set[int]:
     return processes.marked(f"{topology_or_run}/")
 
@@ -98,7 +115,9 @@ def test_kill_ends_all_that_a_service_started(
     topology.start()
     service = topology["s"]
     wait_for(lambda: noted(service.scratch) >= KINDS[kind], "its processes")
+    assert not all_gone(topology)
     service.kill()
+    assert all_gone(topology)
     assert living(run.run_id) == set()
     topology.close()
     assert descendants_of_keeper(run) == []
@@ -110,6 +129,7 @@ def test_closing_ends_all(kind: str, open_lab: OpenLab, run: RunFolder, wait_for
     topology.start()
     wait_for(lambda: noted(topology["s"].scratch) >= KINDS[kind], "its processes")
     topology.close()
+    assert all_gone(topology)
     assert living(run.run_id) == set()
     assert descendants_of_keeper(run) == []
 
