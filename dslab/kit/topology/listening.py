@@ -15,9 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
-
 from dslab.kit.address import Address
+from dslab.kit.topology import sockdiag
 from dslab.kit.topology.spec import Port, Transport
 
 ANY = frozenset({"0.0.0.0", "::"})
@@ -40,8 +39,38 @@ class Listener:
         return f"{self.address}/{self.transport}"
 
 
+def everybody() -> set[Listener] | None:
+    """Where anybody of this machine, or of this container, listens, whoever it is.
+
+    Returns:
+        None where not everybody can be looked at: on macOS, without the superuser's rights.
+    """
+    try:
+        return {_listener(one) for one in sockdiag.waiting_sockets()}
+    except OSError:
+        import psutil
+
+        with suppress(psutil.AccessDenied):
+            return _listeners(psutil.net_connections("inet"))
+        return None
+
+
 def listeners(pids: Iterable[int]) -> set[Listener]:
     """What those processes listen on. Who is gone, or not ours to look at, listens nowhere."""
+    try:
+        waiting = {one.inode: _listener(one) for one in sockdiag.waiting_sockets()}
+    except OSError:
+        return _listeners_of_psutil(pids)
+    return {waiting[inode] for pid in pids for inode in sockdiag.inodes(pid) & waiting.keys()}
+
+
+def _listener(one: sockdiag.WaitingSocket) -> Listener:
+    return Listener(Address(one.host, one.port), "tcp" if one.is_tcp else "udp")
+
+
+def _listeners_of_psutil(pids: Iterable[int]) -> set[Listener]:
+    import psutil
+
     found: set[Listener] = set()
     for pid in pids:
         with suppress(psutil.Error):
@@ -50,6 +79,8 @@ def listeners(pids: Iterable[int]) -> set[Listener]:
 
 
 def _listeners(connections: Iterable[Any]) -> set[Listener]:
+    import psutil
+
     return {
         Listener(Address(*one.laddr), "tcp" if one.type == socket.SOCK_STREAM else "udp")
         for one in connections
@@ -63,7 +94,11 @@ def _is_bound(connection: Any) -> bool:
 
 def main(ports: Collection[str]) -> int:
     """Exit with 0 if all of these ports are listened on."""
-    listened = {f"{one.address.port}/{one.transport}" for one in _listeners(psutil.net_connections("inet"))}
+    seen = everybody()
+    if seen is None:
+        print("listening: only the superuser can see who listens on this system", file=sys.stderr)  # noqa: T201
+        return 2
+    listened = {f"{one.address.port}/{one.transport}" for one in seen}
     return 0 if {port if "/" in port else f"{port}/tcp" for port in ports} <= listened else 1
 
 

@@ -12,7 +12,7 @@ from dslab.kit.errors import KitError
 from dslab.kit.topology import processes, usage
 from dslab.kit.topology.backend import Launch, Place, Report, Stream, Tell
 from dslab.kit.topology.keeper_client import GONE, Channel
-from dslab.kit.topology.listening import Listener, listeners
+from dslab.kit.topology.listening import Listener, everybody, listeners
 from dslab.kit.topology.local_health import LocalHealth
 from dslab.kit.topology.spec import Port
 from dslab.kit.topology.usage import Usage
@@ -80,7 +80,10 @@ class LocalProcess:
     def is_ready(self) -> bool:
         """Whether it listens where it should, or its healthcheck has passed."""
         if self._listens:
-            return not self._unheard(self._heard())
+            # As a rule its first process does. To look for its children is slow: only if somebody listens.
+            return not self._unheard(listeners([self._pid])) or (
+                self._somebody_listens() and not self._unheard(self._heard())
+            )
         return self._health is None or self._health.passed()
 
     def doubt(self) -> str:
@@ -139,11 +142,13 @@ class LocalProcess:
         self._ended.set()
 
     def _heard(self) -> set[Listener]:
-        """Where the family listens. As a rule its first process does; else its children are asked too."""
-        heard = listeners([self._pid])
-        if self._unheard(heard):
-            heard |= listeners(processes.family([self._pid], processes.process_table()) - {self._pid})
-        return heard
+        """Where the family listens."""
+        return listeners(processes.family([self._pid], processes.process_table()))
+
+    def _somebody_listens(self) -> bool:
+        """Whether anybody listens where the family should, as far as can be seen."""
+        seen = everybody()
+        return seen is None or not self._unheard(seen)
 
     def _unheard(self, heard: set[Listener]) -> list[str]:
         return [

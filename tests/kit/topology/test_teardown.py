@@ -29,9 +29,9 @@ from dslab.kit.topology.running import Topology, open_topology
 OpenLab = Callable[..., Topology]
 WaitFor = Callable[[Callable[[], object], str], None]
 
-# A service in many processes, most of them hard to end. They count themselves by files in the scratch folder, and
-# share a lock that is free when the last of them has gone: to look for processes is not enough, for one that
-# forks and exits all the time is seldom seen.
+# A service in many processes, most of them hard to end. They count themselves by files in the scratch folder,
+# and share a lock that is free when the last of them has gone: to look for processes is not enough, for one
+# that forks and exits all the time is seldom seen.
 UNRULY = """
 import fcntl, os, signal, sys, time
 
