@@ -166,6 +166,9 @@ class ContainerProcess(LocalProcess):
             return Usage()
         return usage.from_json(self._keeper.ask("usage")["usage"])
 
+    def _may_be_heard(self) -> bool:
+        return True  # only its container sees who listens there
+
     def _heard(self) -> set[Listener]:
         found = self._keeper.ask("listening")["listeners"]
         return {Listener(Address(host, port), transport) for host, port, transport in found}

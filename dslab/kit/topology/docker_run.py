@@ -185,8 +185,6 @@ class DockerRun:
             if sweeper is not None:
                 self.settle()
                 label = f"{RUN_LABEL}={self.labels[RUN_LABEL]}"
-                # Several at a time; the sweep then finds the network, and what an interrupt left.
-                list(self._workers.map(self.engine.remove_container, self.engine.containers(label)))
                 self.engine.sweep(label)
                 sweeper.close()
         except REFUSED as error:

@@ -80,10 +80,7 @@ class LocalProcess:
     def is_ready(self) -> bool:
         """Whether it listens where it should, or its healthcheck has passed."""
         if self._listens:
-            # As a rule its first process does. To look for its children is slow: only if somebody listens.
-            return not self._unheard(listeners([self._pid])) or (
-                self._somebody_listens() and not self._unheard(self._heard())
-            )
+            return self._may_be_heard() and not self._unheard(self._heard())
         return self._health is None or self._health.passed()
 
     def doubt(self) -> str:
@@ -145,8 +142,8 @@ class LocalProcess:
         """Where the family listens."""
         return listeners(processes.family([self._pid], processes.process_table()))
 
-    def _somebody_listens(self) -> bool:
-        """Whether anybody listens where the family should, as far as can be seen."""
+    def _may_be_heard(self) -> bool:
+        """Whether anybody listens where it should. Cheap to see; whose that is takes the process table."""
         seen = everybody()
         return seen is None or not self._unheard(seen)
 

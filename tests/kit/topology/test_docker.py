@@ -12,11 +12,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import yaml
+from docker.errors import APIError
 
-from dslab.kit.errors import ConfigError, MachineError, ServiceFailed
+from dslab.kit.errors import ConfigError, KitError, MachineError, ServiceFailed
 from dslab.kit.topology import docker_image
 from dslab.kit.topology.docker_engine import FOLDER_LABEL, RUN_LABEL, Engine
 from dslab.kit.topology.docker_run import DockerRun
@@ -435,6 +437,29 @@ def test_the_next_run_removes_what_a_dead_one_left(
     assert left_of(engine, f"{FOLDER_LABEL}={dead}")
     own_run.shared(DockerRun, lambda: DockerRun(own_run))
     assert left_of(engine, f"{FOLDER_LABEL}={dead}") == []
+
+
+@pytest.mark.parametrize("inhabited", [False, True])
+def test_a_network_whose_engine_has_lost_count(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inhabited: bool
+) -> None:
+    """It stays, and fails nobody; but one that somebody is in is not given up so easily."""
+    label = f"{RUN_LABEL}={tmp_path}"
+    labels = {RUN_LABEL: str(tmp_path)}
+    engine.api.create_network(f"dslab-miscounted-{os.getpid()}", labels=labels, internal=True)
+    inspected = {"Containers": ["somebody"] if inhabited else []}
+    said = APIError("403", explanation="error while removing network: it has active endpoints")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.api, "inspect_network", lambda _: inspected)
+        patch.setattr(engine.api, "remove_network", Mock(side_effect=said))
+        if inhabited:
+            with pytest.raises(KitError, match="active endpoints"):
+                engine.sweep(label)
+        else:
+            assert engine.sweep(label) == 1
+    assert left_of(engine, label)
+    engine.sweep(label)
+    assert left_of(engine, label) == []
 
 
 def test_a_sweeper_that_is_told_all_is_well_does_nothing(engine: Engine, tmp_path: Path) -> None:
