@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from dslab.kit.address import Address
-from dslab.kit.errors import ConfigError, PeerSilent, ServiceFailed, UsageError
+from dslab.kit.errors import ConfigError, KitError, PeerSilent, ServiceFailed, UsageError
 from dslab.kit.topology.backend import MARK_PREFIX, Backend, Launch, Process
 from dslab.kit.topology.forms import nearest
 from dslab.kit.topology.journal import Journal
@@ -72,6 +73,7 @@ class Service:
 
         Raises:
             ServiceFailed: It ended before it was ready, or was not ready in time.
+            KitError: So it was, and it is a program of dslab's own.
         """
         if self.running:
             raise UsageError(f"{self.name} runs already.")
@@ -90,6 +92,7 @@ class Service:
 
         Raises:
             ServiceFailed: It ended before it was ready, or was not ready in time.
+            KitError: So it was, and it is a program of dslab's own.
         """
         process = self._started()
         begun_s = time.monotonic()
@@ -109,6 +112,7 @@ class Service:
 
         Raises:
             ServiceFailed: It ended otherwise, or not in time.
+            KitError: So it was, and it is a program of dslab's own.
         """
         status = self._started().wait(self._ready_timeout_s)
         if status is None:
@@ -209,10 +213,21 @@ class Service:
             raise UsageError(f"{self.name} has not been started.")
         return self._process
 
-    def _failed(self, what: str) -> ServiceFailed:
+    def _failed(self, what: str) -> ServiceFailed | KitError:
         stderr = self.errors()[-TAIL_CHARACTERS:]
         last = next((line for line in reversed(stderr.splitlines()) if _says_something(line)), "").strip()
-        return ServiceFailed(f"{self.name} {what}{f': {last}' if last else ''}.", stderr=stderr)
+        message = f"{self.name} {what}{f': {last}' if last else ''}."
+        if self._is_dslabs_alone():
+            return KitError(
+                message, remedy="Nothing of the submission runs there: see if the machine is overloaded."
+            )
+        return ServiceFailed(message, stderr=stderr)
+
+    def _is_dslabs_alone(self) -> bool:
+        """Whether it is a module of dslab, reads no program, and talks to nobody: if it fails, dslab has."""
+        words = self._launch().command
+        is_ours = any(option == "-m" and module.startswith("dslab.") for option, module in pairwise(words))
+        return is_ours and not self.spec.calls and not any(".py" in word for word in words)
 
     # Filling in the compose entry.
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import ConfigError, PeerSilent, ServiceFailed, UsageError
+from dslab.kit.errors import ConfigError, KitError, PeerSilent, ServiceFailed, UsageError
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.running import Topology
 from dslab.kit.trace.event import Event, Kind
@@ -276,6 +276,26 @@ def test_listening_elsewhere(open_lab: OpenLab) -> None:
     topology = open_lab(PAIR, {"server.py": program}, ready_timeout_s=2.0)
     with pytest.raises(ServiceFailed, match=r"server was not ready within 2 s: .*:70\d\d.*127\.0\.0\.1:7777"):
         topology.start()
+
+
+OURS = "python -P -m dslab.echo server --model threads --bind ${B:-0.0.0.0:7000}"
+
+
+def test_a_program_of_ours_is_not_the_submissions_fault(open_lab: OpenLab) -> None:
+    topology = open_lab(f"services: {{s: {{command: '{OURS} --no-such-option'}}}}", {})
+    with pytest.raises(KitError, match=r"s ended with status 2 before it was ready: .*no-such-option"):
+        topology.start()
+
+
+@pytest.mark.parametrize(
+    ("option", "more"),
+    [("--object students.py:NAME", ""), ("--peer ${T:-t:7000}", f"t: {{command: '{OURS}'}}")],
+    ids=["it reads a program", "it talks to somebody"],
+)
+def test_a_program_of_ours_that_others_can_make_fail(open_lab: OpenLab, option: str, more: str) -> None:
+    topology = open_lab(f"services: {{s: {{command: '{OURS} {option}'}}, {more}}}", {})
+    with pytest.raises(ServiceFailed, match="s ended with status 2 before it was ready"):
+        topology.start("s")
 
 
 def test_a_child_may_listen(open_lab: OpenLab) -> None:
