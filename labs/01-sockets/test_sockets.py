@@ -92,7 +92,7 @@ def test_joined_messages(topology: Topology, rng: Random) -> None:
     """Messages that are delivered joined together are answered one by one, in order."""
     messages = [rng.randbytes(rng.randint(1, 200)) for _ in range(20)]
     with connected(topology["message-server"]) as connection:
-        connection.send(b"".join(map(frame, messages)))
+        deliver_at_once(topology, "message-server", connection, b"".join(map(frame, messages)))
         for message in messages:
             assert connection.receive_message() == message + b"*"
 
@@ -166,9 +166,11 @@ def test_client_in_mid_message(topology: Topology, rng: Random) -> None:
     message = rng.randbytes(1000)
     wire = frame(message)
     with connected(topology["concurrent-server"]) as slow:
-        slow.send(wire[:500])
-        assert_served(topology["concurrent-server"], rng)
-        slow.send(wire[500:])
+        # While another one is served again and again, the server sees each part by itself.
+        for begin in range(0, 1000, 100):
+            slow.send(wire[begin : begin + 100])
+            assert_served(topology["concurrent-server"], rng)
+        slow.send(wire[1000:])
         assert slow.receive_message() == message + b"*"
 
 
@@ -181,8 +183,10 @@ def test_reset_in_mid_message(topology: Topology, rng: Random) -> None:
     server, link = topology["concurrent-server"], topology.link("grader", "concurrent-server")
     with connected(server) as bystander, connected(server) as victim:
         assert bystander.request(b"before") == b"before*"
+        wire = frame(rng.randbytes(20_000))
+        sent(wire)
         link.reset(after_bytes=5000)
-        send_into_a_broken_connection(victim, frame(rng.randbytes(20_000)))
+        send_into_a_broken_connection(victim, wire)
         link.heal()
         assert bystander.request(b"after") == b"after*"
     assert link.injected > 0
@@ -213,16 +217,10 @@ def test_cut_off_message(topology: Topology, rng: Random) -> None:
 @step("1.5", starts=["concurrent-server"])
 def test_half_closed_connection(topology: Topology, rng: Random) -> None:
     """A client that has said all it has to say (half-close) still gets every reply."""
-    server, link = topology["concurrent-server"], topology.link("grader", "concurrent-server")
     messages = [rng.randbytes(rng.randint(1, 2000)) for _ in range(10)]
     wire = b"".join(map(frame, messages))
-    with connected(server) as connection:
-        server.pause()  # so that all of it, the end included, is there before the server looks
-        connection.send(wire)
-        connection.finish()
-        until(lambda: link.stats().forward_bytes, lambda passed: passed == len(wire))
-        link.stats()  # by the time that it answers again, it has passed on the end as well
-        server.resume()
+    with connected(topology["concurrent-server"]) as connection:
+        deliver_at_once(topology, "concurrent-server", connection, wire, and_finish=True)
         for message in messages:
             assert connection.receive_message() == message + b"*"
         assert connection.at_end()
@@ -367,6 +365,20 @@ def assert_served(server: Service, rng: Random) -> None:
     message = rng.randbytes(20)
     with connected(server) as connection:
         assert connection.request(message) == message + b"*"
+
+
+def deliver_at_once(
+    topology: Topology, name: str, connection: Connection, wire: bytes, *, and_finish: bool = False
+) -> None:
+    """Have all of it, the end included if there is one, lie before the server when it looks."""
+    server, link = topology[name], topology.link("grader", name)
+    server.pause()
+    connection.send(wire)
+    if and_finish:
+        connection.finish()
+    until(lambda: link.stats().forward_bytes, lambda passed: passed == len(wire))
+    link.stats()  # by the time that it answers again, it has passed on the end as well
+    server.resume()
 
 
 def send_into_a_broken_connection(connection: Connection, data: bytes) -> None:
