@@ -199,6 +199,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
         template: What it waits for, as Python would write it.
         waited_s: For how long so far.
         nearest: What comes near, in words.
+        left_s: For how long it will still wait; None for ever.
     """
 
     client: str
@@ -207,6 +208,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
     template: str
     waited_s: float
     nearest: str
+    left_s: float | None = None
 
 
 class Blocked(_Message, frozen=True, tag=37):
