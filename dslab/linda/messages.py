@@ -234,6 +234,13 @@ def encode(message: Message) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
+def append(message: Message, data: bytearray) -> None:
+    """Marshal a message at the end of others, with nothing in between that is thrown away."""
+    start = len(data)
+    _encoder.encode_into(message, data, start + LENGTH.size)
+    LENGTH.pack_into(data, start, len(data) - start - LENGTH.size)
+
+
 def decode_request(body: bytes | memoryview) -> FromClient:
     """Unmarshal what a client sent, without its length.
 
