@@ -180,7 +180,9 @@ def run_waiting(options: argparse.Namespace) -> None:
         waiters = linda.waiting()
     for waits in waiters:
         where = f" of space {waits.space}" if waits.space else ""
-        print(f"{waits.client} has waited {waits.waited_s:.1f} s for {waits.verb} {waits.template}{where}")
+        left = "" if waits.left_s is None else f", and will for {waits.left_s:.1f} s more"
+        waited = f"has waited {waits.waited_s:.1f} s{left}"
+        print(f"{waits.client} {waited} for {waits.verb} {waits.template}{where}")
         print(f"  {waits.nearest}")
     if not waiters:
         print("nobody waits")

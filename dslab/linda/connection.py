@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from itertools import count
 from math import inf
 from typing import NoReturn
@@ -39,7 +38,7 @@ class Connection:
         self.timeout_s = timeout_s
         self._socket: socket.socket | None = connected
         _set_patience(connected, timeout_s)
-        self._give_up_s = inf
+        self._patience_s = inf  # what is left of it
         self._received = bytearray()
         self.next_request = count(1).__next__
 
@@ -71,7 +70,7 @@ class Connection:
         """Wait for the next reply, which must be that of a request."""
         if self._socket is None:
             raise PeerClosed(f"The connection to {self.address} is closed.")
-        self._give_up_s = inf if wait_s is None else time.monotonic() + wait_s + 0.9 * self.timeout_s
+        self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
             reply = decode_reply(self._body(self._socket))
         except BlockingIOError as error:
@@ -87,12 +86,12 @@ class Connection:
             self._object(reply)
         return reply
 
-    def _body(self, connected: socket.socket) -> bytes | memoryview:
+    def _body(self, connected: socket.socket) -> bytes:
         """Receive a reply, without its length."""
         if not self._received:  # mostly it comes alone, and in one piece
             piece = self._piece(connected)
             if len(piece) > LENGTH.size and LENGTH.unpack_from(piece)[0] == len(piece) - LENGTH.size:
-                return memoryview(piece)[LENGTH.size :]
+                return piece[LENGTH.size :]
             self._received += piece
         self._fill(connected, LENGTH.size)
         (length,) = LENGTH.unpack_from(self._received)
@@ -113,7 +112,8 @@ class Connection:
             try:
                 piece = connected.recv(_PIECE_BYTES)
             except BlockingIOError:  # the kernel's patience is over; ours may last longer
-                if time.monotonic() >= self._give_up_s:
+                self._patience_s -= self.timeout_s
+                if self._patience_s <= 0:
                     raise
             else:
                 if not piece:

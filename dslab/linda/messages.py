@@ -199,6 +199,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
         template: What it waits for, as Python would write it.
         waited_s: For how long so far.
         nearest: What comes near, in words.
+        left_s: For how long it will still wait; None for ever.
     """
 
     client: str
@@ -207,6 +208,7 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
     template: str
     waited_s: float
     nearest: str
+    left_s: float | None = None
 
 
 class Blocked(_Message, frozen=True, tag=37):
@@ -230,6 +232,13 @@ def encode(message: Message) -> bytes:
     """Marshal a message, its length before it."""
     body = _encoder.encode(message)
     return LENGTH.pack(len(body)) + body
+
+
+def append(message: Message, data: bytearray) -> None:
+    """Marshal a message at the end of others, with nothing in between that is thrown away."""
+    start = len(data)
+    _encoder.encode_into(message, data, start + LENGTH.size)
+    LENGTH.pack_into(data, start, len(data) - start - LENGTH.size)
 
 
 def decode_request(body: bytes | memoryview) -> FromClient:

@@ -212,8 +212,10 @@ class Spaces:
         return self._rendezvous.wake_own(client, own)
 
     def _look(self, client: Client, message: In | Rd, now_s: float) -> Sends:
-        looks = space, _, pattern = self._looks(message.space, message.template)
-        wait_s = message.wait_s
+        space, wait_s = message.space, message.wait_s
+        if space:
+            self._check_space(space)
+        pattern = compile_wire(message.template)
         if wait_s is not None:
             _check_duration(wait_s, "wait")
         own = client.transaction(message.transaction) if message.transaction else None
@@ -225,6 +227,7 @@ class Spaces:
             return [(client.connection, Nothing(message.request))]
         verb: Verb = "in" if take else "rd"
         deadline_s = None if wait_s is None else now_s + wait_s
+        looks = space, message.template, pattern
         self._rendezvous.block(Waiter(client, message.request, verb, *looks, own, now_s, deadline_s))
         return []
 

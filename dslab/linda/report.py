@@ -51,4 +51,5 @@ def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[W
             template=show(template)[:MAX_SHOWN],
             waited_s=now_s - waiter.since_s,
             nearest=near[:MAX_SHOWN],
+            left_s=None if waiter.deadline_s is None else waiter.deadline_s - now_s,
         )

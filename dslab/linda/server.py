@@ -29,7 +29,7 @@ from pathlib import Path
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
 from dslab.linda.journal import Journal
-from dslab.linda.messages import DEFAULT_MAX_MESSAGE_BYTES, Refused, decode_request, encode
+from dslab.linda.messages import DEFAULT_MAX_MESSAGE_BYTES, Refused, append, decode_request
 from dslab.linda.peer import HIGH_WATER_BYTES, MAX_UNSENT_BYTES, Peer
 from dslab.linda.protocol import Sends, Spaces
 
@@ -142,13 +142,13 @@ class Server:
 
     def _send(self, sends: Sends) -> None:
         for connection, message in sends:
-            data = encode(message)
-            self._unsent_bytes += len(data)
             unsent = self._unsent.get(connection)
             if unsent is None:
-                self._unsent[connection] = bytearray(data)
-            elif len(unsent) < MAX_UNSENT_BYTES:
-                unsent += data
+                unsent = self._unsent[connection] = bytearray()
+            size = len(unsent)
+            if size < MAX_UNSENT_BYTES:
+                append(message, unsent)
+                self._unsent_bytes += len(unsent) - size
             elif connection in self._peers:
                 self._peers[connection].drop()
 

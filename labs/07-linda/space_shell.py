@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from matching import matches
 from tuple_space import Request, Space
@@ -20,6 +21,7 @@ from tuple_space import Request, Space
 from dslab.kit.address import Address
 from dslab.linda.messages import (
     LENGTH,
+    Blocked,
     Done,
     Found,
     FromClient,
@@ -33,11 +35,13 @@ from dslab.linda.messages import (
     Out,
     Rd,
     Refused,
+    Waiting,
+    WaitsFor,
     decode_request,
     encode,
     frames,
 )
-from dslab.linda.values import KINDS, Fields, Formal, from_wire, to_wire
+from dslab.linda.values import KINDS, Fields, Formal, from_wire, show, to_wire
 
 TYPES: dict[str, type] = {kind: type_ for type_, kind in KINDS.items()} | {"*": object}
 
@@ -56,18 +60,32 @@ class Shelf(list[Fields]):
         self.append(fields)
 
 
+class Look(NamedTuple):
+    """What a client waits for, and where."""
+
+    space: Space
+    request: Request
+    message: In | Rd
+    since_s: float
+
+
 class Server:
-    """What all connections share: the spaces by their numbers, and the error that ends the program."""
+    """What all connections share: and the error that ends the program."""
 
     def __init__(self, kind: type[Shelf] | type[Space]) -> None:
         self.kind = kind
         self.spaces = [kind()]
+        self.connections: list[Connection] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def new_space(self) -> int:
         """Make another space; its number."""
         self.spaces.append(self.kind())
         return len(self.spaces) - 1
+
+    def looks(self) -> list[Look]:
+        """What all clients wait for."""
+        return [look for connection in self.connections for look in connection.waiting.values()]
 
 
 class Connection(asyncio.Protocol):
@@ -76,10 +94,11 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self.server = server
         self.buffer = bytearray()
-        self.waiting: dict[int, tuple[Space, Request]] = {}
+        self.waiting: dict[int, Look] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
+        self.server.connections.append(self)
 
     def data_received(self, data: bytes) -> None:
         """Serve what has come whole. An error in your space ends the program, which says why."""
@@ -94,9 +113,10 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client has gone, and with it all that it waits for."""
+        self.server.connections.remove(self)
         try:
-            for space, request in self.waiting.values():
-                space.forget(request)
+            for look in self.waiting.values():
+                look.space.forget(look.request)
         except Exception as problem:  # noqa: BLE001  see above
             self.fail(problem)
         self.waiting.clear()
@@ -116,6 +136,8 @@ class Connection(asyncio.Protocol):
                 self.send(Done(number))
             case In() | Rd() | List():
                 self.find(message)
+            case Waiting(request=number):
+                self.send(Blocked(number, list(map(waits_for, self.server.looks()))))
             case _:
                 self.send(Refused(message.request, f"No {type(message).__name__} here."))
 
@@ -133,7 +155,7 @@ class Connection(asyncio.Protocol):
     def look(self, message: In | Rd, space: Space, template: Fields) -> None:
         number = message.request
         request = Request(template, takes=isinstance(message, In), answer=partial(self.answer, number))
-        self.waiting[number] = (space, request)
+        self.waiting[number] = Look(space, request, message, time.monotonic())
         space.look(request)
         if number in self.waiting and message.wait_s is not None:
             self.wait_no_longer_than(message.wait_s, number)
@@ -151,12 +173,21 @@ class Connection(asyncio.Protocol):
 
     def give_up(self, number: int) -> None:
         if number in self.waiting:
-            space, request = self.waiting.pop(number)
-            space.forget(request)
+            look = self.waiting.pop(number)
+            look.space.forget(look.request)
             self.send(Nothing(number))
 
     def send(self, message: FromServer) -> None:
         self.transport.write(encode(message))
+
+
+def waits_for(look: Look) -> WaitsFor:
+    """A look as `python -m dslab.linda waiting` shows it."""
+    waited_s = time.monotonic() - look.since_s
+    left_s = None if look.message.wait_s is None else look.message.wait_s - waited_s
+    template = show(from_wire(look.message.template, template=True))
+    verb = "in" if look.request.takes else "rd"
+    return WaitsFor("a client", verb, look.message.space, template, waited_s, "", left_s)
 
 
 async def main() -> None:

@@ -7,6 +7,7 @@ import string
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from random import Random
 from typing import Any, TypeVar
 
@@ -18,11 +19,18 @@ from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
 from dslab.linda.calls import NoTuple
 from dslab.linda.client import Client, TupleSpace, connect
-from dslab.linda.messages import UNIVERSE, Found, In, Nothing, Rd, encode
+from dslab.linda.messages import UNIVERSE, Found, In, Nothing, Rd, WaitsFor, encode
 from dslab.linda.values import from_wire, show, to_wire
 
-PATIENCE_S = 12.0  # for what a correct program does within milliseconds
-LOOK_S = 0.2  # between two looks whether a program still runs that is waited for
+PATIENCE_S = 10.0  # for what a correct program does within milliseconds
+STILL_S = 1.5  # so long must all programs have been blocked before we believe that nobody will wake them
+LOOK_S = 0.25  # between two looks whether they are
+OFTEN = 50  # so many requests are more than any way to wait needs
+SPACES = ("space", "gates", "own-space")
+PROGRAMS = (
+    *("textbook-bob", "textbook-alice", "textbook-chuck", "bob", "alice", "chuck", "editor"),
+    *("member-1", "member-2", "member-3", "master", "other-master", "worker-1", "worker-2", "worker-3"),
+)
 TASK = ("task", TupleSpace, int)
 RESULT = ("result", int, int)
 NAMES = {"worker-1": "one", "worker-2": "two", "worker-3": "three"}
@@ -208,7 +216,7 @@ def test_the_textbooks_programs(topology: Topology, rng: Random) -> None:
         )
     bob.start()
     for program in (bob, *others):
-        ends_well(program)
+        ends_well(topology, program)
     shown = topology["textbook-chuck"].logs().splitlines()
     assert shown[0] in ("I am studying chap 2", "The linda example's pretty simple")
     assert shown[1:] == ["This graph theory stuff is not easy", "Cool book!"]
@@ -229,9 +237,9 @@ def test_chuck_comes_first(topology: Topology, rng: Random) -> None:
         assert {waits.verb for waits in client.waiting()} == {"rd"}, "They take the blog away from others."
         bob.start()
         for program in (bob, alice):
-            ends_well(program)
+            ends_well(topology, program)
         the_blog(client).out(doras)
-    ends_well(chuck)
+    ends_well(topology, chuck)
     assert chuck.logs().splitlines() == expected
 
 
@@ -241,12 +249,12 @@ def test_chuck_comes_last(topology: Topology, rng: Random) -> None:
     _, expected, doras = a_microblog(topology, rng)
     for name in ("bob", "alice"):
         topology[name].start()
-        ends_well(topology[name])
+        ends_well(topology, topology[name])
     with client_of(topology) as client:
         the_blog(client).out(doras)
     for times in (1, 2):
         topology["chuck"].start()
-        ends_well(topology["chuck"])
+        ends_well(topology, topology["chuck"])
         assert topology["chuck"].logs().splitlines() == expected * times
 
 
@@ -257,7 +265,7 @@ def test_a_space_of_its_own(topology: Topology, rng: Random) -> None:
     name = words(rng, 1)[0]
     for author in ("bob", "alice"):
         topology[author].start(BLOG=name)
-        ends_well(topology[author])
+        ends_well(topology, topology[author])
     with client_of(topology) as client:
         if posted := client.universe.count((object, object, object)):
             pytest.fail(f"In the universe there are {posted} posts.")
@@ -281,7 +289,7 @@ def test_waits_for_a_post(topology: Topology, rng: Random) -> None:
         await_blocked(client, 1, chuck)
         assert chuck.logs() == ""
         blog.out(("dora", topic, text))
-        ends_well(chuck)
+        ends_well(topology, chuck)
         assert chuck.logs().splitlines() == [text]
         assert blog.count(("dora", topic, text)) == 1, "Who reads a post leaves it there."
 
@@ -301,7 +309,7 @@ def test_digest(topology: Topology, rng: Random) -> None:
         client.universe.out(("MicroBlog", blog))
         put_from_now_on = stack.enter_context(closing(blog.notify((str, str, str))))
         editor.start(AUTHOR="bob")
-        ends_well(editor)
+        ends_well(topology, editor)
         expected = sorted(f"{topic}|{text}" for author, topic, text in posts if author == "bob")
         assert sorted(editor.logs().splitlines()) == expected
         assert blog.count((str, str, str)) == len(posts), "The number of posts has changed."
@@ -409,14 +417,14 @@ def test_master(topology: Topology, rng: Random) -> None:
     jobs = rng.sample(range(1000), 6)
     master = start_master(topology["master"], jobs)
     with client_of(topology) as client:
-        tasks = take_tasks(client, master, len(jobs))
+        tasks = take_tasks(topology, client, master, len(jobs))
         assert sorted(job for _, _, job in tasks) == sorted(jobs)
         rng.shuffle(tasks)
         for number, (_, results, job) in enumerate(tasks, start=1):
             results.out(("result", job, job + number))
-            lines = until_lines(master, number)
+            lines = until_lines(topology, master, number)
             assert lines[number - 1 :] == [f"{job} {job + number}"]
-        ends_well(master)
+        ends_well(topology, master)
 
 
 @step("7.5", starts=["space"])
@@ -428,7 +436,7 @@ def test_two_masters(topology: Topology, rng: Random) -> None:
         tasks = []
         for number, master in enumerate(masters):
             start_master(master, jobs)
-            tasks += [(number, *task) for task in take_tasks(client, master, len(jobs))]
+            tasks += [(number, *task) for task in take_tasks(topology, client, master, len(jobs))]
         mixed = {results for number, _, results, _ in tasks if number} & {tasks[0][2]}
         if mixed:
             pytest.fail("Both masters want their results in the same space.")
@@ -436,7 +444,7 @@ def test_two_masters(topology: Topology, rng: Random) -> None:
         for number, _, results, job in tasks:
             results.out(("result", job, 1000 + number))
     for number, master in enumerate(masters):
-        ends_well(master)
+        ends_well(topology, master)
         assert sorted(master.logs().splitlines()) == sorted(f"{job} {1000 + number}" for job in jobs)
 
 
@@ -462,7 +470,8 @@ def test_three_at_once(topology: Topology, rng: Random) -> None:
     jobs = rng.sample(range(1000), 6)
     master = start_master(topology["master"], jobs)
     with client_of(topology) as client:
-        until(lambda: client.universe.count(TASK), lambda count: count == len(jobs), master)
+        count_tasks = partial(client.universe.count, TASK)
+        until(count_tasks, lambda count: count == len(jobs), master, among=topology)
     topology.start("gates")
     with a_bag(topology) as bag:
         for worker in NAMES:
@@ -470,7 +479,7 @@ def test_three_at_once(topology: Topology, rng: Random) -> None:
             bag.begun(worker)  # and does not end before we say so
         assert bag.tasks() == 3
         factors = {job: bag.finish(job, rng) for job in jobs}
-        ends_well(master)
+        ends_well(topology, master)
     assert sorted(master.logs().splitlines()) == sorted(f"{job} {job * factors[job]}" for job in jobs)
 
 
@@ -552,9 +561,9 @@ def test_time(topology: Topology, rng: Random) -> None:
     (text,) = words(rng, 1)
     send_in_all_ways(topology, text)
     receiver = topology["receiver"]
-    receive_until_ready(receiver)
+    receive_until_ready(topology, receiver)
     end_all_ways(topology, ["receiver"])
-    ends_well(receiver)
+    ends_well(topology, receiver)
     assert claims == {way: text not in arrived(receiver, way) for way in WAYS}
 
 
@@ -564,10 +573,10 @@ def test_names(topology: Topology, rng: Random) -> None:
     claims = claimed(topology, "by_name")
     (text,) = words(rng, 1)
     stranger = topology["other-receiver"]
-    receive_until_ready(stranger)
+    receive_until_ready(topology, stranger)
     send_in_all_ways(topology, text)
     end_all_ways(topology, ["other-receiver"], name="carol")
-    ends_well(stranger)
+    ends_well(topology, stranger)
     assert claims == {way: text not in arrived(stranger, way) for way in WAYS}
 
 
@@ -578,11 +587,11 @@ def test_to_all(topology: Topology, rng: Random) -> None:
     (text,) = words(rng, 1)
     names = ["receiver", "other-receiver"]
     for name in names:
-        receive_until_ready(topology[name], RECEIVER="bob")
+        receive_until_ready(topology, topology[name], RECEIVER="bob")
     send_in_all_ways(topology, text)
     end_all_ways(topology, names)
     for name in names:
-        ends_well(topology[name])
+        ends_well(topology, topology[name])
     assert claims == {way: all(text in arrived(topology[name], way) for name in names) for way in WAYS}
 
 
@@ -597,31 +606,81 @@ def words(rng: Random, count: int) -> list[str]:
     return list(found)
 
 
-def until(look: Callable[[], T], good: Callable[[T], bool], *needed: Service) -> T:
-    """Look again until what is seen is good, or patience ends, or a program that is needed; the last seen."""
+def until(
+    look: Callable[[], T], good: Callable[[T], bool], *needed: Service, among: Topology | None = None
+) -> T:
+    """Look again until what is seen is good, or there is no use in it any more; the last seen.
+
+    There is none when patience ends, when a program that is needed has ended, or when all programs of a
+    topology wait for each other.
+    """
     deadline_s = time.monotonic() + PATIENCE_S
-    while not good(seen := look()) and time.monotonic() < deadline_s:
+    look_at_all_s = time.monotonic() + STILL_S
+    while not good(seen := look()) and (now_s := time.monotonic()) < deadline_s:
         if not all(service.running for service in needed):
             return look()
+        if among and now_s >= look_at_all_s:
+            if stuck(among):
+                return look()
+            look_at_all_s = now_s + LOOK_S
         time.sleep(0.01)
     return seen
 
 
-def awaited(space: TupleSpace, template: tuple[Any, ...], *needed: Service) -> tuple[Any, ...] | None:
-    """Take a tuple as soon as it comes; None if patience ends before, or a program that is needed for it."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    while True:
-        may_come = time.monotonic() < deadline_s and all(service.running for service in needed)
+def stuck(topology: Topology) -> bool:
+    """Whether every program that runs is blocked in a space: then nobody is left who could wake them.
+
+    One that does several things at a time may look so for a moment. So it must have been so for a while.
+    """
+    running = sum(topology[name].running for name in PROGRAMS)
+    blocked = all_blocked(topology)
+    for_ever = all(waits.left_s is None and waits.waited_s >= STILL_S for waits in blocked)
+    return 0 < running <= len(blocked) and for_ever
+
+
+def all_blocked(topology: Topology) -> list[WaitsFor]:
+    """All who wait in the spaces."""
+    found = []
+    for name in SPACES:
+        if topology[name].running:
+            with client_of(topology, name) as client:
+                found += client.waiting()
+    return found
+
+
+def who_waits(topology: Topology) -> str:
+    """What programs wait for, in words, for a failure."""
+    blocked = [waits for waits in all_blocked(topology) if not waits.template.startswith("('order',")]
+    lines = [f"{waits.verb} {waits.template}{waits.nearest and f' ({waits.nearest})'}" for waits in blocked]
+    return f" Blocked: {'; '.join(lines)}." if lines else ""
+
+
+def awaited(
+    topology: Topology, space: TupleSpace, template: tuple[Any, ...], *needed: Service
+) -> tuple[Any, ...] | None:
+    """Take a tuple as soon as it comes; None if there is no use in waiting any more (see `until`)."""
+
+    def look() -> tuple[Any, ...] | None:
         with suppress(NoTuple):
             return space.in_(template, timeout_s=LOOK_S)
-        if not may_come:
-            return None
+        return None
+
+    return until(look, lambda found: found is not None, *needed, among=topology)
 
 
-def ends_well(program: Service) -> None:
+def ends_well(topology: Topology, program: Service) -> None:
     """The program ends by itself, and has nothing to complain about."""
-    status = program.wait(PATIENCE_S)
+    status = until(partial(exit_status, program), lambda status: status is not None, among=topology)
+    if status is None:
+        pytest.fail(f"{program.name} does not end.{who_waits(topology)}")
     assert status == 0, f"{program.name} ended with exit status {status}."
+
+
+def exit_status(program: Service) -> int | None:
+    """Wait a while for its end; its exit status, None if it still runs."""
+    with suppress(PeerSilent):
+        return program.wait(LOOK_S)
+    return None
 
 
 @contextmanager
@@ -685,7 +744,7 @@ class Look:
         self, client: Client, kind: type[In | Rd], template: tuple[Any, ...], wait_s: float | None = None
     ) -> None:
         sent(f"{kind.__name__.lower()} {written(template)}")
-        self.client, self.template = client, template
+        self.client, self.template, self.wait_s = client, template, wait_s
         self.request = client.next_request()
         client.send(encode(kind(self.request, UNIVERSE, to_wire(template, template=True), wait_s)))
         if wait_s is None:
@@ -702,12 +761,17 @@ class Look:
 
     def result(self) -> tuple[Any, ...] | None:
         """The tuple that it gets; None if its time is over."""
+        ping = self.client.next_request()
+        if self.wait_s is None:  # what has been answered is answered before this
+            self.client.send(encode(Rd(ping, UNIVERSE, to_wire(("nobody puts this",)), 0)))
         try:
             reply = self.client.receive(self.request)
-        except PeerSilent:
+        except (PeerSilent, PeerViolation):
             pytest.fail(
                 f"The look for {written(self.template)} is not answered, though there is a tuple for it."
             )
+        if self.wait_s is None:
+            self.client.receive(ping)
         match reply:
             case Found(fields=fields):
                 return from_wire(fields)
@@ -766,8 +830,10 @@ class Members:
         self.services = {
             name: topology[f"member-{number}"] for number, name in enumerate(self.names, start=1)
         }
+        self.topology = topology
         self.client = connect(topology["space"].address(), timeout_s=PATIENCE_S)
         self.space = self.client.new_space()
+        self.asked_before: dict[str, int] = {}
 
     def __enter__(self) -> Members:
         return self
@@ -778,14 +844,15 @@ class Members:
     def begins(self, member: str, what: str, *arguments: Any) -> None:
         """Let a member do something."""
         sent(f"to member {member}: {what} {' '.join(map(repr, arguments))}")
+        self.asked_before[member] = self._asked(member)
         self.client.universe.out(("order", member, self.space, what, arguments))
 
     def ends(self, member: str) -> Any:
         """Wait until it has done it; the result."""
         service = self.services[member]
-        done = awaited(self.client.universe, ("did", member, object), service)
+        done = awaited(self.topology, self.client.universe, ("did", member, object), service)
         if done is None:
-            pytest.fail(f"{service.name} does not get it done.")
+            pytest.fail(f"{service.name} does not get it done.{who_waits(self.topology)}")
         return done[2]
 
     def does(self, member: str, what: str, *arguments: Any) -> Any:
@@ -804,19 +871,36 @@ class Members:
     def assert_waiting(self, *members: str) -> None:
         """These wait in the space until they may go on; the others are idle."""
         services = [self.services[member] for member in members]
-        blocked = until(self._blocked, lambda blocked: len(blocked) == len(members), *services)
+        until(partial(self._are_settled, members), bool, *services)
         for member in members:
-            if self.client.universe.rdp(("did", member, object)) is not None:
+            if self._has_done(member):
                 pytest.fail(f"{self.services[member].name} does not wait.")
-        if len(blocked) != len(members):
-            pytest.fail(f"Of {len(members)} that are to wait, {len(blocked)} wait in the space.")
+            if self._asks_often(member):
+                pytest.fail(f"{self.services[member].name} asks again and again, and is not blocked.")
+        if (blocked := self._blocked()) != len(members):
+            pytest.fail(f"Of {len(members)} that are to wait, {blocked} wait in the space.")
 
-    def _blocked(self) -> list[str]:
-        """What those wait for that are at work; nothing as long as somebody is not blocked at all."""
+    def _are_settled(self, members: Sequence[str]) -> bool:
+        """Whether all of them wait, or one of them does something else."""
+        others = any(self._has_done(member) or self._asks_often(member) for member in members)
+        return others or self._blocked() == len(members)
+
+    def _blocked(self) -> int:
+        """How many of those that are at work wait; none as long as somebody is not blocked at all."""
         waiting = [waits.template for waits in self.client.waiting()]
         if len(waiting) < len(self.names):
-            return []
-        return [template for template in waiting if not template.startswith("('order',")]
+            return 0
+        return sum(not template.startswith("('order',") for template in waiting)
+
+    def _has_done(self, member: str) -> bool:
+        return self.client.universe.rdp(("did", member, object)) is not None
+
+    def _asks_often(self, member: str) -> bool:
+        return self._asked(member) > self.asked_before[member] + OFTEN
+
+    def _asked(self, member: str) -> int:
+        """How many requests it has sent, about."""
+        return self.topology.link(self.services[member].name, "space").stats().forward_pieces
 
 
 def holds(value: Any, item: Any) -> bool:
@@ -834,17 +918,18 @@ def start_master(master: Service, jobs: Sequence[int]) -> Service:
     return master
 
 
-def take_tasks(client: Client, master: Service, count: int) -> list[tuple[Any, ...]]:
+def take_tasks(topology: Topology, client: Client, master: Service, count: int) -> list[tuple[Any, ...]]:
     """Take as many tasks out of the bag, all of which are there together."""
-    there = until(lambda: client.universe.count(TASK), lambda there: there == count, master)
+    there = until(partial(client.universe.count, TASK), lambda there: there == count, master, among=topology)
     if there != count:
         pytest.fail(f"Of {count} tasks, {there} are in the bag.")
     return [client.universe.in_(TASK) for _ in range(count)]
 
 
-def until_lines(program: Service, count: int) -> list[str]:
+def until_lines(topology: Topology, program: Service, count: int) -> list[str]:
     """What it has printed when there are that many whole lines."""
-    return until(program.logs, lambda logs: logs.count("\n") >= count, program).splitlines()
+    logs = until(program.logs, lambda logs: logs.count("\n") >= count, program, among=topology)
+    return logs.splitlines()
 
 
 def start_sturdy(worker: Service) -> None:
@@ -871,9 +956,10 @@ class Bag:
 
     def begun(self, worker: str) -> int:
         """Wait until that worker has begun a job; which."""
-        begun = awaited(self.gates.universe, ("begun", NAMES[worker], int), self.topology[worker])
+        template = ("begun", NAMES[worker], int)
+        begun = awaited(self.topology, self.gates.universe, template, self.topology[worker])
         if begun is None:
-            pytest.fail(f"{worker} does not begin a task.")
+            pytest.fail(f"{worker} does not begin a task.{who_waits(self.topology)}")
         return int(begun[2])
 
     def finish(self, job: int, rng: Random) -> int:
@@ -884,9 +970,9 @@ class Bag:
 
     def result(self, results: TupleSpace) -> tuple[Any, ...]:
         """Wait for a result, and take it."""
-        result = awaited(results, RESULT)
+        result = awaited(self.topology, results, RESULT)
         if result is None:
-            pytest.fail("The result does not come.")
+            pytest.fail(f"The result does not come.{who_waits(self.topology)}")
         return result
 
     def assert_done(self, worker: str, results: dict[int, TupleSpace], rng: Random) -> None:
@@ -909,7 +995,7 @@ class Bag:
         self.result(last_results)
         if results.count(RESULT):
             pytest.fail("The result has come twice.")
-        if until(self.tasks, lambda tasks: not tasks, self.topology[worker]):
+        if until(self.tasks, lambda tasks: not tasks, self.topology[worker], among=self.topology):
             pytest.fail("A task is left, and nobody does it.")
 
 
@@ -927,7 +1013,7 @@ def claimed(topology: Topology, claim: str) -> dict[str, bool]:
     """What the table says about one property of each way."""
     program = topology["coupling"]
     program.start()
-    ends_well(program)
+    ends_well(topology, program)
     cells = [line.split() for line in program.logs().splitlines()]
     claims = [(cell[0], cell[2] == "True") for cell in cells if len(cell) == 3 and cell[1] == claim]
     assert sorted(way for way, _ in claims) == sorted(WAYS), "The table says one thing about each way."
@@ -938,13 +1024,13 @@ def send_in_all_ways(topology: Topology, text: str) -> None:
     """A sender sends that text to Bob, and ends."""
     sent(f"{text} in all four ways, to bob")
     topology["sender"].start(TEXT=text)
-    ends_well(topology["sender"])
+    ends_well(topology, topology["sender"])
 
 
-def receive_until_ready(receiver: Service, **variables: str) -> None:
+def receive_until_ready(topology: Topology, receiver: Service, **variables: str) -> None:
     """Start a receiver and wait until it would not miss anything."""
     receiver.start(**variables)
-    until_lines(receiver, 1)
+    until_lines(topology, receiver, 1)
 
 
 def end_all_ways(topology: Topology, receivers: Sequence[str], name: str = "bob") -> None:

@@ -482,6 +482,16 @@ def test_the_report_says_who_waits_and_what_comes_near(
     assert waits.nearest == nearest
 
 
+def test_the_report_says_who_waits_for_ever() -> None:
+    desk = Desk()
+    desk.look(BEN, In, "a")
+    desk.look(CLEO, Rd, "a", wait_s=5.0)
+    desk.now_s += 3
+    [(_, reply)] = desk.send(ANN, Waiting(9))
+    assert isinstance(reply, Blocked)
+    assert [waits.left_s for waits in reply.waiters] == [None, 2.0]
+
+
 def test_the_report_begins_with_who_came_first() -> None:
     desk = Desk()
     desk.look(CLEO, In, "a")
