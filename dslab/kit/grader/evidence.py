@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dslab
 from dslab.kit.grader.lastwords import LastException, last_exception, tail
 from dslab.kit.grader.render import counted, render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
@@ -21,6 +22,7 @@ from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
 LIBRARY = re.compile(r'File "/[^"\n]*/(?:lib/python3\.\d+|site-packages)/')
+OURS = re.compile(rf'File "{re.escape(str(Path(dslab.__file__).parents[1]))}/(?=dslab/)')
 _GOODBYES = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError")
 
 
@@ -43,9 +45,12 @@ class Evidence:
     work: str = ""
 
     def short(self, text: str) -> str:
-        """The text with paths as a student knows them: framing.py, not the copy of it that ran; socket.py."""
+        """The text with paths as a student knows them.
+
+        That is framing.py, not the copy of it that ran; socket.py; dslab/rpc/objects.py.
+        """
         text = text.replace(self.work, "") if self.work else text
-        return LIBRARY.sub('File "', text)
+        return OURS.sub('File "', LIBRARY.sub('File "', text))
 
 
 def last_sent(events: Iterable[Event]) -> str:
