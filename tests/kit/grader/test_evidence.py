@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr, without_goodbyes
+import dslab
+from dslab.kit.grader.evidence import (
+    Evidence,
+    causes,
+    last_sent,
+    last_words,
+    programs,
+    read_stderr,
+    without_goodbyes,
+)
 from dslab.kit.topology.compose import read
 from dslab.kit.trace.event import Direction, Event, Kind
 
@@ -86,3 +95,10 @@ def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
     (text,) = read_stderr(tmp_path, ["a"]).values()
     assert len(text) < 100_000
     assert text.endswith("the end\n")
+
+
+def test_paths_are_shown_as_a_student_knows_them() -> None:
+    ours = Path(dslab.__file__).parent / "echo" / "messages.py"
+    text = 'File "/run/work/framing.py", File "/usr/lib/python3.13/socket.py", File "{}", File "/x/y.py"'
+    short = Evidence(work="/run/work/").short(text.format(ours))
+    assert short == 'File "framing.py", File "socket.py", File "dslab/echo/messages.py", File "/x/y.py"'
