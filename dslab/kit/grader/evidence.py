@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dslab
 from dslab.kit.grader.lastwords import LastException, last_exception, tail
 from dslab.kit.grader.render import counted, render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
@@ -22,7 +21,8 @@ from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
 LIBRARY = re.compile(r'File "/[^"\n]*/(?:lib/python3\.\d+|site-packages)/')
-OURS = re.compile(rf'File "{re.escape(str(Path(dslab.__file__).parents[1]))}/(?=dslab/)')
+OURS = re.compile(r'File "/[^"\n]*/(?=dslab/(?:\w+/)*\w+\.py")')
+IN_A_CONTAINER = 'File "/lab/'  # docker_entry.WORK; that module takes the engine's library along
 _GOODBYES = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError")
 
 
@@ -50,7 +50,9 @@ class Evidence:
         That is framing.py, not the copy of it that ran; socket.py; dslab/rpc/objects.py.
         """
         text = text.replace(self.work, "") if self.work else text
-        return OURS.sub('File "', LIBRARY.sub('File "', text))
+        for pattern in (LIBRARY, OURS):
+            text = pattern.sub('File "', text)
+        return text.replace(IN_A_CONTAINER, 'File "')
 
 
 def last_sent(events: Iterable[Event]) -> str:
