@@ -54,7 +54,9 @@ class ServerStub:
         raise NotImplementedError("lab 2, step 2.2")
 
     def execute(self, method: str, params: list[Any]) -> Outcome:
-        """Call a procedure, whatever comes of it. Arguments and result: see `references`.
+        """Call a procedure, whatever comes of it.
+
+        Its arguments pass through `references.meant_here`, its result through `references.sent_from_here`.
 
         Errors are ``[code, message, data]``; for an exception, see `fault_of`.
         """
