@@ -789,6 +789,7 @@ def outcome(topology: Topology, **variables: object) -> str:
     """What the printing client concludes."""
     client = topology["printing-client"]
     earlier = len(client.logs())
+    sent(Told(written(str(variables.get("METHOD", "printer.print")), [variables["TEXT"]])))
     client.start(**variables)
     ends_well(client)
     return client.logs()[earlier:].strip()
@@ -798,6 +799,7 @@ def print_with_a_crash(topology: Topology, moment: str, semantics: str, words: s
     """What the printing client concludes if our server crashes before or after it prints, and comes back."""
     reference, client = topology["rpc-reference"], topology["printing-client"]
     earlier = len(client.logs())
+    sent(Told(f"{written('printer.print', [words])}, and the server crashes {moment} it prints"))
     set_up(reference, moment)
     reference.start()
     client.start(SEMANTICS=semantics, TIMEOUT_S=0.1, TRIES=150, TEXT=words)
@@ -828,6 +830,7 @@ def start_group(topology: Topology, settings: dict[str, str], members: list[str]
     for name, setting in settings.items():
         set_up(topology[name], setting)
     set_up(topology["registry"], " ".join(members))
+    sent(Told(f"ledger.balance() of {', '.join(settings[name] or 'nothing' for name in members)}"))
     topology.start("registry", *settings)
 
 
