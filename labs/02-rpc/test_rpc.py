@@ -799,7 +799,7 @@ def print_with_a_crash(topology: Topology, moment: str, semantics: str, words: s
     """What the printing client concludes if our server crashes before or after it prints, and comes back."""
     reference, client = topology["rpc-reference"], topology["printing-client"]
     earlier = len(client.logs())
-    sent(Told(f"{written('printer.print', [words])}, and the server crashes {moment} it prints"))
+    sent(Told(f"{written('printer.print', [words])}; the server crashes {moment} that"))
     set_up(reference, moment)
     reference.start()
     client.start(SEMANTICS=semantics, TIMEOUT_S=0.1, TRIES=150, TEXT=words)
