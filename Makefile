@@ -67,7 +67,7 @@ check: $(VENV)/.ready-dev ## Lint, types, import contracts, skeletons, generated
 	$(BIN)/lint-imports
 	$(BIN)/dslab skeletons --check
 	$(BIN)/dslab docs --check
-	$(BIN)/dslab prove --check 1 7
+	$(BIN)/dslab prove --check $(patsubst labs/%/PROOF.md,%,$(wildcard labs/*/PROOF.md))
 
 .PHONY: coverage
 coverage: $(VENV)/.ready-dev ## Branch coverage of the tests, subprocesses counted

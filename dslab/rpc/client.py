@@ -153,7 +153,7 @@ class Client:
         params = params_of(arguments, named_arguments)
         if self.interceptors:
             return chain(self.interceptors, self._call)(Invocation(method, params))
-        return self.finish(self._begin(method, params))
+        return self._exchange(method, params)
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Deferred:
         """Send a request and do not wait: the caller fetches the reply when it likes."""
@@ -178,10 +178,8 @@ class Client:
 
     def finish(self, call: Call) -> Any:
         """Wait until a call has ended: gives its result, or raises what came in its place."""
-        wait_s = min(call.timeout_s, self.stub.retry_s) if call.retry_at_s < inf else call.timeout_s
         while not call.ended:
-            self._pump(wait_s)
-            wait_s = self.stub.wakeup_s - time.monotonic()
+            self._pump(self.stub.wakeup_s - time.monotonic())
         return call.result(self.exceptions)
 
     def poll(self, call: Call) -> bool:
@@ -193,7 +191,16 @@ class Client:
     # ---- inside
 
     def _call(self, invocation: Invocation) -> Any:
-        return self.finish(self._begin(invocation.method, invocation.params))
+        return self._exchange(invocation.method, invocation.params)
+
+    def _exchange(self, method: str, params: Params) -> Any:
+        """Call and wait. The first wait is as long for every call, so that the kernel is told only once."""
+        call = self._begin(method, params)
+        if not call.ended:
+            # Else it will be sent again; or rpc.hello, for whose answer it has to wait.
+            once = call.transmissions and call.retry_at_s == inf
+            self._pump(call.timeout_s if once else min(call.timeout_s, self.stub.retry_s))
+        return self.finish(call)
 
     def _begin(self, method: str, params: Params) -> Call:
         self._ensure_open()

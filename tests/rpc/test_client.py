@@ -13,6 +13,8 @@ import pytest
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
+from dslab.rpc import client as client_module
+from dslab.rpc import connection
 from dslab.rpc.client import connect
 from dslab.rpc.errors import BadArguments, DoesNotTravel, NoSuchMethod, RemoteError, ReplyUnfit
 
@@ -242,3 +244,70 @@ def test_silence_ends_at_the_deadline_and_leaves_it_unknown(serve: Any) -> None:
         release.set()
     assert raised.value.happened is Happened.UNKNOWN
     assert "0.2 s" in str(raised.value)
+
+
+@contextmanager
+def losing_the_first(server: Address) -> Iterator[str]:
+    """A way to a server over UDP on which the first datagram is lost."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+        relay.bind(("127.0.0.1", 0))
+        address = relay.getsockname()
+
+        def carry() -> None:
+            _, client = relay.recvfrom(65_535)
+            while datagram := relay.recvfrom(65_535):
+                data, sender = datagram
+                if sender == address:
+                    return
+                relay.sendto(data, client if sender == server.pair else server.pair)
+
+        thread = threading.Thread(target=carry)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{address[1]}"
+        finally:
+            for _ in range(2):  # the first may be lost
+                relay.sendto(b"", address)
+            thread.join(30)
+
+
+def test_a_greeting_that_is_lost_is_sent_again_long_before_the_deadline(serve: Any, bank: Bank) -> None:
+    address = serve(bank, transport="udp")
+    options: Any = {"transport": "udp", "semantics": "at-most-once", "retry_s": 0.02, "timeout_s": 10.0}
+    with losing_the_first(address) as way, connect(way, **options) as client:
+        assert client.call("deposit", 1) == 1
+        assert client.stub.sent >= 3  # the greeting twice, the call once
+
+
+class Silence:
+    """A connection on which nothing comes; time passes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def send(self, data: bytes) -> None:
+        pass
+
+    def receive(self, wait_s: float) -> None:
+        self.now_s += max(0.0, wait_s)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_reply_that_is_fetched_late_is_not_waited_for_beyond_its_deadline(
+    semantics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silence = Silence()
+    monkeypatch.setattr(connection, "connect", lambda *_: silence)
+    monkeypatch.setattr(client_module, "time", silence)
+    client = connect("127.0.0.1:7000", semantics=semantics, timeout_s=10.0)
+    later = client.begin("deposit", 1)
+    silence.now_s += 9.0  # the caller does something else
+    with pytest.raises(PeerSilent):
+        later.result()
+    assert silence.now_s == 110.0

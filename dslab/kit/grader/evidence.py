@@ -21,6 +21,8 @@ from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 PICTURE = "picture.html"
 MAX_STDERR_BYTES = 64 * 1024
 LIBRARY = re.compile(r'File "/[^"\n]*/(?:lib/python3\.\d+|site-packages)/')
+OURS = re.compile(r'File "/[^"\n]*/(?=dslab/(?:\w+/)*\w+\.py")')
+IN_A_CONTAINER = 'File "/lab/'  # docker_entry.WORK; that module takes the engine's library along
 _GOODBYES = ("ConnectionResetError", "BrokenPipeError", "ConnectionAbortedError")
 
 
@@ -43,9 +45,14 @@ class Evidence:
     work: str = ""
 
     def short(self, text: str) -> str:
-        """The text with paths as a student knows them: framing.py, not the copy of it that ran; socket.py."""
+        """The text with paths as a student knows them.
+
+        That is framing.py, not the copy of it that ran; socket.py; dslab/rpc/objects.py.
+        """
         text = text.replace(self.work, "") if self.work else text
-        return LIBRARY.sub('File "', text)
+        for pattern in (LIBRARY, OURS):
+            text = pattern.sub('File "', text)
+        return text.replace(IN_A_CONTAINER, 'File "')
 
 
 def last_sent(events: Iterable[Event]) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from dslab.kit.grader.evidence import causes, last_sent, last_words, programs, read_stderr, without_goodbyes
+import dslab
+from dslab.kit.grader.evidence import (
+    Evidence,
+    causes,
+    last_sent,
+    last_words,
+    programs,
+    read_stderr,
+    without_goodbyes,
+)
+from dslab.kit.topology import docker_entry, docker_image
 from dslab.kit.topology.compose import read
 from dslab.kit.trace.event import Direction, Event, Kind
 
@@ -86,3 +96,18 @@ def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
     (text,) = read_stderr(tmp_path, ["a"]).values()
     assert len(text) < 100_000
     assert text.endswith("the end\n")
+
+
+def test_paths_are_shown_as_a_student_knows_them() -> None:
+    shown = {
+        "/home/bob/dslab/.dslab/runs/1/work/framing.py": "framing.py",
+        f"{docker_entry.WORK}/framing.py": "framing.py",
+        "/usr/lib/python3.13/socket.py": "socket.py",
+        "/home/bob/.venv/lib/python3.13/site-packages/msgspec/json.py": "msgspec/json.py",
+        str(Path(dslab.__file__).parent / "echo" / "messages.py"): "dslab/echo/messages.py",
+        f"{docker_image.DSLAB_FOLDER}/dslab/echo/messages.py": "dslab/echo/messages.py",
+        "/home/bob/notes.py": "/home/bob/notes.py",
+    }
+    evidence = Evidence(work="/home/bob/dslab/.dslab/runs/1/work/")
+    for path, name in shown.items():
+        assert evidence.short(f'  File "{path}", line 7, in f') == f'  File "{name}", line 7, in f'

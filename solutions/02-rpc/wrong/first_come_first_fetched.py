@@ -1,0 +1,52 @@
+# caught by: test_calls_are_under_way_together, test_responses_in_another_order
+# replaces: deferred.py
+# The next response is for whoever asks next.
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from channel import Channel, Message, address_of
+from client_stub import Client, result_of
+from failures import NoReply
+from messages import NOTIFICATION, REQUEST, RESPONSE
+
+class DeferringClient(Client):
+
+    def __init__(self, channel, timeout_s):
+        super().__init__(channel, timeout_s)
+        self.responses: dict[int, Message] = {}
+
+    def begin(self, method, *params):
+        number = next(self.ids)
+        self.channel.send([REQUEST, number, method, list(params)])
+        return number
+
+    def fetch(self, number):
+        return result_of(self.response_to(number))
+
+    def response_to(self, number):
+        deadline_s = self.channel.deadline(self.timeout_s)
+        while True:
+            message = self.channel.receive(deadline_s)
+            if message is None:
+                raise NoReply('no reply in time')
+            if message[0] == RESPONSE:
+                return message
+
+    def notify(self, method, *params):
+        self.channel.send([NOTIFICATION, method, list(params)])
+
+def main():
+    address, script, how, timeout_s = sys.argv[1:]
+    client = DeferringClient(Channel(address_of(address)), float(timeout_s))
+    orders = [json.loads(line) for line in Path(script).read_text(encoding='utf-8').splitlines()]
+    if how == 'one-way':
+        for order in orders:
+            client.notify(order['call'], *order['with'])
+        return
+    begun = [client.begin(order['call'], *order['with']) for order in orders]
+    print(f'{len(begun)} calls are under way', flush=True)
+    for number in reversed(begun):
+        print(client.fetch(number), flush=True)
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,31 @@
+# caught by: test_client_with_a_copy_and_a_reference, test_client_passes_references_on
+# replaces: references.py
+# A result is a result. Nobody can call a method of a map.
+from typing import TYPE_CHECKING, Any
+if TYPE_CHECKING:
+    from client_stub import Client
+COPIED = (type(None), bool, int, float, str, list, dict)
+
+def sent_from_here(objects, value):
+    if isinstance(value, COPIED):
+        return value
+    name = next((name for name, known in objects.items() if known is value), None)
+    if name is None:
+        name = f'object-{len(objects)}'
+        objects[name] = value
+    return {'ref': name}
+
+def meant_here(objects, value):
+    if not isinstance(value, dict) or list(value) != ['ref']:
+        return value
+    return objects[value['ref']]
+
+def got_from_server(client, value):
+    if not isinstance(value, dict) or list(value) != ['ref']:
+        return value
+    return value
+
+def sent_to_server(value):
+    if isinstance(value, COPIED):
+        return value
+    return {'ref': value._name}
