@@ -341,8 +341,13 @@ def test_silent_front_end(topology: Topology, rng: Random) -> None:
     with talking_to(topology["dispatcher"]) as ask:
         ask("PUT", "/photos")
         ask("PUT", "/photos/cat", data)
+        link = topology.link("dispatcher", "front-end-1")
+        before = link.stats().forward_bytes
         topology["front-end-1"].pause()
-        assert [ask("GET", "/photos/cat").content for _ in range(2)] == [data, data]
+        for _ in FRONT_ENDS:  # until its turn has come
+            assert ask("GET", "/photos/cat").content == data
+            if link.stats().forward_bytes > before:
+                break
         topology["front-end-1"].resume()
 
 
@@ -544,8 +549,8 @@ def test_what_an_earlier_run_left(topology: Topology, rng: Random) -> None:
     with film_in_store(topology, new) as etag:
         assert run_downloader(topology, tries=3) == 0
     assert downloaded(topology) == new
-    (topology["downloader"].scratch / "film.part").write_bytes(new)
-    (topology["downloader"].scratch / "film.etag").write_text(etag)
+    leave(topology, "film.part", new)
+    leave(topology, "film.etag", etag.encode())
     assert run_downloader(topology, tries=1) == 0
     assert downloaded(topology) == new
     assert run_downloader(topology, tries=2, path="/films/none") == 1, (
@@ -590,13 +595,12 @@ def test_killed_under_load(topology: Topology, rng: Random) -> None:
     for writer in writers:
         writer.start()
     with uploading(server, "/films/slow", rng.randbytes(600 * KB)):
-        acknowledged = until(
-            lambda: sum(each.acknowledged for each in writers), lambda count: count >= 60, 20
-        )
+        until(lambda: all(each.acknowledged >= 10 or not each.is_alive() for each in writers), bool, 20)
         server.kill()
     for writer in writers:
         writer.join()
-    assert acknowledged >= 60
+    if min(each.acknowledged for each in writers) < 10:
+        raise AssertionError("Not every client has had ten PUTs acknowledged.")
     server.restart()
     with talking_to(server) as ask:
         keys, _ = page_of(ask, "films", 1000, None)
@@ -656,6 +660,10 @@ def test_more_than_fits_into_memory(topology: Topology, rng: Random) -> None:
         ask("PUT", "/films")
         before = server.usage().memory_bytes
         with uploading(server, "/films/film", 40 * piece, begin=39 * MB) as upload:
+            until(
+                lambda: server.usage().memory_bytes - before + stored_bytes(server),
+                lambda arrived: arrived > 30 * MB,
+            )
             grown = server.usage().memory_bytes - before
             assert grown < 15 * MB, f"The server has grown by {grown / MB:.0f} MB."
             assert upload.finish() == 200
@@ -948,6 +956,13 @@ def run_downloader(topology: Topology, tries: int, path: str = "/films/film") ->
     downloader = topology["downloader"]
     downloader.start(TRIES=tries, OBJECT=path)
     return downloader.wait(2 * PATIENCE_S)
+
+
+def leave(topology: Topology, name: str, data: bytes) -> None:
+    """Leave a file for the downloader, as an earlier run would have: in a container it is another user's."""
+    path = topology["downloader"].scratch / name
+    path.write_bytes(data)
+    path.chmod(0o666)
 
 
 def downloaded(topology: Topology) -> bytes | None:
