@@ -137,7 +137,16 @@ async def _answer_in_api(request: HTTPRequest, error: Exception) -> Response:
             first = error.errors()[0]
             name = str(first["loc"][-1])
             error = S3Error("InvalidArgument", f"{name}: {first['msg']}", ArgumentName=name)
+        case HTTPException() if request.method == "OPTIONS":
+            error = _no_preflight(request)
         case HTTPException():
             error = S3Error("MethodNotAllowed")
     status, headers, body = answer_to(error, request.scope.get("call"), request.scope)
     return Response(body, status, headers)
+
+
+def _no_preflight(request: HTTPRequest) -> S3Error:
+    """What a browser is told that asks whether a page from elsewhere may use a bucket: none allows it."""
+    if "origin" not in request.headers:
+        return S3Error("BadRequest", "Insufficient information. Origin request header needed.")
+    return S3Error("AccessForbidden", Method="OPTIONS", ResourceType="BUCKET")

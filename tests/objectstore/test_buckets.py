@@ -140,7 +140,14 @@ def test_what_is_empty_or_not_implemented(s3: Any, bucket: str) -> None:
 
 def test_methods_that_are_not(http: httpx.Client, bucket: str) -> None:
     assert [http.request(method, f"/{bucket}/k").status_code for method in ("PATCH", "POST")] == [405, 405]
-    assert http.request("OPTIONS", f"/{bucket}").status_code == 405
+
+
+def test_no_page_from_elsewhere_may_use_a_bucket(http: httpx.Client, bucket: str) -> None:
+    asks = {"Origin": "http://elsewhere", "Access-Control-Request-Method": "GET"}
+    for path in (f"/{bucket}", f"/{bucket}/k"):
+        answer = http.options(path, headers=asks)
+        assert (answer.status_code, "AccessForbidden" in answer.text) == (403, True)
+        assert http.options(path).status_code == 400
 
 
 def test_the_interface_describes_itself(http: httpx.Client) -> None:
