@@ -26,7 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 200
 
-_process = secrets.token_hex(4)
+_process = secrets.token_hex(4).upper()
 _numbers = itertools.count()
 
 
@@ -46,7 +46,7 @@ class Call:
     """
 
     def __init__(self, scope: Scope, receive: Receive, domain: str) -> None:
-        self.id = f"{_process.upper()}{next(_numbers):010X}"
+        self.id = new_id()
         self.method: str = scope["method"]
         self.headers = headers_of(scope["headers"])
         raw_query: bytes = scope["query_string"]
@@ -120,6 +120,11 @@ class Call:
         """The header that ends the connection, if a body may be on its way that nobody asked for."""
         expects = "expect" in self.headers and not self.started
         return {"connection": "close"} if expects else {}
+
+
+def new_id() -> str:
+    """Number a request: no other process has the same number."""
+    return f"{_process}{next(_numbers):010X}"
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

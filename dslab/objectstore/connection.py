@@ -1,9 +1,12 @@
-"""uvicorn's connection, with limits: on the head of a request, and on how long a client may keep us waiting.
+"""uvicorn's connection, with a short way for short answers, and with limits on what a client may do.
 
-A parser gathers a head until it is whole; a client that never ends it would make it grow for ever. So bytes
-are counted until the head is whole. A client that sends nothing in the middle of a head, or does not take
-what it asked for, is dropped by `watch`: one look at all connections every few seconds, so that a request
-costs no timer.
+**The short way.** What can be answered at once (`short` says what that is) is answered where it was parsed;
+everything else goes uvicorn's way: a scope, a task, and messages to and fro.
+
+**Limits** on the head of a request, and on how long a client may keep us waiting. A parser gathers a head
+until it is whole; a client that never ends it would make it grow for ever. So bytes are counted until the head
+is whole. A client that sends nothing in the middle of a head, or does not take what it asked for, is dropped
+by `watch`: one look at all connections every few seconds, so that a request costs no timer.
 
 A body that stops coming is the business of `call.Call.body`, which can still answer.
 
@@ -30,6 +33,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._in_head = True
         self._head_bytes = 0
+        self._was_short = False
         self._seen: tuple[int, int] = (0, 0)
         self._received = 0
         self.idle_s = 0.0
@@ -48,18 +52,40 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._head_bytes = 0
-        super().on_headers_complete()
+        self._was_short = self._answer_at_once()
+        if not self._was_short:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is whole; what comes next is a head."""
-        super().on_message_complete()
+        if not self._was_short:
+            super().on_message_complete()
         self._in_head = True
+
+    def _answer_at_once(self) -> bool:
+        """Answer, if that takes no time: says whether it did."""
+        if not self._is_my_turn():
+            return False
+        found = self.app.short.answer(self.parser.get_method().decode(), self.url, self.headers)
+        if found is None:
+            return False
+        date = b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
+        self.transport.write(b"%b%b\r\n%b" % (found.head, date, found.body))
+        return True
+
+    def _is_my_turn(self) -> bool:
+        """May a request be answered at once? Not before those that came earlier, nor without end."""
+        parser = self.parser
+        is_plain = parser.get_method() in (b"GET", b"HEAD") and parser.get_http_version() == "1.1"
+        is_first = self.cycle is None or self.cycle.response_complete
+        may_write = not self.flow.write_paused and not self.transport.is_closing()
+        return is_plain and parser.should_keep_alive() and is_first and may_write
 
     def look(self, passed_s: float) -> None:
         """See whether anything moved since the last look; hang up on a client that keeps us waiting."""
         unsent = self.transport.get_write_buffer_size()
         now = (self._received, unsent)
-        waits_for_client = unsent > 0 or self._head_bytes > 0 or not self._received
+        waits_for_client = unsent > 0 or self._head_bytes > 0 or self._was_short or not self._received
         self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0
         self._seen = now
         if self.idle_s >= PATIENCE_S:

@@ -21,11 +21,15 @@ class Contents:
 
     Raises:
         FileNotFoundError: One is gone.
+
+    Attributes:
+        size_bytes: How many they are.
     """
 
     PIECE_BYTES = 512 * 1024
 
     def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
+        self.size_bytes = end - start
         self._ranges: list[tuple[int, int, int]] = []  # descriptor, from, to
         try:
             for path, size in files:

@@ -10,8 +10,6 @@ Source: ch. 3, Threads in distributed systems; Amazon S3 API Reference: GetObjec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, begin
@@ -99,6 +97,18 @@ async def handle(service: Service, call: Call, send: Send) -> None:
 
 async def get(service: Service, call: Call, send: Send) -> None:
     """Send an object, or a range of it; to HEAD, only its headers."""
+    status, headers, contents = look(service, call)
+    try:
+        await begin(call.id, send, status, headers)
+        for piece in contents:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+    finally:
+        contents.close()
+
+
+def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
+    """What is to be sent: status, headers and bytes; to HEAD no bytes."""
     for _ in range(ATTEMPTS):
         bucket, version = service.object(call)
         Conditions.of(call.headers).check_read(version)
@@ -107,30 +117,12 @@ async def get(service: Service, call: Call, send: Send) -> None:
         headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
         headers["content-length"] = str(end - start)
         if call.method == "HEAD":
-            await begin(call.id, send, status, headers)
-            await send({"type": "http.response.body"})
-            return
+            return status, headers, Contents((), 0, 0)
         contents = service.store.open(version, start, end)
         if contents is not None:
-            await _stream(call, send, status, headers, contents)
-            return
+            return status, headers, contents
         # It was removed between the two looks: then there is another version now, or none.
     raise S3Error("InternalError", "The object's file is missing.")
-
-
-async def _stream(
-    call: Call, send: Send, status: int, headers: Mapping[str, str], contents: Contents
-) -> None:
-    await begin(call.id, send, status, headers)
-    left = int(headers["content-length"])
-    try:
-        for piece in contents:
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
-    finally:
-        contents.close()
-    if headers["content-length"] == "0":
-        await send({"type": "http.response.body"})
 
 
 def _which(service: Service, call: Call, version: Version) -> tuple[int, int, int, dict[str, str]]:

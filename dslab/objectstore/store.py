@@ -111,7 +111,7 @@ class Store:
         Raises:
             S3Error: NoSuchBucket.
         """
-        return buckets.get(self.index.db, name)
+        return self.index.recall(name, lambda db: buckets.get(db, name))
 
     def buckets(self, prefix: str = "", after: str = "", most: int = buckets.MAX_BUCKETS) -> list[Bucket]:
         """Give the buckets, by name."""
@@ -160,20 +160,25 @@ class Store:
         """Find an object, or a version of it.
 
         Raises:
-            S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion; MethodNotAllowed, the version is a delete marker.
+            S3Error: As `look` and `present`.
         """
-        where = self.bucket(bucket)
-        if version_id is None:
-            found = versions.newest(self.index.db, where, key)
-        else:
-            found = versions.by_id(self.index.db, where, key, version_id)
-        if found is None:
+        _, found = self.look(bucket, key, version_id)
+        return present(found, key, version_id)
+
+    def look(self, bucket: str, key: str, version_id: str | None = None) -> tuple[Bucket, Version | None]:
+        """Find a bucket, and what is there under a key; it may be a delete marker.
+
+        Raises:
+            S3Error: NoSuchBucket.
+        """
+
+        def answer(db: sqlite3.Connection) -> tuple[Bucket, Version | None]:
+            where = buckets.get(db, bucket)
             if version_id is None:
-                raise S3Error("NoSuchKey", Key=key)
-            raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
-        if found.marker:
-            raise _is_deleted(found, key, named=version_id is not None)
-        return found
+                return where, versions.newest(db, where, key)
+            return where, versions.by_id(db, where, key, version_id)
+
+        return self.index.recall((bucket, key, version_id), answer)
 
     def open(self, version: Version, start: int, end: int) -> Contents | None:
         """Open a range of an object's bytes. They can be read to the end, whatever is written meanwhile.
@@ -322,6 +327,21 @@ class Store:
 def new_id() -> str:
     """Make up a version id or an upload id: nobody can guess it."""
     return secrets.token_hex(16)
+
+
+def present(found: Version | None, key: str, version_id: str | None) -> Version:
+    """Hold what was found under a key against what was asked for.
+
+    Raises:
+        S3Error: NoSuchKey, NoSuchVersion; MethodNotAllowed, the version is a delete marker.
+    """
+    if found is None:
+        if version_id is None:
+            raise S3Error("NoSuchKey", Key=key)
+        raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
+    if found.marker:
+        raise _is_deleted(found, key, named=version_id is not None)
+    return found
 
 
 def _is_deleted(marker: Version, key: str, *, named: bool) -> S3Error:
