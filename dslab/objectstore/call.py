@@ -42,6 +42,7 @@ class Call:
         key: Whose it is; None for anonymous.
         seal: Its signature, verified, if it has one in a header.
         payload: What is said of the body, and signed if the request is.
+        extensions: What the server can do beyond ASGI.
         started: Whether something of the body was asked for.
     """
 
@@ -58,6 +59,7 @@ class Call:
         self.key: Key | None = None
         self.seal: Seal | None = None
         self.payload = self.headers.get("x-amz-content-sha256", "")
+        self.extensions: Mapping[str, Any] = scope.get("extensions") or {}
         self.started = False
         self._receive = receive
 
