@@ -88,7 +88,7 @@ PEERS: dict[str, Peer] = {
         servers.moto, unchecked,
         Needs(programs=("moto_server",), install="pip install 'moto[server]', and have it in PATH"), trips=60,
     ),
-    NGINX: Peer(servers.nginx, needs=Needs(programs=("nginx",), install="apt-get install nginx"), is_s3=False),
+    NGINX: Peer(servers.nginx, needs=Needs(programs=("nginx",), install="install nginx"), is_s3=False),
     BARE: Peer(servers.bare, stores=False, is_s3=False),
 }  # fmt: skip
 
@@ -172,9 +172,12 @@ def by_boto3(server: Server) -> Measure:
     )  # fmt: skip
     body = os.urandom(KIB)
 
+    def get() -> bytes:
+        body: bytes = client.get_object(Bucket="bucket", Key="boto3")["Body"].read()
+        return body
+
     def measure() -> dict[str, float]:
         put = partial(client.put_object, Bucket="bucket", Key="boto3", Body=body)
-        get = lambda: client.get_object(Bucket="bucket", Key="boto3")["Body"].read()  # noqa: E731
         return {"boto3 PUT 1 KiB, ms": _p50_s(put, 30) * 1e3, "boto3 GET 1 KiB, ms": _p50_s(get, 30) * 1e3}
 
     return measure
@@ -183,7 +186,8 @@ def by_boto3(server: Server) -> Measure:
 def lists(client: Lean, counts: Sequence[int]) -> dict[str, float]:
     """Measure a list of 1,000 keys."""
     return {
-        f"list of 1,000 of {n:,}, ms": _p50_s(partial(client.request, "GET", f"/keys-{n}?list-type=2"), 3) * 1e3
+        f"list of 1,000 of {n:,}, ms": _p50_s(partial(client.request, "GET", f"/keys-{n}?list-type=2"), 3)
+        * 1e3
         for n in counts
     }
 
@@ -218,7 +222,9 @@ def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
             if row == OURS:
                 fill(folder)
         if MOTO not in left_out:
-            server = stack.enter_context(servers.moto(Path(), *MOTO_COUNTS))  # not the one whose memory counts
+            server = stack.enter_context(
+                servers.moto(Path(), *MOTO_COUNTS)
+            )  # not the one whose memory counts
             client = stack.enter_context(closing(Lean(server.address, unchecked)))
             made.append(Probe(MOTO, partial(_lists_of_moto, client)))
         yield made, left_out
@@ -233,7 +239,11 @@ def _probes_of(row: str, folder: Path, stack: ExitStack) -> list[Probe]:
     if peer.is_s3:
         client.request("PUT", "/bucket")
     if peer.stores:
-        measures += [partial(after_write, peer, client), partial(large, client), partial(crowd, peer, clients)]
+        measures += [
+            partial(after_write, peer, client),
+            partial(large, client),
+            partial(crowd, peer, clients),
+        ]
         at_once(clients, "PUT", 1, os.urandom(64 * MIB))
         at_once(clients, "GET", 1)
         measures.append(lambda: {"memory, MiB": servers.rss_bytes(server) / MIB})
@@ -274,7 +284,9 @@ GOALS = [
     Goal("GET 64 MiB: of nginx's speed", of_nginx("GET 64 MiB, ms"), at_least=0.65),
     Goal("PUT 64 MiB: times moto's speed", times("PUT 64 MiB, ms"), at_least=2.6),
     *[
-        Goal(f"list of 1,000 of {n:,}: times moto's speed", times(f"list of 1,000 of {n:,}, ms"), at_least=230)
+        Goal(
+            f"list of 1,000 of {n:,}: times moto's speed", times(f"list of 1,000 of {n:,}, ms"), at_least=230
+        )
         for n in MOTO_COUNTS
     ],
     Goal(
@@ -307,7 +319,10 @@ BLOCKS = [
     Block("1 MiB", _columns("GET 1 MiB, ms", "PUT 1 MiB, ms"), OURS),
     Block("64 MiB", _columns("GET 64 MiB, ms", "PUT 64 MiB, ms"), OURS),
     Block("Through boto3", _columns("boto3 GET 1 KiB, ms", "boto3 PUT 1 KiB, ms"), OURS),
-    *[Block(f"List of 1,000 of {n:,} keys", _columns(f"list of 1,000 of {n:,}, ms"), OURS) for n in KEY_COUNTS],
+    *[
+        Block(f"List of 1,000 of {n:,} keys", _columns(f"list of 1,000 of {n:,}, ms"), OURS)
+        for n in KEY_COUNTS
+    ],
     Block("Memory after 64 MiB objects", _columns("memory, MiB"), OURS),
 ]
 

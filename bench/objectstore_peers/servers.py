@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -83,7 +83,8 @@ def rss_bytes(server: peers.Server) -> int:
 
 @contextmanager
 def _running(command: Sequence[str], address: Address) -> Iterator[peers.Server]:
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=null, stderr=null, text=True) as process:
         try:
             _reach(address, process)
             yield peers.Server(address, process.pid)
@@ -91,16 +92,14 @@ def _running(command: Sequence[str], address: Address) -> Iterator[peers.Server]
             peers.end(process)
 
 
-def _reach(address: Address, process: subprocess.Popen[bytes]) -> None:
+def _reach(address: Address, process: subprocess.Popen[str]) -> None:
     deadline_s = time.monotonic() + START_S
     while True:
-        try:
-            socket.create_connection(address.pair).close()
+        with suppress(OSError), socket.create_connection(address.pair):
             return
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline_s:
-                raise MachineError(f"{process.args!r} did not start.") from error
-            time.sleep(0.05)
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            raise MachineError(f"{process.args!r} did not start.")
+        time.sleep(0.05)
 
 
 def _free_address() -> Address:

@@ -6,9 +6,9 @@ everything else goes uvicorn's way: a scope, a task, and messages to and fro.
 **Files** (`files`): an application may send one without reading it.
 
 **Limits** on the head of a request, and on how long a client may keep us waiting. A parser gathers a head
-until it is whole; a client that never ends it would make it grow for ever. So bytes are counted until the head
-is whole. A client that sends nothing in the middle of a head, or does not take what it asked for, is dropped
-by `watch`: one look at all connections every few seconds, so that a request costs no timer.
+until it is whole; a client that never ends it would make it grow for ever. So bytes are counted until the
+head is whole. A client that sends nothing in the middle of a head, or does not take what it asked for, is
+dropped by `watch`: one look at all connections every few seconds, so that a request costs no timer.
 
 A body that stops coming is the business of `call.Call.body`, which can still answer.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 
 class Contents:
@@ -29,7 +28,7 @@ class Contents:
 
     PIECE_BYTES = 512 * 1024
 
-    def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
+    def __init__(self, files: Iterable[tuple[str, int]], start: int, end: int) -> None:
         self.size_bytes = end - start
         self.ranges: list[tuple[int, int, int]] = []
         try:

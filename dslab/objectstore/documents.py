@@ -30,6 +30,7 @@ MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 Child: TypeAlias = "tuple[str, str | int | bool | Sequence[Child] | None]"
 """An element: its name, and its text or children. None: leave it out."""
 
+
 class Written(str):
     """A text that is XML already."""
 

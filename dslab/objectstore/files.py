@@ -1,8 +1,8 @@
 """Sending a file: from its pages in the kernel to the socket, through no buffer of ours (``sendfile``).
 
-ASGI has a message for that, ``http.response.zerocopysend``, which uvicorn does not know. `FileSender` adds it to
-a connection. It writes to a second descriptor of the same socket, for the first one is the event loop's: it
-waits until the loop has written all that it has, and then the file follows.
+ASGI has a message for that, ``http.response.zerocopysend``, which uvicorn does not know. `FileSender` adds it
+to a connection. It writes to a second descriptor of the same socket, for the first one is the event loop's:
+it waits until the loop has written all that it has, and then the file follows.
 
 Source: the ASGI specification, Extensions, Zero Copy Send; ch. 3, Servers; sendfile(2).
 """
@@ -87,8 +87,13 @@ class FileSender:
     async def _writable(self, to: int) -> None:
         loop = asyncio.get_running_loop()
         self._waiting = waiting = loop.create_future()
-        loop.add_writer(to, lambda: waiting.done() or waiting.set_result(None))
+        loop.add_writer(to, _wake, waiting)
         try:
             await waiting
         finally:
             loop.remove_writer(to)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -67,7 +67,7 @@ CREATE TABLE IF NOT EXISTS garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
 class _Waiting(Generic[T]):
     """A change that waits for its turn, and then for its commit."""
 
-    def __init__(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path]) -> None:
+    def __init__(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[str]) -> None:
         self.change = change
         self.folders = tuple(folders)
         self.done = False
@@ -95,10 +95,12 @@ class Index:
         MachineError: The file is no index of this version.
 
     Attributes:
+        rubbish: Files that no row names any more, for whoever has time to remove them.
         gone: Files that were removed; the next transaction takes them off the list of garbage.
     """
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.rubbish: deque[str] = deque()
         self.gone: deque[str] = deque()
         self._path = path
         self._sync = sync
@@ -137,7 +139,7 @@ class Index:
             answers[question] = found
         return found
 
-    def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path] = ()) -> T:
+    def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[str] = ()) -> T:
         """Make a change; return when it is on the disk.
 
         Args:
@@ -178,7 +180,9 @@ class Index:
                 forget(self._writer, [self.gone.popleft() for _ in range(len(self.gone))])
                 for one in batch:
                     self._apply(one)
+                rubbish = garbage(self._writer)
                 self._writer.execute("COMMIT")
+                self.rubbish.extend(rubbish)
             finally:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
@@ -222,7 +226,7 @@ def is_named(db: sqlite3.Connection, blob: str) -> bool:
     return bool(db.execute(query, {"blob": blob}).fetchone()[0])
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Bring to the disk what was made, renamed or removed in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,9 +1,9 @@
 """The short way to an answer: for a GET of a small object, which waits for nothing and nobody.
 
-A task, a scope, an event and four messages, as an asynchronous server has them for every request, take longer
-than such a GET. So `connection` asks here first. What comes out is what `objects.get` sends, byte for byte, for
-it is made by the same `objects.look`; whatever is larger, has a body, or has something wrong with it goes the
-long way, which says what.
+A task, a scope, an event and four messages, as an asynchronous server has them for every request, take
+longer than such a GET. So `connection` asks here first. What comes out is what `objects.get` sends, byte for
+byte, for it is made by the same `objects.look`; whatever is larger, has a body, or has something wrong with
+it goes the long way, which says what.
 
 Of these most are alike: no signature, no query, no condition. Their answers are remembered as they travel,
 until anybody commits anything to the index (`index.Index.recall` asks it every time): so two servers

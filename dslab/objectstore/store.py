@@ -20,6 +20,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -65,7 +66,8 @@ class Store:
         self.index = Index(folder / "index.db", sync=sync)
         self.blobs = Blobs(folder, sync=sync)
         self.swept = self.blobs.sweep(lambda blob: is_named(self.index.db, blob))
-        self._remove_garbage()
+        self.index.rubbish.extend(garbage(self.index.db))
+        self._remove_rubbish()
 
     def close(self) -> None:
         """Close the index."""
@@ -86,13 +88,15 @@ class Store:
             for draft in drafts:
                 draft.discard()
             raise
-        self._remove_garbage()
+        self._remove_rubbish()
         return result
 
-    def _remove_garbage(self) -> None:
-        for blob in garbage(self.index.db):
-            self.blobs.remove(blob)
-            self.index.gone.append(blob)
+    def _remove_rubbish(self) -> None:
+        with suppress(IndexError):  # there is no more
+            while True:
+                blob = self.index.rubbish.popleft()
+                self.blobs.remove(blob)
+                self.index.gone.append(blob)
 
     # ---- buckets
 
@@ -305,7 +309,7 @@ class Store:
             conditions.check_write(versions.newest(db, where, key))
         return versions.put(db, where, key, content, meta, self.clock(), new_id())
 
-    def _files(self, version: Version) -> list[tuple[Path, int]]:
+    def _files(self, version: Version) -> list[tuple[str, int]]:
         segments = self.segments(version)
         if sum(segment.size_bytes for segment in segments) != version.content.size_bytes:
             raise FileNotFoundError

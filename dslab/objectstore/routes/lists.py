@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import Query
 from fastapi.responses import Response
@@ -95,7 +95,7 @@ def list_objects(  # noqa: PLR0917  # noqa: has these
         next_marker = show(page.next_key) if page.truncated and delimiter else None
         children += [("Marker", show(marker)), ("NextMarker", next_marker)]
     owner = not second or fetch_owner.lower() == "true"
-    children.append(("", contents(page.entries, show, owner=owner)))  # type: ignore[arg-type]  they are Listed
+    children.append(("", contents(cast("tuple[Listed, ...]", page.entries), show, owner=owner)))
     return xml("ListBucketResult", [*children, *_prefixes(page, show)])
 
 
@@ -107,12 +107,14 @@ def contents(entries: Iterable[Listed], show: Callable[[str], str], *, owner: bo
     """
     end = _END_WITH_OWNER if owner else _END
     return Written(
-        "".join([
-            f"<Contents><Key>{escaped(show(one.key))}</Key><LastModified>{time_text(one.modified_s)}"
-            f'</LastModified><ETag>"{one.etag}"</ETag>{_checksum_of(one)}<Size>{one.size_bytes}</Size>'
-            f"<StorageClass>{one.storage_class}</StorageClass>{end}"
-            for one in entries
-        ])
+        "".join(
+            [
+                f"<Contents><Key>{escaped(show(one.key))}</Key><LastModified>{time_text(one.modified_s)}"
+                f'</LastModified><ETag>"{one.etag}"</ETag>{_checksum_of(one)}<Size>{one.size_bytes}</Size>'
+                f"<StorageClass>{one.storage_class}</StorageClass>{end}"
+                for one in entries
+            ]
+        )
     )
 
 

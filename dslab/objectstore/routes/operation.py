@@ -59,7 +59,9 @@ async def _call(request: Request) -> Call:
     return call
 
 
-async def _bucket_call(request: Request, bucket: Annotated[str, Path(description="The bucket's name.")]) -> Call:
+async def _bucket_call(
+    request: Request, bucket: Annotated[str, Path(description="The bucket's name.")]
+) -> Call:
     return await _call(request)
 
 
