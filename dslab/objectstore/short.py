@@ -71,12 +71,15 @@ class ShortWay:
         named = dict(headers)
         if b"?" in url or len(named) < len(headers) or not named.keys() <= PLAIN:
             return None
+        host = named.get(b"host", b"")
+        if len(url) + len(host) > REMEMBERED_BYTES:
+            return None
 
         def look(_: sqlite3.Connection) -> Answer | None:
             found = self._look(method, url, headers)
             return found if found and len(found.body) <= REMEMBERED_BYTES else None
 
-        return self._service.store.index.recall((method, url, named.get(b"host")), look)
+        return self._service.store.index.recall((method, url, host), look)
 
     def _look(self, method: str, url: bytes, headers: Lines) -> Answer | None:
         """Answer a request for a small object, or for the headers of any."""

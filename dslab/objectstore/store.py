@@ -7,9 +7,9 @@ A PUT happens in this order, and every crash leaves it before or after the last 
     fsync the folder, commit     index      from here on it exists: only now the client is told
     remove the old file          blobs      if the crash comes first, the next start does it
 
-Several stores, in several processes, may have one folder: what they share is the index, and nothing is
-kept in memory that it says (ch. 3, stateless servers). Two that write the same key at once: the one that
-commits last wins.
+Several stores, in several processes, may have one folder: what they share is the index, and nothing that
+it says is used from memory without asking it whether that still holds (ch. 3, stateless servers). Two that
+write the same key at once: the one that commits last wins.
 
 Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 """

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -126,6 +127,26 @@ def test_the_short_way_is_taken(
         ask(served, at_once)
         ask(served, step_by_step)
     assert taken == [True, False, True, False, True, False, False, False, False, False]
+
+
+def test_what_is_remembered_is_short(
+    filled: tuple[Served, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _ = filled
+    questions: list[str] = []
+    recall = Index.recall
+
+    def watched(self: Index, question: Any, answer: Any) -> Any:
+        questions.append(repr(question))
+        return recall(self, question, answer)
+
+    monkeypatch.setattr(Index, "recall", watched)
+    for host in ("x" * 100, "y" * 10_000):
+        status = ask(served, f"GET /bucket/remembered HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())[0][0]
+        assert status == b"HTTP/1.1 200 OK"
+    asked = "".join(questions)
+    assert "x" * 100 in asked
+    assert "y" * 100 not in asked
 
 
 def test_answers_come_in_the_order_of_the_requests(filled: tuple[Served, dict[str, bytes]]) -> None:
