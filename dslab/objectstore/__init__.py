@@ -13,8 +13,12 @@ Read in this order:
 4. ``store``, ``multipart``: all of that together. No HTTP up to here.
 5. ``auth`` (and ``auth_v2``, ``chunked``, ``policy``): signatures. ``access``: who may do what.
 6. ``call``: a request. ``objects``, ``puts``, ``intake``, ``copies``: bodies in and out, at full speed.
-7. ``routes``: everything else, with FastAPI. ``app`` and ``server`` serve it; ``connection`` sets limits.
+7. ``routes``: everything else, with FastAPI. ``app`` and ``server`` serve it; ``connection`` sets limits, and
+   has two faster ways, for small objects (``short``) and for large ones (``files``).
 8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
+
+A GET of 1 KiB takes as long as from nginx (41 us with a bare client; uvicorn alone takes 60), for `short`
+leaves out the machinery. ``bench/objectstore.py`` prints what else is promised, met or missed.
 
 ``python -m dslab.objectstore server --bind A --data DIR --key ID:SECRET`` runs one.
 

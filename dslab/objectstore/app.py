@@ -30,6 +30,7 @@ from dslab.objectstore.documents import error_document
 from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.routes import routers
 from dslab.objectstore.service import Service
+from dslab.objectstore.short import ShortWay
 
 RESERVED = b"/-/"
 NOBODY = "0" * 18
@@ -42,10 +43,12 @@ class Front:
 
     Attributes:
         api: What serves everything but objects' bodies.
+        short: What answers without all this, if it can.
     """
 
     def __init__(self, api: FastAPI, service: Service) -> None:
         self.api = api
+        self.short = ShortWay(service)
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

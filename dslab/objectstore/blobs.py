@@ -34,7 +34,6 @@ from dslab.objectstore.index import sync_folder
 
 PER_FOLDER = 1_000
 _ASIDE = ".new"
-_COPY_BYTES = 1024 * 1024
 
 
 class Blobs:
@@ -51,6 +50,7 @@ class Blobs:
         self._makers = folder / "makers"
         self._maker = secrets.token_hex(8)
         self._numbers = itertools.count()
+        self._group = ""
         self._own = self._folder / self._maker
         self._own.mkdir(parents=True)
         self._makers.mkdir(exist_ok=True)
@@ -62,16 +62,18 @@ class Blobs:
     def begin(self) -> Draft:
         """Begin a new file."""
         number = next(self._numbers)
-        group = self._own / f"{number // PER_FOLDER:06}"
-        if number % PER_FOLDER == 0 or not group.exists():
-            group.mkdir(exist_ok=True)
+        group = f"{number // PER_FOLDER:06}"
+        if group != self._group:
+            (self._own / group).mkdir(exist_ok=True)
             if self._sync:
                 sync_folder(self._own)
-        return Draft(f"{self._maker}/{group.name}/{number}", group / str(number), sync=self._sync)
+            self._group = group
+        blob = f"{self._maker}/{group}/{number}"
+        return Draft(blob, self.path(blob), sync=self._sync)
 
-    def path(self, blob: str) -> Path:
+    def path(self, blob: str) -> str:
         """Where a file is."""
-        return self._folder / blob
+        return f"{self._folder}/{blob}"
 
     def link(self, blob: str) -> Draft:
         """Give a file a second name: a copy that costs nothing."""
@@ -82,7 +84,7 @@ class Blobs:
     def remove(self, blob: str) -> None:
         """Remove a file; it may be gone."""
         with suppress(FileNotFoundError):
-            self.path(blob).unlink()
+            os.unlink(self.path(blob))  # noqa: PTH108  a Path takes longer to make than a file to remove
 
     def sweep(self, is_named: Callable[[str], bool]) -> int:
         """Remove what dead processes left unfinished: gives how many files.
@@ -130,33 +132,24 @@ class Draft:
         folder: Where it is; what is renamed there must be brought to the disk before the index names it.
     """
 
-    def __init__(self, blob: str, path: Path, *, sync: bool) -> None:
+    def __init__(self, blob: str, path: str, *, sync: bool) -> None:
         self.blob = blob
-        self.folder = path.parent
+        self.folder = path.rpartition("/")[0]
         self._path = path
-        self._aside = path.with_name(path.name + _ASIDE)
+        self._aside = path + _ASIDE
         self._sync = sync
-        self._file: BinaryIO | None = None
+        self._file: int | None = None
         self._linked = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append some bytes."""
         if self._file is None:
-            self._file = self._aside.open("xb", buffering=0)
-        unwritten = memoryview(data)
-        while unwritten:
-            unwritten = unwritten[self._file.write(unwritten) :]
+            self._file = os.open(self._aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        written = os.write(self._file, data)
+        while written < len(data):
+            written += os.write(self._file, memoryview(data)[written:])
 
-    def write_range(self, path: Path, start: int, end: int) -> Iterator[bytes]:
-        """Append a range of another file, and give the bytes as they pass."""
-        with path.open("rb", buffering=0) as source:
-            source.seek(start)
-            while start < end and (piece := source.read(min(_COPY_BYTES, end - start))):
-                self.write(piece)
-                yield piece
-                start += len(piece)
-
-    def link_to(self, path: Path) -> None:
+    def link_to(self, path: str) -> None:
         """Be another name of that file."""
         os.link(path, self._aside)
         self._linked = True
@@ -165,18 +158,22 @@ class Draft:
         """Bring the bytes to the disk, and let the file have its name."""
         if not self._linked:
             self.write(b"")
-        if self._file is not None:
-            if self._sync:
-                os.fdatasync(self._file.fileno())
-            self._file.close()
-        self._aside.rename(self._path)
+        if self._file is not None and self._sync:
+            os.fdatasync(self._file)
+        self._close()
+        os.rename(self._aside, self._path)  # noqa: PTH104
 
     def discard(self) -> None:
         """Remove it."""
+        self._close()
+        for path in (self._aside, self._path):
+            with suppress(FileNotFoundError):
+                os.unlink(path)  # noqa: PTH108
+
+    def _close(self) -> None:
         if self._file is not None:
-            self._file.close()
-        self._aside.unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+            os.close(self._file)
+            self._file = None
 
 
 def _locked(path: Path) -> BinaryIO:

@@ -26,7 +26,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 200
 
-_process = secrets.token_hex(4)
+_process = secrets.token_hex(4).upper()
 _numbers = itertools.count()
 
 
@@ -42,11 +42,12 @@ class Call:
         key: Whose it is; None for anonymous.
         seal: Its signature, verified, if it has one in a header.
         payload: What is said of the body, and signed if the request is.
+        extensions: What the server can do beyond ASGI.
         started: Whether something of the body was asked for.
     """
 
     def __init__(self, scope: Scope, receive: Receive, domain: str) -> None:
-        self.id = f"{_process.upper()}{next(_numbers):010X}"
+        self.id = new_id()
         self.method: str = scope["method"]
         self.headers = headers_of(scope["headers"])
         raw_query: bytes = scope["query_string"]
@@ -58,6 +59,7 @@ class Call:
         self.key: Key | None = None
         self.seal: Seal | None = None
         self.payload = self.headers.get("x-amz-content-sha256", "")
+        self.extensions: Mapping[str, Any] = scope.get("extensions") or {}
         self.started = False
         self._receive = receive
 
@@ -120,6 +122,11 @@ class Call:
         """The header that ends the connection, if a body may be on its way that nobody asked for."""
         expects = "expect" in self.headers and not self.started
         return {"connection": "close"} if expects else {}
+
+
+def new_id() -> str:
+    """Number a request: no other process has the same number."""
+    return f"{_process}{next(_numbers):010X}"
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -1,9 +1,14 @@
-"""uvicorn's connection, with limits: on the head of a request, and on how long a client may keep us waiting.
+"""uvicorn's connection, with a short way for small objects, another for large ones, and limits for clients.
 
-A parser gathers a head until it is whole; a client that never ends it would make it grow for ever. So bytes
-are counted until the head is whole. A client that sends nothing in the middle of a head, or does not take
-what it asked for, is dropped by `watch`: one look at all connections every few seconds, so that a request
-costs no timer.
+**The short way.** What can be answered at once (`short` says what that is) is answered where it was parsed;
+everything else goes uvicorn's way: a scope, a task, and messages to and fro.
+
+**Files** (`files`): an application may send one without reading it.
+
+**Limits** on the head of a request, and on how long a client may keep us waiting. A parser gathers a head
+until it is whole; a client that never ends it would make it grow for ever. So bytes are counted until the
+head is whole. A client that sends nothing in the middle of a head, or does not take what it asked for, is
+dropped by `watch`: one look at all connections every few seconds, so that a request costs no timer.
 
 A body that stops coming is the business of `call.Call.body`, which can still answer.
 
@@ -13,10 +18,14 @@ Source: ch. 3, Servers; RFC 9112, section 11 (request smuggling: llhttp refuses 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, MutableMapping
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from dslab.objectstore.call import Receive, Scope
+from dslab.objectstore.errors import ClientGone
+from dslab.objectstore.files import EXTENSION, FileSender
 
 MAX_HEAD_BYTES = 64 * 1024
 PATIENCE_S = 60.0
@@ -30,9 +39,23 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._in_head = True
         self._head_bytes = 0
-        self._seen: tuple[int, int] = (0, 0)
+        self._was_short = False
+        self._files: FileSender | None = None
+        self.front, self.app = self.app, self._serve
+        self._seen: tuple[int, int, int] = (0, 0, 0)
         self._received = 0
         self.idle_s = 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        """A client has come."""
+        super().connection_made(transport)
+        self._files = FileSender(transport, self.flow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone."""
+        super().connection_lost(exc)
+        if self._files is not None:
+            self._files.lost()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes."""
@@ -48,18 +71,65 @@ class Connection(HttpToolsProtocol):
         """The head is whole."""
         self._in_head = False
         self._head_bytes = 0
-        super().on_headers_complete()
+        self._was_short = self._answer_at_once()
+        if not self._was_short:
+            super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is whole; what comes next is a head."""
-        super().on_message_complete()
+        if not self._was_short:
+            super().on_message_complete()
         self._in_head = True
+
+    def _answer_at_once(self) -> bool:
+        """Answer, if that takes no time: says whether it did."""
+        if not self._is_my_turn():
+            return False
+        found = self.front.short.answer(self.parser.get_method().decode(), self.url, self.headers)
+        if found is None:
+            return False
+        date = b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
+        self.transport.write(b"%b%b\r\n%b" % (found.head, date, found.body))
+        return True
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Any) -> None:
+        """Run the application, with one more message that it may send."""
+        cycle, files = send.__self__, self._files
+        assert files is not None
+
+        async def send_files_too(message: MutableMapping[str, Any]) -> None:
+            if message["type"] != EXTENSION:
+                await send(message)
+                return
+            start, count = message["offset"], message["count"]
+            try:
+                await files.send(message["file"], start, start + count)
+            except ClientGone:
+                cycle.disconnected = True
+                self.transport.abort()
+                raise
+            cycle.expected_content_length -= count
+            if not message.get("more_body", False):
+                await send({"type": "http.response.body"})
+
+        scope["extensions"] = {EXTENSION: {}}
+        await self.front(scope, receive, send_files_too)
+
+    def _is_my_turn(self) -> bool:
+        """May a request be answered at once? Not before those that came earlier, nor without end."""
+        parser = self.parser
+        is_plain = parser.get_method() in (b"GET", b"HEAD") and parser.get_http_version() == "1.1"
+        is_first = self.cycle is None or self.cycle.response_complete
+        may_write = not self.flow.write_paused and not self.transport.is_closing()
+        return is_plain and parser.should_keep_alive() and is_first and may_write
 
     def look(self, passed_s: float) -> None:
         """See whether anything moved since the last look; hang up on a client that keeps us waiting."""
+        assert self._files is not None
         unsent = self.transport.get_write_buffer_size()
-        now = (self._received, unsent)
-        waits_for_client = unsent > 0 or self._head_bytes > 0 or not self._received
+        now = (self._received, unsent, self._files.sent_bytes)
+        is_sending = unsent > 0 or self._files.is_busy
+        waits_for_client = is_sending or self._head_bytes > 0 or self._was_short or not self._received
         self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0
         self._seen = now
         if self.idle_s >= PATIENCE_S:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 
 class Contents:
@@ -21,16 +20,21 @@ class Contents:
 
     Raises:
         FileNotFoundError: One is gone.
+
+    Attributes:
+        size_bytes: How many they are.
+        ranges: Of each file its descriptor, from, and to.
     """
 
     PIECE_BYTES = 512 * 1024
 
-    def __init__(self, files: Iterable[tuple[Path, int]], start: int, end: int) -> None:
-        self._ranges: list[tuple[int, int, int]] = []  # descriptor, from, to
+    def __init__(self, files: Iterable[tuple[str, int]], start: int, end: int) -> None:
+        self.size_bytes = end - start
+        self.ranges: list[tuple[int, int, int]] = []
         try:
             for path, size in files:
                 if start < size and end > 0 and start < end:
-                    self._ranges.append((os.open(path, os.O_RDONLY), max(0, start), min(end, size)))
+                    self.ranges.append((os.open(path, os.O_RDONLY), max(0, start), min(end, size)))
                 start, end = start - size, end - size
         except BaseException:
             self.close()
@@ -38,7 +42,7 @@ class Contents:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for descriptor, start, end in self._ranges:
+            for descriptor, start, end in self.ranges:
                 at = start
                 while at < end:
                     piece = os.pread(descriptor, min(self.PIECE_BYTES, end - at), at)
@@ -51,6 +55,6 @@ class Contents:
 
     def close(self) -> None:
         """Close the files."""
-        for descriptor, _, _ in self._ranges:
+        for descriptor, _, _ in self.ranges:
             os.close(descriptor)
-        self._ranges = []
+        self.ranges = []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
 from xml.etree.ElementTree import Element, ParseError
@@ -29,17 +30,24 @@ MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 Child: TypeAlias = "tuple[str, str | int | bool | Sequence[Child] | None]"
 """An element: its name, and its text or children. None: leave it out."""
 
+
+class Written(str):
+    """A text that is XML already."""
+
+
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff]")
 
 
 def write(name: str, children: Iterable[Child], *, namespace: bool = True) -> bytes:
     """Write a document."""
     attributes = f' xmlns="{NAMESPACE}"' if namespace else ""
-    text = f"<{name}{attributes}>{_written(children)}</{name}>"
-    if _FORBIDDEN.search(text):
-        # What XML 1.0 cannot hold is written as S3 writes it. Lists can be asked for with encoding-type=url.
-        text = _FORBIDDEN.sub(lambda found: f"&#x{ord(found[0]):x};", text)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(errors="replace")
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name}{attributes}>{_written(children)}</{name}>'
+    return text.encode(errors="replace")
+
+
+def fragment(children: Iterable[Child]) -> Written:
+    """Write a part of a document."""
+    return Written(_written(children))
 
 
 def write_text(name: str, text: str) -> bytes:
@@ -52,9 +60,12 @@ def _written(children: Iterable[Child]) -> str:
 
 
 def _element(name: str, value: str | int | Sequence[Child]) -> str:
+    text: str
     match value:
+        case Written():
+            text = value
         case str():
-            text = escape(value)
+            text = escaped(value)
         case bool():
             text = "true" if value else "false"
         case int():
@@ -64,6 +75,17 @@ def _element(name: str, value: str | int | Sequence[Child]) -> str:
     return f"<{name}>{text}</{name}>" if name else text
 
 
+def escaped(text: str) -> str:
+    """Write a text so that it can stand in a document.
+
+    What XML 1.0 cannot hold is written as S3 writes it. Lists can be asked for with encoding-type=url.
+    """
+    text = escape(text)
+    if text.isprintable():  # a quick look: none of those characters is
+        return text
+    return _FORBIDDEN.sub(lambda found: f"&#x{ord(found[0]):x};", text)
+
+
 def error_document(code: str, message: str, details: Iterable[tuple[str, str]]) -> bytes:
     """Write an error."""
     return write("Error", [("Code", code), ("Message", message), *details], namespace=False)
@@ -71,7 +93,12 @@ def error_document(code: str, message: str, details: Iterable[tuple[str, str]]) 
 
 def time_text(seconds: float) -> str:
     """Write a time: 2006-02-03T16:45:09.000Z."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second_text(int(seconds))}.{int(seconds * 1000) % 1000:03}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00")
 
 
 def url_encoded(text: str) -> str:

@@ -18,7 +18,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -27,6 +27,7 @@ from dslab.kit.errors import MachineError
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 60.0
+MAX_REMEMBERED = 1_000
 VERSION = 1
 
 SCHEMA = """
@@ -66,12 +67,21 @@ CREATE TABLE IF NOT EXISTS garbage (blob TEXT PRIMARY KEY) WITHOUT ROWID;
 class _Waiting(Generic[T]):
     """A change that waits for its turn, and then for its commit."""
 
-    def __init__(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path]) -> None:
+    def __init__(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[str]) -> None:
         self.change = change
         self.folders = tuple(folders)
         self.done = False
         self.result: T | None = None
         self.error: Exception | None = None
+
+
+class _Reader:
+    """A thread's connection to read with, and what was read since the last commit of anybody."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.db = db
+        self.commits = -1
+        self.answers: dict[Hashable, Any] = {}
 
 
 class Index:
@@ -85,17 +95,19 @@ class Index:
         MachineError: The file is no index of this version.
 
     Attributes:
+        rubbish: Files that no row names any more, for whoever has time to remove them.
         gone: Files that were removed; the next transaction takes them off the list of garbage.
     """
 
     def __init__(self, path: Path, *, sync: bool = True) -> None:
+        self.rubbish: deque[str] = deque()
         self.gone: deque[str] = deque()
         self._path = path
         self._sync = sync
         self._turn = threading.Lock()
         self._queue: deque[_Waiting[Any]] = deque()
         self._own = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: list[_Reader] = []
         try:
             self._writer = _connect(path, sync=sync)
             _prepare(self._writer, path)
@@ -105,14 +117,29 @@ class Index:
     @property
     def db(self) -> sqlite3.Connection:
         """A connection to read with: one per thread."""
-        try:
-            db: sqlite3.Connection = self._own.db
-        except AttributeError:
-            db = self._own.db = _connect(self._path, sync=self._sync)
-            self._readers.append(db)
-        return db
+        return self._reader().db
 
-    def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[Path] = ()) -> T:
+    def recall(self, question: Hashable, answer: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question from memory, if it was asked before and nobody has committed anything since.
+
+        SQLite counts for each connection the commits of all others, in whichever process they are; and what
+        reads here never writes. So this is never stale: it asks "is it still as it was?" every time, as
+        HTTP's caches do with an ETag, and that takes a third of the time of asking anew.
+        """
+        reader = self._reader()
+        (commits,) = reader.db.execute("PRAGMA data_version").fetchone()
+        answers = reader.answers
+        if commits != reader.commits or len(answers) >= MAX_REMEMBERED:
+            answers.clear()
+            reader.commits = commits
+        if question in answers:
+            return answers[question]  # type: ignore[no-any-return]
+        found = answer(reader.db)
+        if reader.commits == commits:  # else it may be older than what was recalled on its way
+            answers[question] = found
+        return found
+
+    def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[str] = ()) -> T:
         """Make a change; return when it is on the disk.
 
         Args:
@@ -131,8 +158,16 @@ class Index:
     def close(self) -> None:
         """Close it. SQLite empties its log if nobody else has it open."""
         with self._turn:
-            for db in (*self._readers, self._writer):
+            for db in (*(reader.db for reader in self._readers), self._writer):
                 db.close()
+
+    def _reader(self) -> _Reader:
+        try:
+            reader: _Reader = self._own.reader
+        except AttributeError:
+            reader = self._own.reader = _Reader(_connect(self._path, sync=self._sync))
+            self._readers.append(reader)
+        return reader
 
     def _commit_queue(self) -> None:
         batch = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -145,7 +180,9 @@ class Index:
                 forget(self._writer, [self.gone.popleft() for _ in range(len(self.gone))])
                 for one in batch:
                     self._apply(one)
+                rubbish = garbage(self._writer)
                 self._writer.execute("COMMIT")
+                self.rubbish.extend(rubbish)
             finally:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
@@ -189,7 +226,7 @@ def is_named(db: sqlite3.Connection, blob: str) -> bool:
     return bool(db.execute(query, {"blob": blob}).fetchone()[0])
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Bring to the disk what was made, renamed or removed in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

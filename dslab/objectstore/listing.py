@@ -20,9 +20,15 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from dslab.objectstore import uploads, versions
-from dslab.objectstore.messages import Bucket, Page, Upload, Version
+from dslab.objectstore.messages import Bucket, Listed, Page, Upload, Version
 
-T = TypeVar("T", Version, Upload)
+T = TypeVar("T", Listed, Version, Upload)
+
+_LISTED = (
+    "SELECT key, modified_s, size_bytes, etag, checksum, CASE instr(headers, 'x-amz-storage-class') WHEN 0"
+    """ THEN 'STANDARD' ELSE coalesce(json_extract(headers, '$."x-amz-storage-class"'), 'STANDARD') END"""
+    " FROM versions INDEXED BY versions_listed WHERE bucket = ? AND key >= ? AND current AND NOT marker"
+)
 
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -48,15 +54,24 @@ class Wanted:
 
 def keys(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
     """List the objects that there are now."""
-    query = (
-        f"SELECT {versions.COLUMNS} FROM versions INDEXED BY versions_listed"
-        " WHERE bucket = ? AND key >= ? AND current AND NOT marker ORDER BY key"
-    )
+    if not wanted.delimiter:
+        return _run(db, bucket, wanted)
 
-    def scan(start: str) -> Iterator[Version]:
-        return map(versions.version, _rows(db, query, bucket.number, start))
+    def scan(start: str) -> Iterator[Listed]:
+        return map(Listed._make, _rows(db, f"{_LISTED} ORDER BY key", bucket.number, start))
 
     return _page(scan, scan(_start(wanted)), wanted, lambda _: "")
+
+
+def _run(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
+    """List objects where nothing is rolled up: a page is a run of keys, which SQLite finds by itself."""
+    end = after_all_with(wanted.prefix)
+    query = f"{_LISTED}{'' if end is None else ' AND key < ?'} ORDER BY key LIMIT ?"
+    ends = () if end is None else (end,)
+    rows = db.execute(query, (bucket.number, _start(wanted), *ends, wanted.most + 1)).fetchall()
+    entries = tuple(map(Listed._make, rows[: wanted.most]))
+    truncated = len(rows) > wanted.most > 0
+    return Page(entries, (), truncated, entries[-1].key if entries else "")
 
 
 def history(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:

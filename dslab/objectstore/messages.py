@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 NULL_VERSION = "null"
 
@@ -178,19 +179,34 @@ class Part:
     checksum: Checksum | None = None
 
 
+class Listed(NamedTuple):
+    """What a list tells of an object: a page has a thousand of them, so it is a bare tuple.
+
+    Attributes:
+        checksum: ``ALGORITHM VALUE``, with ``composite`` after it if it is one.
+    """
+
+    key: str
+    modified_s: float
+    size_bytes: int
+    etag: str
+    checksum: str | None
+    storage_class: str
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A piece of a list.
 
     Attributes:
-        entries: Versions, or uploads.
+        entries: Objects, versions, or uploads.
         prefixes: What keys with the delimiter were rolled up to.
         truncated: Whether there is more.
         next_key: Where the next page begins: after this key, or after all keys with this prefix.
         next_id: ... and after this version, or upload, of that key.
     """
 
-    entries: tuple[Version, ...] | tuple[Upload, ...] = ()
+    entries: tuple[Listed, ...] | tuple[Version, ...] | tuple[Upload, ...] = ()
     prefixes: tuple[str, ...] = ()
     truncated: bool = False
     next_key: str = ""

@@ -2,15 +2,12 @@
 
 Everything else of the interface is FastAPI's (`app`). Not this: a framework's file response goes to a
 thread for every 64 KiB, and its way to a handler takes longer than the handler. Here a GET is one look
-into the index, one ``open``, and reads of half a MiB straight to the socket, whose flow control the next read
-waits for.
+into the index, one ``open``, and then the server sends the file without reading it (`files`).
 
 Source: ch. 3, Threads in distributed systems; Amazon S3 API Reference: GetObject, HeadObject, DeleteObject.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
@@ -57,6 +54,9 @@ DESCRIPTION = {
 }
 """What OpenAPI says of these four."""
 
+SEND_FILE = "http.response.zerocopysend"
+LARGE_BYTES = 64 * 1024
+
 ATTEMPTS = 10
 """How often a GET looks again for an object that is overwritten all the time."""
 
@@ -99,6 +99,23 @@ async def handle(service: Service, call: Call, send: Send) -> None:
 
 async def get(service: Service, call: Call, send: Send) -> None:
     """Send an object, or a range of it; to HEAD, only its headers."""
+    status, headers, contents = look(service, call)
+    try:
+        await begin(call.id, send, status, headers)
+        if contents.size_bytes >= LARGE_BYTES and SEND_FILE in call.extensions:
+            for file, start, end in contents.ranges:
+                message = {"file": file, "offset": start, "count": end - start, "more_body": True}
+                await send({"type": SEND_FILE, **message})
+        else:
+            for piece in contents:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+    finally:
+        contents.close()
+
+
+def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
+    """What is to be sent: status, headers and bytes; to HEAD no bytes."""
     for _ in range(ATTEMPTS):
         bucket, version = service.object(call)
         Conditions.of(call.headers).check_read(version)
@@ -107,30 +124,12 @@ async def get(service: Service, call: Call, send: Send) -> None:
         headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
         headers["content-length"] = str(end - start)
         if call.method == "HEAD":
-            await begin(call.id, send, status, headers)
-            await send({"type": "http.response.body"})
-            return
+            return status, headers, Contents((), 0, 0)
         contents = service.store.open(version, start, end)
         if contents is not None:
-            await _stream(call, send, status, headers, contents)
-            return
+            return status, headers, contents
         # It was removed between the two looks: then there is another version now, or none.
     raise S3Error("InternalError", "The object's file is missing.")
-
-
-async def _stream(
-    call: Call, send: Send, status: int, headers: Mapping[str, str], contents: Contents
-) -> None:
-    await begin(call.id, send, status, headers)
-    left = int(headers["content-length"])
-    try:
-        for piece in contents:
-            left -= len(piece)
-            await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
-    finally:
-        contents.close()
-    if headers["content-length"] == "0":
-        await send({"type": "http.response.body"})
 
 
 def _which(service: Service, call: Call, version: Version) -> tuple[int, int, int, dict[str, str]]:

@@ -14,7 +14,7 @@ from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Bucket, Version
 from dslab.objectstore.multipart import Multipart
-from dslab.objectstore.store import Store
+from dslab.objectstore.store import Store, present
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,10 +70,10 @@ class Service:
         Raises:
             S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion, MethodNotAllowed, AccessDenied.
         """
-        version_id = version_of(call)
-        bucket = self.store.bucket(call.target.bucket)
+        version_id, key = version_of(call), call.target.key
+        bucket, found = self.store.look(call.target.bucket, key, version_id)
         try:
-            version = self.store.find(bucket.name, call.target.key, version_id)
+            version = present(found, key, version_id)
         except S3Error as error:
             if not self.rules.may(call.key, Action.LIST, bucket.name, bucket.acl):
                 raise S3Error("AccessDenied") from error  # who may not list learns not what is there

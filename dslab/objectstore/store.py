@@ -7,9 +7,9 @@ A PUT happens in this order, and every crash leaves it before or after the last 
     fsync the folder, commit     index      from here on it exists: only now the client is told
     remove the old file          blobs      if the crash comes first, the next start does it
 
-Several stores, in several processes, may have one folder: what they share is the index, and nothing is
-kept in memory that it says (ch. 3, stateless servers). Two that write the same key at once: the one that
-commits last wins.
+Several stores, in several processes, may have one folder: what they share is the index, and nothing that
+it says is used from memory without asking it whether that still holds (ch. 3, stateless servers). Two that
+write the same key at once: the one that commits last wins.
 
 Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 """
@@ -20,6 +20,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -65,7 +66,8 @@ class Store:
         self.index = Index(folder / "index.db", sync=sync)
         self.blobs = Blobs(folder, sync=sync)
         self.swept = self.blobs.sweep(lambda blob: is_named(self.index.db, blob))
-        self._remove_garbage()
+        self.index.rubbish.extend(garbage(self.index.db))
+        self._remove_rubbish()
 
     def close(self) -> None:
         """Close the index."""
@@ -86,13 +88,15 @@ class Store:
             for draft in drafts:
                 draft.discard()
             raise
-        self._remove_garbage()
+        self._remove_rubbish()
         return result
 
-    def _remove_garbage(self) -> None:
-        for blob in garbage(self.index.db):
-            self.blobs.remove(blob)
-            self.index.gone.append(blob)
+    def _remove_rubbish(self) -> None:
+        with suppress(IndexError):  # there is no more
+            while True:
+                blob = self.index.rubbish.popleft()
+                self.blobs.remove(blob)
+                self.index.gone.append(blob)
 
     # ---- buckets
 
@@ -111,7 +115,7 @@ class Store:
         Raises:
             S3Error: NoSuchBucket.
         """
-        return buckets.get(self.index.db, name)
+        return self.index.recall(name, lambda db: buckets.get(db, name))
 
     def buckets(self, prefix: str = "", after: str = "", most: int = buckets.MAX_BUCKETS) -> list[Bucket]:
         """Give the buckets, by name."""
@@ -160,20 +164,25 @@ class Store:
         """Find an object, or a version of it.
 
         Raises:
-            S3Error: NoSuchBucket, NoSuchKey, NoSuchVersion; MethodNotAllowed, the version is a delete marker.
+            S3Error: As `look` and `present`.
         """
-        where = self.bucket(bucket)
-        if version_id is None:
-            found = versions.newest(self.index.db, where, key)
-        else:
-            found = versions.by_id(self.index.db, where, key, version_id)
-        if found is None:
+        _, found = self.look(bucket, key, version_id)
+        return present(found, key, version_id)
+
+    def look(self, bucket: str, key: str, version_id: str | None = None) -> tuple[Bucket, Version | None]:
+        """Find a bucket, and what is there under a key; it may be a delete marker.
+
+        Raises:
+            S3Error: NoSuchBucket.
+        """
+
+        def answer(db: sqlite3.Connection) -> tuple[Bucket, Version | None]:
+            where = buckets.get(db, bucket)
             if version_id is None:
-                raise S3Error("NoSuchKey", Key=key)
-            raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
-        if found.marker:
-            raise _is_deleted(found, key, named=version_id is not None)
-        return found
+                return where, versions.newest(db, where, key)
+            return where, versions.by_id(db, where, key, version_id)
+
+        return self.index.recall((bucket, key, version_id), answer)
 
     def open(self, version: Version, start: int, end: int) -> Contents | None:
         """Open a range of an object's bytes. They can be read to the end, whatever is written meanwhile.
@@ -300,7 +309,7 @@ class Store:
             conditions.check_write(versions.newest(db, where, key))
         return versions.put(db, where, key, content, meta, self.clock(), new_id())
 
-    def _files(self, version: Version) -> list[tuple[Path, int]]:
+    def _files(self, version: Version) -> list[tuple[str, int]]:
         segments = self.segments(version)
         if sum(segment.size_bytes for segment in segments) != version.content.size_bytes:
             raise FileNotFoundError
@@ -322,6 +331,21 @@ class Store:
 def new_id() -> str:
     """Make up a version id or an upload id: nobody can guess it."""
     return secrets.token_hex(16)
+
+
+def present(found: Version | None, key: str, version_id: str | None) -> Version:
+    """Hold what was found under a key against what was asked for.
+
+    Raises:
+        S3Error: NoSuchKey, NoSuchVersion; MethodNotAllowed, the version is a delete marker.
+    """
+    if found is None:
+        if version_id is None:
+            raise S3Error("NoSuchKey", Key=key)
+        raise S3Error("NoSuchVersion", Key=key, VersionId=version_id)
+    if found.marker:
+        raise _is_deleted(found, key, named=version_id is not None)
+    return found
 
 
 def _is_deleted(marker: Version, key: str, *, named: bool) -> S3Error:

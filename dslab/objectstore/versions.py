@@ -87,8 +87,11 @@ def mark_deleted(
     return replace(made, number=_insert(db, bucket, made, None))
 
 
-def remove(db: sqlite3.Connection, bucket: Bucket, gone: Version | None) -> None:
-    """Remove a version for good. If it was the current one, the one before it is current again."""
+def remove(db: sqlite3.Connection, bucket: Bucket, gone: Version | None, *, replaced: bool = False) -> None:
+    """Remove a version for good. If it was the current one, the one before it is current again.
+
+    Unless it is `replaced`: then another is about to be.
+    """
     if gone is None:
         return
     discard(db, [gone.content.blob])
@@ -96,7 +99,7 @@ def remove(db: sqlite3.Connection, bucket: Bucket, gone: Version | None) -> None
         discard(db, (segment.blob for segment in segments(db, gone.number)))
         db.execute("DELETE FROM segments WHERE version = ?", (gone.number,))
     db.execute("DELETE FROM versions WHERE number = ?", (gone.number,))
-    if gone.current:
+    if gone.current and not replaced:
         db.execute(
             "UPDATE versions SET current = 1 WHERE number ="
             " (SELECT max(number) FROM versions WHERE bucket = ? AND key = ?)",
@@ -124,7 +127,7 @@ def _make_room(db: sqlite3.Connection, bucket: Bucket, key: str, new_id: str) ->
     """Let the newest version be the newest no more, and say which id the one to come has."""
     version_id = new_id if bucket.versioning is Versioning.ENABLED else NULL_VERSION
     if version_id == NULL_VERSION:
-        remove(db, bucket, by_id(db, bucket, key, NULL_VERSION))
+        remove(db, bucket, by_id(db, bucket, key, NULL_VERSION), replaced=True)
     if bucket.versioning is not Versioning.NEVER:
         db.execute(
             "UPDATE versions SET current = 0 WHERE bucket = ? AND key = ? AND current", (bucket.number, key)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dslab.objectstore import buckets, listing, versions
 from dslab.objectstore.index import Index
 from dslab.objectstore.listing import Wanted, after_all_with
-from dslab.objectstore.messages import Bucket, Content, Meta, Version
+from dslab.objectstore.messages import Bucket, Content, Listed, Meta
 
 KEYS = ["asdf", "boo/bar", "boo/baz/xyzzy", "cquux/thud", "cquux/bla", "zz"]
 
@@ -158,7 +158,7 @@ def test_pages_make_up_the_whole(
     after = ""
     while True:
         page = listing.keys(index.db, bucket, Wanted(prefix, delimiter, after, "", most))
-        shown = [one.key for one in page.entries if isinstance(one, Version)] + list(page.prefixes)
+        shown = [one.key for one in page.entries if isinstance(one, Listed)] + list(page.prefixes)
         assert len(shown) <= most
         listed += sorted(shown, key=str.encode)
         if not page.truncated:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, cast
 
 from fastapi import Query
 from fastapi.responses import Response
 
 from dslab.objectstore.access import Action
-from dslab.objectstore.documents import Child, time_text, url_encoded
+from dslab.objectstore.documents import Child, Written, escaped, fragment, time_text, url_encoded
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.listing import Wanted
-from dslab.objectstore.messages import MAX_KEYS, Page, Version
+from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
 
@@ -22,6 +22,9 @@ router = subject("lists")
 
 Most = Annotated[int, Query(alias="max-keys", ge=0, le=2**31 - 1)]
 Encoding = Annotated[str, Query(alias="encoding-type")]
+
+_END = "</Contents>"
+_END_WITH_OWNER = fragment([("Owner", OWNER)]) + _END
 
 
 @router.get("/{bucket}?versions", summary="ListObjectVersions")
@@ -91,12 +94,36 @@ def list_objects(  # noqa: PLR0917  # noqa: has these
     else:
         next_marker = show(page.next_key) if page.truncated and delimiter else None
         children += [("Marker", show(marker)), ("NextMarker", next_marker)]
-    owner: list[Child] = [("Owner", OWNER)] if not second or fetch_owner.lower() == "true" else []
-    for version in page.entries:
-        assert isinstance(version, Version)
-        row: list[Child] = [("Key", show(version.key)), ("LastModified", time_text(version.modified_s))]
-        children.append(("Contents", [*row, *_content(version), *owner]))
+    owner = not second or fetch_owner.lower() == "true"
+    children.append(("", contents(cast("tuple[Listed, ...]", page.entries), show, owner=owner)))
     return xml("ListBucketResult", [*children, *_prefixes(page, show)])
+
+
+def contents(entries: Iterable[Listed], show: Callable[[str], str], *, owner: bool) -> Written:
+    """Write what a list tells of its objects.
+
+    A page has a thousand of them: element by element, as other documents are made, this takes as long as all
+    the rest of a list ten times over.
+    """
+    end = _END_WITH_OWNER if owner else _END
+    return Written(
+        "".join(
+            [
+                f"<Contents><Key>{escaped(show(one.key))}</Key><LastModified>{time_text(one.modified_s)}"
+                f'</LastModified><ETag>"{one.etag}"</ETag>{_checksum_of(one)}<Size>{one.size_bytes}</Size>'
+                f"<StorageClass>{one.storage_class}</StorageClass>{end}"
+                for one in entries
+            ]
+        )
+    )
+
+
+def _checksum_of(one: Listed) -> str:
+    if one.checksum is None:
+        return ""
+    algorithm, _, value = one.checksum.partition(" ")
+    kind = "COMPOSITE" if " " in value else "FULL_OBJECT"
+    return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
 
 
 def _head(bucket: str, wanted: Wanted, most: int, encoding_type: str, page: Page) -> list[Child]:

@@ -46,29 +46,31 @@ def subject(name: str) -> APIRouter:
     return APIRouter(route_class=Operation, tags=[name])
 
 
-# ---- what a route is given
+# ---- what a route is given. Coroutines, though they wait for nothing: a function would get a thread each
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.scope["service"]
     return service
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:
     call: Call = request.scope["call"]
     return call
 
 
-def _bucket_call(request: Request, bucket: Annotated[str, Path(description="The bucket's name.")]) -> Call:
-    return _call(request)
+async def _bucket_call(
+    request: Request, bucket: Annotated[str, Path(description="The bucket's name.")]
+) -> Call:
+    return await _call(request)
 
 
-def _object_call(
+async def _object_call(
     request: Request,
     bucket: Annotated[str, Path(description="The bucket's name.")],
     key: Annotated[str, Path(description="The object's key: any text.")],
 ) -> Call:
-    return _call(request)
+    return await _call(request)
 
 
 Here = Annotated[Service, Depends(_service)]
