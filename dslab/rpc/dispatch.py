@@ -32,6 +32,8 @@ class Dispatcher:
     def __init__(self, service: Service, workers: int = 0) -> None:
         self.service = service
         self.loop = asyncio.get_running_loop()
+        self._clock = self.loop.time
+        self._call = service.execute
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pool: Executor | None = ThreadPoolExecutor(workers, "worker") if workers else None
 
@@ -43,6 +45,15 @@ class Dispatcher:
             message: What has come.
             now_s: When it came, by the loop's clock.
         """
+        if type(message) is Request and not self._pool and not ((context := message.context) and context.session):
+            # most calls: nothing to be looked up or written down before and after, no thread to be found
+            waited_s = self._clock() - now_s if context else 0.0
+            outcome = self._call(sender.peer, message, waited_s)
+            if type(outcome) is Response:
+                sender.send(outcome)
+            else:
+                self._start_awaiting(sender, message, outcome)
+            return
         if type(message) is Batch:
             self._take_batch(sender, message, now_s)
             return
@@ -79,8 +90,7 @@ class Dispatcher:
         if type(outcome) is Response:
             self._finish(sender, request, outcome)
         else:
-            sender.began()
-            self._start(self._await(sender, request, outcome))
+            self._start_awaiting(sender, request, outcome)
 
     def _notice(self, sender: Sender, notification: Notification) -> None:
         if self._pool is not None:
@@ -112,6 +122,10 @@ class Dispatcher:
     def _finish(self, sender: Sender, request: Request, response: Response) -> None:
         for who, reply in self.service.finish(sender, request, response):
             who.send(reply)
+
+    def _start_awaiting(self, sender: Sender, request: Request, running: Running) -> None:
+        sender.began()
+        self._start(self._await(sender, request, running))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine beside everything else."""

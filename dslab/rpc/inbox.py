@@ -6,6 +6,7 @@ peer that announces a long message does not get the memory for it before it has 
 grows fourfold at most with each step beyond `TRUSTED_BYTES`.
 
 Mostly one message comes in one piece, whole: it is decoded where it lies, without looking for its end first.
+Or several come, whole: then they are decoded as one. Only where neither holds, ends are looked for.
 
 Source: ch. 4, Sockets (a stream keeps no borders between messages).
 """
@@ -59,7 +60,7 @@ class Inbox:
             return []
         messages: list[Message] = []
         try:
-            if not (self._alone and self._take_alone(messages)):
+            if not (self._alone and self._take_alone(messages)) and not self._take_run(messages):
                 self._cut(messages)
         except MalformedMessage as error:
             self.failure = error
@@ -86,6 +87,17 @@ class Inbox:
         if message is None:
             return False
         messages.append(message)
+        self._start = self._end
+        return True
+
+    def _take_run(self, messages: list[Message]) -> bool:
+        """Read what has come as several messages: False if that is not what it is, or cannot be told so."""
+        if self._end - self._start > min(PIECE_BYTES, self._most_bytes):
+            return False
+        run = self._codec.decode_run(self._buffer[self._start : self._end])
+        if run is None:
+            return False
+        messages += run
         self._start = self._end
         return True
 

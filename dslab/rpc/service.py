@@ -104,6 +104,7 @@ class Service:
         self, codec: Codec, first_session: int, limits: Limits | None = None, log: Path | None = None
     ) -> None:
         self.codec = codec
+        self._write = codec.write
         self.limits = limits or Limits()
         self.objects = Objects()
         cache = ReplyCache(
@@ -119,7 +120,7 @@ class Service:
 
     def receive(self, sender: Sender, message: Message) -> Order:
         """Decide about a message (`ServerStub.receive`)."""
-        if type(message) is Request and message.context is None:
+        if type(message) is Request and not message.identified:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
@@ -146,7 +147,7 @@ class Service:
 
     def finish(self, sender: Sender, request: Request, response: Response) -> Iterable[tuple[Any, Response]]:
         """Take the reply to a request: gives what is to be sent to whom."""
-        if request.context is None:
+        if not request.identified:
             return ((sender, response),)
         with self._lock:
             replies = self.stub.finish(sender, request, response)
@@ -161,6 +162,17 @@ class Service:
             complain(f"one-way {notification.method}", error)
             return None
         return result if type(result) is CoroutineType else None
+
+    def write(self, message: Response | Batch, buffer: bytearray) -> None:
+        """Marshal a reply at the end of a buffer, as `encode` does."""
+        before = len(buffer)
+        try:
+            self._write(message, buffer)
+        except DoesNotTravel as error:
+            buffer += self._encode_unfit(message, str(error))
+        if len(buffer) - before > self.limits.max_message_bytes:
+            why = f"The result takes {len(buffer) - before:,} bytes"
+            buffer[before:] = self._encode_unfit(message, why)
 
     def encode(self, message: Response | Batch, most_bytes: int | None = None) -> bytes:
         """Marshal a reply; in place of one that does not travel, or is too long, an error that says so."""
