@@ -75,6 +75,8 @@ def dial_by(codec: str) -> Dial:
 class Deferred:
     """A call under way: deferred synchronous RPC."""
 
+    __slots__ = ("_call", "_client")
+
     def __init__(self, client: Client, call: Call) -> None:
         self._client = client
         self._call = call
@@ -112,7 +114,7 @@ class Client:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
             self.interceptors.append(explaining("client", settings.explain))
         self._connection: Connection | None = None
-        self._batch: Batch | None = None
+        self._batching = False
         self._next_attempt_s = 0.0
 
     def __enter__(self) -> Self:
@@ -168,20 +170,20 @@ class Client:
     @contextmanager
     def batch(self) -> Iterator[Self]:
         """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
-        self._batch = Batch([])
+        self._batching = True
         try:
             yield self
         finally:
-            batch, self._batch = self._batch, None
-            if batch.messages:
-                self._write(self._codec.encode(batch))
+            self._batching = False
+            if self.stub.outgoing:
+                self._write(self._codec.encode(Batch([*self.stub.take_outgoing()])))
 
     def finish(self, call: Call) -> Any:
         """Wait until a call has ended: gives its result, or raises what came in its place."""
-        wait_s = min(call.timeout_s, self.stub.retry_s) if call.retry_at_s < inf else call.timeout_s
+        if not call.ended:
+            self._pump(min(call.timeout_s, self.stub.retry_s) if call.retry_at_s < inf else call.timeout_s)
         while not call.ended:
-            self._pump(wait_s)
-            wait_s = self.stub.wakeup_s - time.monotonic()
+            self._pump(self.stub.wakeup_s - time.monotonic())
         return call.result(self.exceptions)
 
     def poll(self, call: Call) -> bool:
@@ -196,10 +198,12 @@ class Client:
         return self.finish(self._begin(invocation.method, invocation.params))
 
     def _begin(self, method: str, params: Params) -> Call:
-        self._ensure_open()
+        if self._connection is None:
+            self._ensure_open()
         call = self.stub.begin(method, params, time.monotonic(), self.timeout_s)
         try:
-            self._flush()
+            if not self._batching:
+                self._flush()
         except UsageError:
             self.stub.give_up(call, time.monotonic())
             raise
@@ -213,14 +217,9 @@ class Client:
 
     def _flush(self) -> None:
         """Send what the stub wants to be sent."""
-        if not self.stub.outgoing:
-            return
-        outgoing = self.stub.take_outgoing()
-        if self._batch is not None:
-            self._batch.messages.extend(outgoing)
-            return
-        for message in outgoing:
-            self._write(self._codec.encode(message))
+        if self.stub.outgoing and not self._batching:
+            for message in self.stub.take_outgoing():
+                self._write(self._codec.encode(message))
 
     def _write(self, data: bytes) -> None:
         if self._connection is None:
@@ -248,7 +247,8 @@ class Client:
                 self.stub.receive(part, now_s)
         if now_s >= self.stub.wakeup_s:
             self.stub.tick(now_s)
-        self._flush()
+        if self.stub.outgoing:
+            self._flush()
         return messages is not None
 
     def _receive(self, connection: Connection, wait_s: float) -> list[Message] | None:

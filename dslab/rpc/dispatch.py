@@ -86,7 +86,7 @@ class Dispatcher:
             sender.began()
             self._start(self._execute_in_pool(sender, request, now_s))
             return
-        outcome = self.service.execute(sender.peer, request, self.loop.time() - now_s)
+        outcome = self._call(sender.peer, request, self._clock() - now_s)
         if type(outcome) is Response:
             self._finish(sender, request, outcome)
         else:

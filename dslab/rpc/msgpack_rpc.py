@@ -133,6 +133,15 @@ class Scanner:
         return 0
 
 
+def _written(message: Message) -> Any:
+    """Give what the encoder writes for a message: mostly the message itself."""
+    if type(message) is Response:
+        return message if type(message.error) is not Fault else Response(message.id, astuple(message.error))
+    if type(message) is Request and message.context is None:
+        return (_REQUEST, message.id, message.method, message.params)
+    return Response(message.id, astuple(message.fault)) if type(message) is Invalid else message
+
+
 class MsgpackCodec(Codec):
     """Writes and reads messages.
 
@@ -157,30 +166,26 @@ class MsgpackCodec(Codec):
         Raises:
             DoesNotTravel: There is a value in it that cannot be written.
         """
+        if type(message) is Batch:
+            buffer = bytearray()
+            self.write(message, buffer)
+            return bytes(buffer)
         try:
-            if type(message) is Request and message.context is None:
-                return self._encoder.encode((_REQUEST, message.id, message.method, message.params))
-            if type(message) is Batch:
-                return b"".join(map(self.encode, message.messages))
-            if type(message) is Invalid:
-                message = Response(message.id, message.fault)
-            if type(message) is Response and type(message.error) is Fault:
-                message = Response(message.id, astuple(message.error))
-            return self._encoder.encode(message)
+            return self._encoder.encode(_written(message))
         except _UNWRITABLE as error:
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def write(self, message: Message, buffer: bytearray) -> None:
-        """Marshal a message at the end of a buffer, most replies right there."""
-        if type(message) is Response and type(message.error) is not Fault:
-            before = len(buffer)
-            try:
-                self._encoder.encode_into(message, buffer, -1)
-            except _UNWRITABLE:
-                del buffer[before:]
-            else:
-                return
-        buffer += self.encode(message)
+        """Marshal a message at the end of a buffer, and right there."""
+        before = len(buffer)
+        try:
+            for part in message.messages if type(message) is Batch else (message,):
+                self._encoder.encode_into(_written(part), buffer, -1)
+        except Exception as error:
+            del buffer[before:]
+            if not isinstance(error, _UNWRITABLE):
+                raise
+            raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def decode(self, data: Buffer) -> Message:
         """Unmarshal a message.

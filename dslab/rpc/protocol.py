@@ -72,7 +72,7 @@ class Peerhood(Enum):
     PLAIN = "it does not"
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A call at its client: what it asks, and how far it has come.
 
     Attributes:
@@ -86,24 +86,18 @@ class Call:
         waiter: The shell's: who waits for it.
     """
 
-    __slots__ = (
-        "deadline_s", "error", "id", "method", "number", "params", "response", "retry_at_s",
-        "session", "timeout_s", "transmissions", "waiter",
-    )  # fmt: skip
-
-    def __init__(self, number: int, method: str, params: Params, timeout_s: float, deadline_s: float) -> None:
-        self.id = number
-        self.method = method
-        self.params = params
-        self.timeout_s = timeout_s
-        self.deadline_s = deadline_s
-        self.retry_at_s = inf
-        self.transmissions = 0
-        self.session = 0
-        self.number = 0
-        self.response: Response | None = None
-        self.error: PeerError | None = None
-        self.waiter: Any = None
+    id: int
+    method: str
+    params: Params
+    timeout_s: float
+    deadline_s: float
+    retry_at_s: float = inf
+    transmissions: int = 0
+    session: int = 0
+    number: int = 0
+    response: Response | None = None
+    error: PeerError | None = None
+    waiter: Any = None
 
     @property
     def ended(self) -> bool:
@@ -194,8 +188,9 @@ class ClientStub:
         """Begin a call."""
         call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s)
         self._open[call.id] = call
-        self.wakeup_s = min(self.wakeup_s, call.deadline_s)
-        if self._identified or self._deadlines:
+        if call.deadline_s < self.wakeup_s:
+            self.wakeup_s = call.deadline_s
+        if self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
             self._send_queued(now_s)
         else:
@@ -276,7 +271,7 @@ class ClientStub:
 
     def _repeats(self, call: Call) -> bool:
         """May it be sent again? Without a call identity, at-most-once means: no."""
-        return self.semantics == "at-least-once" or bool(call.number) or call is self._hello
+        return call.number > 0 or self.semantics == "at-least-once" or call is self._hello
 
     def _is_queued(self, call: Call) -> bool:
         return call.transmissions == 0 and call in self._queue
@@ -284,9 +279,10 @@ class ClientStub:
     def _send(self, call: Call, now_s: float) -> None:
         call.transmissions += 1
         if self._repeats(call):
-            backoff = min(2 ** (call.transmissions - 1), MAX_BACKOFF)
+            backoff = 1 if call.transmissions == 1 else min(2 ** (call.transmissions - 1), MAX_BACKOFF)
             call.retry_at_s = now_s + self.retry_s * backoff
-            self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
+            if call.retry_at_s < self.wakeup_s:
+                self.wakeup_s = call.retry_at_s
         if not self.connected:
             call.transmissions -= 1
             return
@@ -295,7 +291,7 @@ class ClientStub:
 
     def _context(self, call: Call, now_s: float) -> Context | None:
         """Give what a request carries beside the standards. A call with an identity never goes without."""
-        if call is self._hello or (not call.number and self.peerhood is not Peerhood.OURS):
+        if call is self._hello or (not call.number and self.peerhood is not _OURS):
             return None
         acknowledged = self.acknowledged if call.session == self.session else 0
         timeout_s = None if call.deadline_s == inf else call.deadline_s - now_s
@@ -307,16 +303,16 @@ class ClientStub:
             self._ask(now_s)
         while self._queue and self._may_send():
             call = self._queue.popleft()
-            if self._identified and self.peerhood is Peerhood.OURS:
+            if self._identified and self.peerhood is _OURS:
                 call.session, call.number = self.session, self._next_number
                 self._numbered[call.number] = call
                 self._next_number += 1
             self._send(call, now_s)
 
     def _may_send(self) -> bool:
-        if self.peerhood is Peerhood.PLAIN or (self.peerhood is Peerhood.OURS and not self._identified):
-            return True
-        return self.peerhood is Peerhood.OURS and self._next_number < self.acknowledged + self._window
+        if self.peerhood is _OURS:
+            return not self._identified or self._next_number < self.acknowledged + self._window
+        return self.peerhood is Peerhood.PLAIN
 
     def _ask(self, now_s: float) -> None:
         """Ask the server whether it understands call identities, and for a session."""
@@ -342,7 +338,8 @@ class ClientStub:
             self._numbered.pop(call.number, None)
             if response.error is not None and as_fault(response.error).code == SessionLost.code:
                 self.session, self.peerhood = 0, Peerhood.UNASKED
-        self._send_queued(now_s)
+        if self._queue:
+            self._send_queued(now_s)
 
     def _end(self, call: Call, error: PeerError, now_s: float) -> None:
         call.error = error
@@ -389,7 +386,7 @@ class ServerStub:
         self._freeze = freeze
         self._durable = durable
         self._changes: list[Change] = []
-        self._waiting: dict[Identity, list[tuple[Peer, Id]]] = {}
+        self._waiting: dict[Identity, tuple[tuple[Peer, Id], ...]] = {}
 
     def hello(self) -> list[int]:
         """Open a session: what `HELLO` gives. ``[session, window]``."""
@@ -425,11 +422,11 @@ class ServerStub:
         if context is None or not context.session:
             return [(peer, response)]
         reply = self._frozen(response)
-        remains = Known.REFUSED if says_not_executed(response.error) else Known.FORGOTTEN
+        remains = _REFUSED if response.error is not None and says_not_executed(response.error) else _FORGOTTEN
         self._cache.finish(context, reply, _size(reply), remains)
         if self._durable:
             self._changes.append((context.session, context.number, context.acknowledged, reply))
-        waiting = self._waiting.pop((context.session, context.number), [])
+        waiting = self._waiting.pop((context.session, context.number), ())
         if len(waiting) == 1 and waiting[0][1] == reply.id:
             return [(waiting[0][0], reply)]
         return [(who, Response(number, reply.error, reply.result)) for who, number in waiting]
@@ -441,7 +438,7 @@ class ServerStub:
         if known is _EXECUTING:
             waiting = self._waiting[context.session, context.number]
             if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
-                waiting.append((peer, request.id))
+                self._waiting[context.session, context.number] = (*waiting, (peer, request.id))
             return None
         if isinstance(known, Response):
             self.repeated += 1
@@ -451,7 +448,7 @@ class ServerStub:
 
     def _begin(self, peer: Peer, request: Request, context: Context) -> Request:
         self._cache.begin(context)
-        self._waiting[context.session, context.number] = [(peer, request.id)]
+        self._waiting[context.session, context.number] = ((peer, request.id),)
         if self._durable:
             self._changes.append((context.session, context.number, context.acknowledged))
         self.executed += 1
@@ -467,7 +464,9 @@ class ServerStub:
             return Response(response.id, self._freeze(ReplyUnfit(str(error)).to_fault()))
 
 
-_NEW, _EXECUTING = Known.NEW, Known.EXECUTING  # looked up for every call: a global is quicker
+# looked up for every call: a global is quicker than an enum's attribute
+_NEW, _EXECUTING, _FORGOTTEN, _REFUSED = Known.NEW, Known.EXECUTING, Known.FORGOTTEN, Known.REFUSED
+_OURS = Peerhood.OURS
 
 Change: TypeAlias = tuple[int] | tuple[int, int, int] | tuple[int, int, int, Response]
 """A session was opened; a call was begun (session, number, acknowledged); it was executed: its reply."""

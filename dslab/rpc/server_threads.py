@@ -54,8 +54,11 @@ class _Connection:
     def send(self, message: Response | Batch) -> None:
         """Send a reply. Blocks while the client does not read: nobody reads from it meanwhile either."""
         data = self._service.encode(message)
-        with self._sending, suppress(OSError):  # it has gone: the next receive tells
-            self._socket.sendall(data)
+        try:
+            with self._sending:
+                self._socket.sendall(data)
+        except OSError:
+            pass  # it has gone: the next receive tells
 
     def skip(self) -> None:
         """On a stream, no reply is simply none."""
@@ -93,6 +96,10 @@ class _Connection:
             self._take(self, message)
 
     def _take(self, sender: Sender, message: Message) -> None:
+        if type(message) is Request and not message.identified:
+            outcome = self._service.execute(self, message, 0.0)
+            sender.send(outcome if isinstance(outcome, Response) else asyncio.run(finished(message, outcome)))
+            return
         if type(message) is Batch:
             expected = sum(type(part) is Request or type(part) is Invalid for part in message.messages)
             reply = BatchReply(sender, expected)

@@ -124,7 +124,8 @@ class Service:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return order
 
     def close(self) -> None:
@@ -151,7 +152,8 @@ class Service:
             return ((sender, response),)
         with self._lock:
             replies = self.stub.finish(sender, request, response)
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return replies
 
     def notice(self, peer: Any, notification: Notification) -> Running | None:
@@ -194,13 +196,13 @@ class Service:
     def _hello(self) -> list[int]:
         with self._lock:
             greeting = self.stub.hello()
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return greeting
 
-    def _write_down(self) -> None:
+    def _write_down(self, log: ReplyLog) -> None:
         """Nothing is executed, and no reply leaves, before the log knows of it."""
-        if self._log is not None:
-            self._log.write(self.stub.changes())
+        log.write(self.stub.changes())
 
 
 def complain(who: str, why: Exception | str) -> None:
