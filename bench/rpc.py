@@ -23,12 +23,14 @@ xmlrpc                      blocking
 managers                    blocking  of multiprocessing
 ==========================  ========  ===================================================================
 
-Sequential latency is the median of calls that wait for each other, with client and server on one CPU (on Linux):
-only one of them has work at a time, and on two, most of what would be measured is how long a virtual machine takes to
-wake the other one, which is the same for all and changes from run to run. In flight are small calls, on all CPUs.
-Server CPU is the user and system time of the server's processes for one call, driven as the row says.
+Sequential latency is the median of calls that wait for each other, with client and server on one CPU (on
+Linux): only one of them has work at a time, and on two, most of what would be measured is how long a virtual
+machine takes to wake the other, which is the same for all rows, and changes from round to round. In flight
+are small calls, on all CPUs. Server CPU is the user and system time of the server's processes for one call,
+driven as the row says.
 
-Run it as ``python bench/rpc.py`` (four minutes; ``--short``: two); it prints tables, and writes ``bench/results/rpc.json`` and ``rpc.svg``.
+Run it as ``python bench/rpc.py`` (four minutes; ``--short``: two); it prints tables, and writes
+``bench/results/rpc.json`` and ``rpc.svg``.
 What is not installed is left out; ``pip install -e '.[bench]'`` installs it all.
 """
 

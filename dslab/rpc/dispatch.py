@@ -45,17 +45,11 @@ class Dispatcher:
             message: What has come.
             now_s: When it came, by the loop's clock.
         """
-        if type(message) is Request and not self._pool and not ((context := message.context) and context.session):
-            # most calls: nothing to be looked up or written down before and after, no thread to be found
-            waited_s = self._clock() - now_s if context else 0.0
-            outcome = self._call(sender.peer, message, waited_s)
-            if type(outcome) is Response:
-                sender.send(outcome)
-            else:
-                self._start_awaiting(sender, message, outcome)
-            return
         if type(message) is Batch:
             self._take_batch(sender, message, now_s)
+            return
+        if type(message) is Request and not message.identified:
+            self._execute(sender, message, now_s)  # as the service would say, of most calls
             return
         order = self.service.receive(sender, message)
         if type(order) is Request:
@@ -86,11 +80,15 @@ class Dispatcher:
             sender.began()
             self._start(self._execute_in_pool(sender, request, now_s))
             return
-        outcome = self._call(sender.peer, request, self._clock() - now_s)
-        if type(outcome) is Response:
+        context = request.context
+        outcome = self._call(sender.peer, request, self._clock() - now_s if context else 0.0)
+        if type(outcome) is not Response:
+            sender.began()
+            self._start(self._await(sender, request, outcome))
+        elif context and context.session:
             self._finish(sender, request, outcome)
         else:
-            self._start_awaiting(sender, request, outcome)
+            sender.send(outcome)
 
     def _notice(self, sender: Sender, notification: Notification) -> None:
         if self._pool is not None:
@@ -122,10 +120,6 @@ class Dispatcher:
     def _finish(self, sender: Sender, request: Request, response: Response) -> None:
         for who, reply in self.service.finish(sender, request, response):
             who.send(reply)
-
-    def _start_awaiting(self, sender: Sender, request: Request, running: Running) -> None:
-        sender.began()
-        self._start(self._await(sender, request, running))
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine beside everything else."""

@@ -164,7 +164,7 @@ class Codec(Protocol):
         """Marshal a message. Raises `DoesNotTravel`."""
 
     def write(self, message: Message, buffer: bytearray) -> None:
-        """Marshal a message at the end of a buffer. Raises `DoesNotTravel`, and leaves the buffer as it was."""
+        """Marshal a message at the end of a buffer, which stays as it was if that raises `DoesNotTravel`."""
         buffer += self.encode(message)
 
     def decode(self, data: Buffer) -> Message:

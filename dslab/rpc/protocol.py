@@ -188,8 +188,7 @@ class ClientStub:
         """Begin a call."""
         call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s)
         self._open[call.id] = call
-        if call.deadline_s < self.wakeup_s:
-            self.wakeup_s = call.deadline_s
+        self.wakeup_s = min(self.wakeup_s, call.deadline_s)
         if self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
             self._send_queued(now_s)
@@ -281,8 +280,7 @@ class ClientStub:
         if self._repeats(call):
             backoff = 1 if call.transmissions == 1 else min(2 ** (call.transmissions - 1), MAX_BACKOFF)
             call.retry_at_s = now_s + self.retry_s * backoff
-            if call.retry_at_s < self.wakeup_s:
-                self.wakeup_s = call.retry_at_s
+            self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
         if not self.connected:
             call.transmissions -= 1
             return
@@ -434,7 +432,12 @@ class ServerStub:
     def _receive_identified(self, peer: Peer, request: Request, context: Context) -> Order:
         known = self._cache.look(context)
         if known is _NEW:
-            return self._begin(peer, request, context)
+            self._cache.begin(context)
+            self._waiting[context.session, context.number] = ((peer, request.id),)
+            if self._durable:
+                self._changes.append((context.session, context.number, context.acknowledged))
+            self.executed += 1
+            return request
         if known is _EXECUTING:
             waiting = self._waiting[context.session, context.number]
             if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
@@ -445,14 +448,6 @@ class ServerStub:
             return Response(request.id, known.error, known.result)
         error = _REFUSALS.get(known)
         return Response(request.id, error(error.text).to_fault()) if error else None
-
-    def _begin(self, peer: Peer, request: Request, context: Context) -> Request:
-        self._cache.begin(context)
-        self._waiting[context.session, context.number] = ((peer, request.id),)
-        if self._durable:
-            self._changes.append((context.session, context.number, context.acknowledged))
-        self.executed += 1
-        return request
 
     def _frozen(self, response: Response) -> Response:
         """Marshal what is to be kept. What cannot be marshalled has been executed nevertheless."""

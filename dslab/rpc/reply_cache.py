@@ -129,12 +129,15 @@ class ReplyCache:
 
     def look(self, context: Context) -> Known | Response:
         """Say what a call is. Takes note of what its caller has acknowledged."""
-        session = self._use(context.session)
-        if session is None:
+        caller, number = context.session, context.number
+        if (session := self._sessions.get(caller)) is not None:
+            self._sessions.move_to_end(caller)
+        elif (session := self._unused.pop(caller, None)) is not None:
+            self._sessions[caller] = session
+        else:
             return Known.UNKNOWN_SESSION
-        number = context.number
         if context.acknowledged > session.floor:
-            self._acknowledge(context.session, session, context.acknowledged)
+            self._acknowledge(caller, session, context.acknowledged)
         if session.floor <= number < session.floor + self.window:
             return session.calls.get(number, _NEW)
         return Known.STALE if number < session.floor else Known.BEYOND
@@ -181,14 +184,6 @@ class ReplyCache:
     def restore_session(self, session: int) -> None:
         """Take over a session that an earlier life of this server opened."""
         self._sessions.setdefault(session, Session())
-
-    def _use(self, number: int) -> Session | None:
-        session = self._sessions.get(number)
-        if session is not None:
-            self._sessions.move_to_end(number)
-        elif (session := self._unused.pop(number, None)) is not None:
-            self._sessions[number] = session
-        return session
 
     def _acknowledge(self, number: int, session: Session, floor: int) -> None:
         calls, sizes = session.calls, self._sizes
