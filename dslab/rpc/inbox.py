@@ -60,7 +60,8 @@ class Inbox:
             return []
         messages: list[Message] = []
         try:
-            if not (self._alone and self._take_alone(messages)) and not self._take_run(messages):
+            fresh = self._end - self._start == count  # nothing was waiting, so the scanner is at rest
+            if not fresh or not ((self._alone and self._take_alone(messages)) or self._take_run(messages)):
                 self._cut(messages)
         except MalformedMessage as error:
             self.failure = error
