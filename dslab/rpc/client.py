@@ -36,7 +36,7 @@ from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec, explaining
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
+from dslab.rpc.messages import Batch, MalformedMessage, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -202,8 +202,7 @@ class Client:
             self._ensure_open()
         call = self.stub.begin(method, params, time.monotonic(), self.timeout_s)
         try:
-            if not self._batching:
-                self._flush()
+            self._flush()
         except UsageError:
             self.stub.give_up(call, time.monotonic())
             raise
@@ -240,7 +239,10 @@ class Client:
         if self._connection is None:
             self._reconnect(wait_s)
         else:
-            messages = self._receive(self._connection, wait_s)
+            try:
+                messages = self._connection.receive(wait_s)
+            except (OSError, MalformedMessage) as error:
+                self._take_end(error)
         now_s = time.monotonic()
         for message in messages or ():
             for part in message.messages if type(message) is Batch else (message,):
@@ -251,16 +253,14 @@ class Client:
             self._flush()
         return messages is not None
 
-    def _receive(self, connection: Connection, wait_s: float) -> list[Message] | None:
-        try:
-            return connection.receive(wait_s)
-        except OSError as error:
+    def _take_end(self, error: OSError | MalformedMessage) -> None:
+        """There is no more to be received."""
+        if isinstance(error, OSError):
             self._lose(error)
-        except MalformedMessage as error:
-            self._drop()
-            for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
-                call.error = error
-        return None
+            return
+        self._drop()
+        for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
+            call.error = error
 
     def _reconnect(self, wait_s: float) -> None:
         """Try to connect again, not more often than every ``retry_s``; until then wait."""

@@ -83,6 +83,7 @@ class Call(msgspec.Struct, eq=False):
         number: Its number in that session.
         response: The reply, once there is one.
         error: Why there will be none.
+        ended: Is it known what came of it?
         waiter: The shell's: who waits for it.
     """
 
@@ -97,12 +98,8 @@ class Call(msgspec.Struct, eq=False):
     number: int = 0
     response: Response | None = None
     error: PeerError | None = None
+    ended: bool = False
     waiter: Any = None
-
-    @property
-    def ended(self) -> bool:
-        """Is it known what came of it?"""
-        return self.response is not None or self.error is not None
 
     def result(self, known: Exceptions) -> Any:
         """Give the result, or raise what came in its place. To be asked once it has ended."""
@@ -157,6 +154,7 @@ class ClientStub:
         self.session = session
         self._identified = semantics == "at-most-once"
         self._deadlines = deadlines
+        self._plain = semantics == "maybe" and not deadlines  # nothing is sent again, nor with a context
         self._next_id = first_id
         self._next_number = first_number
         self._window = 1  # until the server has told
@@ -186,8 +184,8 @@ class ClientStub:
 
     def begin(self, method: str, params: Params, now_s: float, timeout_s: float) -> Call:
         """Begin a call."""
-        call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s)
-        self._open[call.id] = call
+        number = self._take_id()
+        self._open[number] = call = Call(number, method, params, timeout_s, now_s + timeout_s)
         self.wakeup_s = min(self.wakeup_s, call.deadline_s)
         if self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
@@ -207,7 +205,7 @@ class ClientStub:
             self.discarded += 1
             return None
         assert type(message) is Response
-        call.response = message
+        call.response, call.ended = message, True
         if call is self._hello:
             self._greeted(message, now_s)
             return None
@@ -277,7 +275,7 @@ class ClientStub:
 
     def _send(self, call: Call, now_s: float) -> None:
         call.transmissions += 1
-        if self._repeats(call):
+        if not self._plain and self._repeats(call):
             backoff = 1 if call.transmissions == 1 else min(2 ** (call.transmissions - 1), MAX_BACKOFF)
             call.retry_at_s = now_s + self.retry_s * backoff
             self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
@@ -285,7 +283,8 @@ class ClientStub:
             call.transmissions -= 1
             return
         self.sent += 1
-        self.outgoing.append(Request(call.id, call.method, call.params, self._context(call, now_s)))
+        context = None if self._plain else self._context(call, now_s)
+        self.outgoing.append(Request(call.id, call.method, call.params, context))
 
     def _context(self, call: Call, now_s: float) -> Context | None:
         """Give what a request carries beside the standards. A call with an identity never goes without."""
@@ -340,7 +339,7 @@ class ClientStub:
             self._send_queued(now_s)
 
     def _end(self, call: Call, error: PeerError, now_s: float) -> None:
-        call.error = error
+        call.error, call.ended = error, True
         self._open.pop(call.id, None)
         if call is self._hello:
             self._hello, self.peerhood = None, Peerhood.UNASKED

@@ -88,7 +88,10 @@ class _Connection:
     def _converse(self) -> None:
         while count := self._socket.recv_into(self._inbox.get_buffer()):
             for message in self._inbox.received(count):
-                self._take(self, message)
+                if type(message) is Request and message.context is None:
+                    self._execute(self, message)  # as `_take` would, with most calls
+                else:
+                    self._take(self, message)
             if self._inbox.failure is not None:
                 complain(self._name, str(self._inbox.failure))
                 return
@@ -96,10 +99,6 @@ class _Connection:
             self._take(self, message)
 
     def _take(self, sender: Sender, message: Message) -> None:
-        if type(message) is Request and not message.identified:
-            outcome = self._service.execute(self, message, 0.0)
-            sender.send(outcome if isinstance(outcome, Response) else asyncio.run(finished(message, outcome)))
-            return
         if type(message) is Batch:
             expected = sum(type(part) is Request or type(part) is Invalid for part in message.messages)
             reply = BatchReply(sender, expected)
@@ -117,6 +116,9 @@ class _Connection:
     def _execute(self, sender: Sender, request: Request) -> None:
         outcome = self._service.execute(self, request, 0.0)
         response = outcome if isinstance(outcome, Response) else asyncio.run(finished(request, outcome))
+        if request.context is None:
+            sender.send(response)
+            return
         for who, reply in self._service.finish(sender, request, response):
             who.send(reply)
 

@@ -120,7 +120,7 @@ class Service:
 
     def receive(self, sender: Sender, message: Message) -> Order:
         """Decide about a message (`ServerStub.receive`)."""
-        if type(message) is Request and not message.identified:
+        if type(message) is Request and message.context is None:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
@@ -148,7 +148,7 @@ class Service:
 
     def finish(self, sender: Sender, request: Request, response: Response) -> Iterable[tuple[Any, Response]]:
         """Take the reply to a request: gives what is to be sent to whom."""
-        if not request.identified:
+        if request.context is None:
             return ((sender, response),)
         with self._lock:
             replies = self.stub.finish(sender, request, response)
