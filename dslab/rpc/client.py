@@ -216,7 +216,7 @@ class Client:
 
     def _flush(self) -> None:
         """Send what the stub wants to be sent."""
-        if self.stub.outgoing and not self._batching:
+        if not self._batching:
             for message in self.stub.take_outgoing():
                 self._write(self._codec.encode(message))
 

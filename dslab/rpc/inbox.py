@@ -47,7 +47,7 @@ class Inbox:
 
     def get_buffer(self) -> memoryview:
         """Give the place for the next piece."""
-        return self._view[self._end :]
+        return self._view[self._end :] if self._end else self._view
 
     def received(self, count: int) -> list[Message]:
         """Take note of so many bytes in the buffer that was given: the messages that are whole now.

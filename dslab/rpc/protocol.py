@@ -61,6 +61,7 @@ Order: TypeAlias = Request | Notification | Response | None
 
 DEFAULT_RETRY_S = 0.5
 MAX_BACKOFF = 8  # times retry_s
+MAX_ID = 0xFFFF_FFFF  # MessagePack-RPC has 32 bits for it
 
 
 class Peerhood(Enum):
@@ -184,10 +185,15 @@ class ClientStub:
 
     def begin(self, method: str, params: Params, now_s: float, timeout_s: float) -> Call:
         """Begin a call."""
-        number = self._take_id()
+        number = self._next_id
+        self._next_id = number % MAX_ID + 1
         self._open[number] = call = Call(number, method, params, timeout_s, now_s + timeout_s)
         self.wakeup_s = min(self.wakeup_s, call.deadline_s)
-        if self._identified or (self._deadlines and self.peerhood is not _OURS):
+        if self._plain and self.connected:  # as `_send` would, in fewer steps
+            call.transmissions = 1
+            self.sent += 1
+            self.outgoing.append(Request(number, method, params))
+        elif self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
             self._send_queued(now_s)
         else:
@@ -263,7 +269,7 @@ class ClientStub:
 
     def _take_id(self) -> int:
         number = self._next_id
-        self._next_id = number % 0xFFFF_FFFF + 1  # MessagePack-RPC has 32 bits for it
+        self._next_id = number % MAX_ID + 1
         return number
 
     def _repeats(self, call: Call) -> bool:
