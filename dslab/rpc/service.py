@@ -104,7 +104,6 @@ class Service:
         self, codec: Codec, first_session: int, limits: Limits | None = None, log: Path | None = None
     ) -> None:
         self.codec = codec
-        self._write = codec.write
         self.limits = limits or Limits()
         self.objects = Objects()
         cache = ReplyCache(
@@ -169,7 +168,7 @@ class Service:
         """Marshal a reply at the end of a buffer, as `encode` does."""
         before = len(buffer)
         try:
-            self._write(message, buffer)
+            self.codec.write(message, buffer)
         except DoesNotTravel as error:
             buffer += self._encode_unfit(message, str(error))
         if len(buffer) - before > self.limits.max_message_bytes:
