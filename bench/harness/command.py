@@ -16,6 +16,8 @@ from bench.harness.report import Block
 from bench.harness.rounds import Patience, Probe, Samples, run
 from dslab.kit.errors import DslabError
 
+SHORT_ROUNDS = 3
+
 Role = Callable[[Sequence[str]], None]
 
 
@@ -62,6 +64,8 @@ def parser(benchmark: Benchmark) -> argparse.ArgumentParser:
     described = argparse.ArgumentParser(description=f"{benchmark.title}.")
     option = described.add_argument
     option("--rounds", metavar="N", type=int, default=benchmark.rounds, help="how many have to count")
+    option("--short", dest="rounds", action="store_const", const=SHORT_ROUNDS,
+           help=f"only {SHORT_ROUNDS} rounds")  # fmt: skip
     option("--patience", metavar="S", type=float, default=Patience().left_s,
            help="how long, altogether, to look for a free machine")  # fmt: skip
     option("--loaded", action="store_true", help="count rounds too that others disturb; not to be quoted")

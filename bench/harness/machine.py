@@ -9,7 +9,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -49,6 +49,21 @@ def _exact_cpu_s(process: psutil.Process) -> float:
         return time.clock_gettime(~process.pid << 3 | 2)  # clock_getcpuclockid(3), as the kernel numbers them
     times = process.cpu_times()
     return times.user + times.system
+
+
+def cpus() -> frozenset[int]:
+    """Say which CPUs there are for this process; none where systems do not tell."""
+    return frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
+
+
+def keep_on(pid: int, allowed: Iterable[int]) -> None:
+    """Let a process and its descendants, all their threads, run on these CPUs only, where that can be had."""
+    if sys.platform != "linux":
+        return
+    for process in tree(pid):
+        for thread in process.threads():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(thread.id, allowed)
 
 
 @dataclass(frozen=True, slots=True)

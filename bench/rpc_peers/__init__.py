@@ -5,7 +5,7 @@ Servers and clients are processes of their own. A client drives its server in on
 
 ==========  ===============================================================================================
 blocking    a call at a time; for n calls in flight n threads, each with a connection of its own
-windows     the same; for n calls in flight n requests in one write, and then their n replies
+windows     the same; for n calls in flight n/2 requests in one write, while n/2 others are answered
 tasks       asyncio; for n calls in flight n tasks on one connection
 ==========  ===============================================================================================
 

@@ -7,6 +7,7 @@ import random
 import statistics
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import (
@@ -29,7 +30,8 @@ IN_FLIGHT = (1, 8, 64)
 
 Echo = Callable[[Any], Any]
 Connect = Callable[[], AbstractContextManager[Echo]]
-EchoAll = Callable[[Sequence[Any]], object]
+EchoAll = Callable[[Sequence[Any]], Callable[[], object]]
+"""Sends a window of requests: gives what fetches the replies."""
 ConnectWindows = Callable[[], AbstractContextManager[tuple[Echo, EchoAll]]]
 ConnectTasks = Callable[[], AbstractAsyncContextManager[Callable[[Any], Awaitable[Any]]]]
 Cpu = Callable[[], float]
@@ -134,14 +136,17 @@ class Windows:
         return one_by_one(self._echo, value, self._cpu_s)
 
     def throughput(self, in_flight: int) -> Figures:
-        """Send a window and fetch its replies, again and again."""
-        window = [SMALL] * in_flight
-        self._echo_all(window)
+        """Send half of them, fetch the replies to the other half, again and again: both sides have work."""
+        window = [SMALL] * max(1, in_flight // 2)
+        self._echo_all(window)()
         calls = 0
         before_s, start_s = self._cpu_s(), time.perf_counter()
-        while not calls or time.perf_counter() - start_s < SECONDS:
-            self._echo_all(window)
-            calls += in_flight
+        under_way = deque(self._echo_all(window) for _ in range(min(2, in_flight)))
+        while under_way:
+            under_way.popleft()()
+            calls += len(window)
+            if time.perf_counter() - start_s < SECONDS:
+                under_way.append(self._echo_all(window))
         return rate(calls, time.perf_counter() - start_s, self._cpu_s() - before_s)
 
 

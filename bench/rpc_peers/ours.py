@@ -61,10 +61,10 @@ def client(address: Address, **options: Any) -> Iterator[tuple[Echo, EchoAll]]:
     with connect(address, **options) as caller:
         proxy = caller.proxy()
 
-        def echo_all(values: Sequence[Any]) -> list[Any]:
+        def echo_all(values: Sequence[Any]) -> Callable[[], list[Any]]:
             with caller.batch():
                 begun = [caller.begin("echo", value) for value in values]
-            return [call.result() for call in begun]
+            return lambda: [call.result() for call in begun]
 
         yield proxy.echo, echo_all
 

@@ -70,7 +70,8 @@ class AsyncClient:
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
-        self._unsent: list[bytes] = []
+        self._unsent = bytearray()
+        self._flushes = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
         self._batch: Batch | None = None
@@ -156,7 +157,7 @@ class AsyncClient:
         finally:
             batch, self._batch = self._batch, None
             if batch.messages:
-                self._put(self.codec.encode(batch))
+                self._put(batch)
 
     def give_up(self, future: Future[Any]) -> None:
         """Forget a call that nobody waits for any more."""
@@ -211,18 +212,20 @@ class AsyncClient:
             if self._batch is not None:
                 self._batch.messages.append(message)
             else:
-                self._put(self.codec.encode(message))
+                self._put(message)
 
-    def _put(self, data: bytes) -> None:
-        if not self._unsent:
+    def _put(self, message: Message) -> None:
+        self.codec.write(message, self._unsent)
+        if not self._flushes:
+            self._flushes = True
             self._loop.call_soon(self._flush)
-        self._unsent.append(data)
 
     def _flush(self) -> None:
         """Write everything that is to be sent, in one piece."""
-        if self._unsent and self._wire is not None:
-            self._wire.transport.write(b"".join(self._unsent))
-        self._unsent.clear()
+        self._flushes = False
+        data, self._unsent = self._unsent, bytearray()  # the transport may keep it for a while
+        if data and self._wire is not None:
+            self._wire.transport.write(data)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -36,7 +36,7 @@ from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec, explaining
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
+from dslab.rpc.messages import Batch, MalformedMessage, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -75,6 +75,8 @@ def dial_by(codec: str) -> Dial:
 class Deferred:
     """A call under way: deferred synchronous RPC."""
 
+    __slots__ = ("_call", "_client")
+
     def __init__(self, client: Client, call: Call) -> None:
         self._client = client
         self._call = call
@@ -112,7 +114,7 @@ class Client:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
             self.interceptors.append(explaining("client", settings.explain))
         self._connection: Connection | None = None
-        self._batch: Batch | None = None
+        self._batching = False
         self._next_attempt_s = 0.0
 
     def __enter__(self) -> Self:
@@ -168,13 +170,13 @@ class Client:
     @contextmanager
     def batch(self) -> Iterator[Self]:
         """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
-        self._batch = Batch([])
+        self._batching = True
         try:
             yield self
         finally:
-            batch, self._batch = self._batch, None
-            if batch.messages:
-                self._write(self._codec.encode(batch))
+            self._batching = False
+            if self.stub.outgoing:
+                self._write(self._codec.encode(Batch([*self.stub.take_outgoing()])))
 
     def finish(self, call: Call) -> Any:
         """Wait until a call has ended: gives its result, or raises what came in its place."""
@@ -203,7 +205,8 @@ class Client:
         return self.finish(call)
 
     def _begin(self, method: str, params: Params) -> Call:
-        self._ensure_open()
+        if self._connection is None:
+            self._ensure_open()
         call = self.stub.begin(method, params, time.monotonic(), self.timeout_s)
         try:
             self._flush()
@@ -220,14 +223,9 @@ class Client:
 
     def _flush(self) -> None:
         """Send what the stub wants to be sent."""
-        if not self.stub.outgoing:
-            return
-        outgoing = self.stub.take_outgoing()
-        if self._batch is not None:
-            self._batch.messages.extend(outgoing)
-            return
-        for message in outgoing:
-            self._write(self._codec.encode(message))
+        if not self._batching:
+            for message in self.stub.take_outgoing():
+                self._write(self._codec.encode(message))
 
     def _write(self, data: bytes) -> None:
         if self._connection is None:
@@ -248,26 +246,28 @@ class Client:
         if self._connection is None:
             self._reconnect(wait_s)
         else:
-            messages = self._receive(self._connection, wait_s)
+            try:
+                messages = self._connection.receive(wait_s)
+            except (OSError, MalformedMessage) as error:
+                self._take_end(error)
         now_s = time.monotonic()
         for message in messages or ():
             for part in message.messages if type(message) is Batch else (message,):
                 self.stub.receive(part, now_s)
         if now_s >= self.stub.wakeup_s:
             self.stub.tick(now_s)
-        self._flush()
+        if self.stub.outgoing:
+            self._flush()
         return messages is not None
 
-    def _receive(self, connection: Connection, wait_s: float) -> list[Message] | None:
-        try:
-            return connection.receive(wait_s)
-        except OSError as error:
+    def _take_end(self, error: OSError | MalformedMessage) -> None:
+        """There is no more to be received."""
+        if isinstance(error, OSError):
             self._lose(error)
-        except MalformedMessage as error:
-            self._drop()
-            for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
-                call.error = error
-        return None
+            return
+        self._drop()
+        for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
+            call.error = error
 
     def _reconnect(self, wait_s: float) -> None:
         """Try to connect again, not more often than every ``retry_s``; until then wait."""

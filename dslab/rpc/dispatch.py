@@ -32,6 +32,8 @@ class Dispatcher:
     def __init__(self, service: Service, workers: int = 0) -> None:
         self.service = service
         self.loop = asyncio.get_running_loop()
+        self._clock = self.loop.time
+        self._call = service.execute
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pool: Executor | None = ThreadPoolExecutor(workers, "worker") if workers else None
 
@@ -45,6 +47,9 @@ class Dispatcher:
         """
         if type(message) is Batch:
             self._take_batch(sender, message, now_s)
+            return
+        if type(message) is Request and not message.identified:
+            self._execute(sender, message, now_s)  # as the service would say, of most calls
             return
         order = self.service.receive(sender, message)
         if type(order) is Request:
@@ -75,12 +80,15 @@ class Dispatcher:
             sender.began()
             self._start(self._execute_in_pool(sender, request, now_s))
             return
-        outcome = self.service.execute(sender.peer, request, self.loop.time() - now_s)
-        if type(outcome) is Response:
-            self._finish(sender, request, outcome)
-        else:
+        context = request.context
+        outcome = self._call(sender.peer, request, self._clock() - now_s if context else 0.0)
+        if type(outcome) is not Response:
             sender.began()
             self._start(self._await(sender, request, outcome))
+        elif context and context.session:
+            self._finish(sender, request, outcome)
+        else:
+            sender.send(outcome)
 
     def _notice(self, sender: Sender, notification: Notification) -> None:
         if self._pool is not None:

@@ -6,6 +6,7 @@ peer that announces a long message does not get the memory for it before it has 
 grows fourfold at most with each step beyond `TRUSTED_BYTES`.
 
 Mostly one message comes in one piece, whole: it is decoded where it lies, without looking for its end first.
+Or several come, whole: then all behind the first are decoded as one. Elsewhere each one's end is looked for.
 
 Source: ch. 4, Sockets (a stream keeps no borders between messages).
 """
@@ -46,7 +47,7 @@ class Inbox:
 
     def get_buffer(self) -> memoryview:
         """Give the place for the next piece."""
-        return self._view[self._end :]
+        return self._view[self._end :] if self._end else self._view
 
     def received(self, count: int) -> list[Message]:
         """Take note of so many bytes in the buffer that was given: the messages that are whole now.
@@ -54,13 +55,17 @@ class Inbox:
         What can be read comes out; what cannot is `failure`.
         """
         self._end += count
+        if self._alone and self._end == count <= self._most_bytes:
+            message = self._codec.decode_alone(self._view[:count])
+            if message is not None:
+                self._make_room_for_another(count)
+                return [message]
         if self._end - self._start < self._scanner.needed or self.failure:
             self._make_room()
             return []
         messages: list[Message] = []
         try:
-            if not (self._alone and self._take_alone(messages)):
-                self._cut(messages)
+            self._cut(messages)
         except MalformedMessage as error:
             self.failure = error
         self._alone = len(messages) == 1 and self._start == self._end
@@ -78,19 +83,23 @@ class Inbox:
             self.failure = error
             return []
 
-    def _take_alone(self, messages: list[Message]) -> bool:
-        """Read what has come as one message: False if it is not, or cannot be told so."""
-        if self._start or self._end > self._most_bytes:
+    def _take_run(self, messages: list[Message]) -> bool:
+        """Read the rest as several messages: False if that is not what it is, or cannot be told so.
+
+        A full buffer hardly ends where a message ends: then it is not tried.
+        """
+        if self._end == len(self._buffer) or self._end - self._start > self._most_bytes:
             return False
-        message = self._codec.decode_alone(self._view[: self._end])
-        if message is None:
+        run = self._codec.decode_run(self._buffer[self._start : self._end])
+        if run is None:
             return False
-        messages.append(message)
+        messages += run
         self._start = self._end
         return True
 
     def _cut(self, messages: list[Message]) -> None:
-        """Read the whole messages from the front of the buffer."""
+        """Read the whole messages from the front of the buffer: one, then the others at once if possible."""
+        tried = False
         while self._start < self._end:
             length = self._scanner.find_end(self._buffer, self._start, self._end)
             if not length:
@@ -98,6 +107,10 @@ class Inbox:
             end = self._start + length
             messages.append(self._codec.decode(self._view[self._start : end]))
             self._start = end
+            if not tried and end < self._end:
+                tried = True
+                if self._take_run(messages):
+                    return
 
     def _make_room(self) -> None:
         """See to it that the next piece finds a place, and a message that lies in one piece.
@@ -106,13 +119,16 @@ class Inbox:
         """
         waiting, needed = self._end - self._start, self._scanner.needed
         if not waiting:
-            short = self._end <= PIECE_BYTES
-            self._start = self._end = 0
-            if short and len(self._buffer) > PIECE_BYTES:
-                self._move(PIECE_BYTES)
+            self._make_room_for_another(self._end)
         elif self._start + needed > len(self._buffer):
             wanted = needed if needed > waiting + 1 else 2 * waiting  # its length may not be known yet
             self._move(max(PIECE_BYTES, min(wanted, max(TRUSTED_BYTES, 4 * waiting))))
+
+    def _make_room_for_another(self, last_bytes: int) -> None:
+        """Begin at the front again: everything has been read."""
+        self._start = self._end = 0
+        if last_bytes <= PIECE_BYTES < len(self._buffer):
+            self._move(PIECE_BYTES)
 
     def _move(self, size: int) -> None:
         """Change to a buffer of another size: the old one may still be lent to who receives into it."""

@@ -76,6 +76,11 @@ class Request(msgspec.Struct, frozen=True, array_like=True, tag=0, gc=False):
     params: Params
     context: Context | None = None
 
+    @property
+    def identified(self) -> bool:
+        """Has it a call identity, so that the server stub has to look whether it has come before?"""
+        return self.context is not None and self.context.session != 0
+
 
 class Response(msgspec.Struct, frozen=True, array_like=True, tag=1, gc=False):
     """What came of the request of that id: an error, or a result."""
@@ -158,11 +163,19 @@ class Codec(Protocol):
     def encode(self, message: Message) -> bytes:
         """Marshal a message. Raises `DoesNotTravel`."""
 
+    def write(self, message: Message, buffer: bytearray) -> None:
+        """Marshal a message at the end of a buffer, which stays as it was if that raises `DoesNotTravel`."""
+        buffer += self.encode(message)
+
     def decode(self, data: Buffer) -> Message:
         """Unmarshal a message. Raises `MalformedMessage`."""
 
     def decode_alone(self, data: Buffer) -> Message | None:
         """Unmarshal what may be one message, where that is quicker than to look for its end before."""
+        return None
+
+    def decode_run(self, data: bytearray) -> list[Message] | None:
+        """Unmarshal what may be several messages, where that is quicker than to look for their ends."""
         return None
 
     def scanner(self, max_message_bytes: int) -> Scanner:

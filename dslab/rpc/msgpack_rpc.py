@@ -51,6 +51,10 @@ from dslab.rpc.messages import (
 
 _Plain = Request | Response | Notification
 _REQUEST = 0
+_HEAD_BYTES = 2  # how many elements, and which of the messages: alike at the front of all in most runs
+_ARRAY32 = b"\xdd"
+_UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+_UNREADABLE = (TypeError, ValueError, RecursionError, msgspec.MsgspecError)
 
 
 def _sizes() -> tuple[list[int], list[int], dict[int, tuple[int, int, int]]]:
@@ -129,6 +133,15 @@ class Scanner:
         return 0
 
 
+def _written(message: Message) -> Any:
+    """Give what the encoder writes for a message: mostly the message itself."""
+    if type(message) is Response:
+        return message if type(message.error) is not Fault else Response(message.id, astuple(message.error))
+    if type(message) is Request and message.context is None:
+        return (_REQUEST, message.id, message.method, message.params)
+    return Response(message.id, astuple(message.fault)) if type(message) is Invalid else message
+
+
 class MsgpackCodec(Codec):
     """Writes and reads messages.
 
@@ -144,6 +157,7 @@ class MsgpackCodec(Codec):
         self._unmarshal = unmarshal
         self._encoder = Encoder(enc_hook=self._to_extension)
         self._decoder: Decoder[_Plain] = Decoder(_Plain, ext_hook=self._from_extension)
+        self._run: Decoder[list[_Plain]] = Decoder(list[_Plain], ext_hook=self._from_extension)
         self._any = Decoder(ext_hook=self._from_extension)
 
     def encode(self, message: Message) -> bytes:
@@ -152,17 +166,25 @@ class MsgpackCodec(Codec):
         Raises:
             DoesNotTravel: There is a value in it that cannot be written.
         """
+        if type(message) is Batch:
+            buffer = bytearray()
+            self.write(message, buffer)
+            return bytes(buffer)
         try:
-            if type(message) is Request and message.context is None:
-                return self._encoder.encode((_REQUEST, message.id, message.method, message.params))
-            if type(message) is Batch:
-                return b"".join(map(self.encode, message.messages))
-            if type(message) is Invalid:
-                message = Response(message.id, message.fault)
-            if type(message) is Response and type(message.error) is Fault:
-                message = Response(message.id, astuple(message.error))
-            return self._encoder.encode(message)
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            return self._encoder.encode(_written(message))
+        except _UNWRITABLE as error:
+            raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
+
+    def write(self, message: Message, buffer: bytearray) -> None:
+        """Marshal a message at the end of a buffer, and right there."""
+        before = len(buffer)
+        try:
+            for part in message.messages if type(message) is Batch else (message,):
+                self._encoder.encode_into(_written(part), buffer, -1)
+        except Exception as error:
+            del buffer[before:]
+            if not isinstance(error, _UNWRITABLE):
+                raise
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def decode(self, data: Buffer) -> Message:
@@ -173,14 +195,26 @@ class MsgpackCodec(Codec):
         """
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        except _UNREADABLE as error:
             return self._explain(data, error)
 
     def decode_alone(self, data: Buffer) -> Message | None:
         """Unmarshal what may be one message, and nothing else; None if it is not."""
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        except _UNREADABLE:
+            return None
+
+    def decode_run(self, data: bytearray) -> list[Message] | None:
+        """Unmarshal what may be several messages, whole, and nothing else; None if it is not.
+
+        In MessagePack, messages in a row are what an array is without its header. How many there are is
+        guessed: as often as the first one's head is met. If they are not so many, this is no such array.
+        """
+        count = data.count(data[:_HEAD_BYTES])
+        try:
+            return self._run.decode(_ARRAY32 + count.to_bytes(4, "big") + data)  # type: ignore[return-value]
+        except _UNREADABLE:
             return None
 
     def scanner(self, max_message_bytes: int) -> Scanner:
@@ -191,7 +225,7 @@ class MsgpackCodec(Codec):
         """Marshal a value now, so that it can be sent later, and again, as it is now."""
         try:
             return msgspec.Raw(self._encoder.encode(astuple(value) if type(value) is Fault else value))
-        except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        except _UNWRITABLE as error:
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def _explain(self, data: Buffer, error: Exception) -> Message:

@@ -53,6 +53,7 @@ class Method:
         signature: What it takes, without ``self``.
         fewest: Positional arguments that it must have.
         most: And may have.
+        always: What is to be called for every peer, if that is the same: saves to ask `find`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Method:
     signature: inspect.Signature
     fewest: int
     most: int
+    always: Procedure | None = None
 
     def call(self, params: Params, peer: Peer) -> Any:
         """Call it.
@@ -67,23 +69,23 @@ class Method:
         Raises:
             BadArguments: It takes other arguments. It was not called.
         """
-        if isinstance(params, list):
-            if self.fewest <= len(params) <= self.most:
-                return self._run(self.find(peer), params, {})
+        if type(params) is dict:
+            self._bind(params)
+        elif not self.fewest <= len(params) <= self.most:
             raise BadArguments(f"{self.name} takes {self._arity()}, {len(params)} were given")
+        procedure = self.always or self.find(peer)
         try:
-            self.signature.bind(**params)
-        except TypeError as error:
-            raise BadArguments(f"{self.name}: {error}") from error
-        return self._run(self.find(peer), [], params)
-
-    def _run(self, procedure: Procedure, arguments: list[Any], named: dict[str, Any]) -> Any:
-        try:
-            return procedure(*arguments, **named)
+            return procedure(**params) if type(params) is dict else procedure(*params)
         except WrongType:  # a generated stub stands before the procedure
             raise
         except CallFailed as error:  # of a call that the procedure made
             raise Raised(error) from error
+
+    def _bind(self, named: dict[str, Any]) -> None:
+        try:
+            self.signature.bind(**named)
+        except TypeError as error:
+            raise BadArguments(f"{self.name}: {error}") from error
 
     def _arity(self) -> str:
         if self.fewest == self.most:
@@ -169,7 +171,8 @@ class Objects:
     def execute(self, peer: Peer, request: Request) -> Response | Coroutine[Any, Any, Any]:
         """Call what a request names: gives the reply, or, of a coroutine function, what is to be awaited."""
         try:
-            result = self.call(peer, request)
+            method = None if self.interceptors else self._methods.get(request.method)
+            result = method.call(request.params, peer) if method else self.call(peer, request)
         except Exception as error:  # noqa: BLE001  whatever a procedure raises is its caller's
             return Response(request.id, fault_of(error))
         return result if type(result) is CoroutineType else Response(request.id, None, result)
@@ -193,11 +196,11 @@ class Objects:
                 method = getattr(served, each)
                 yield _method(_join(name, each), method, _getter(find_instance, each), bound=bound)
         elif inspect.isroutine(served):
-            yield _method(name or served.__name__, served, lambda _: served)
+            yield _constant(name or served.__name__, served)
         else:
             for each in _public(type(served)):
                 method = getattr(served, each)
-                yield _method(_join(name, each), method, _constant(method))
+                yield _constant(_join(name, each), method)
 
     def _activator(self, served: type, activation: Activation) -> Callable[[Peer], Any]:
         match activation:
@@ -228,8 +231,10 @@ async def finished(request: Request, running: Coroutine[Any, Any, Any]) -> Respo
         return Response(request.id, fault_of(error))
 
 
-def _constant(procedure: Procedure) -> Find:
-    return lambda _: procedure
+def _constant(name: str, procedure: Procedure) -> Method:
+    method = _method(name, procedure, lambda _: procedure)
+    method.always = procedure
+    return method
 
 
 def _getter(find_instance: Callable[[Peer], Any], name: str) -> Find:

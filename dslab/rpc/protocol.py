@@ -61,6 +61,7 @@ Order: TypeAlias = Request | Notification | Response | None
 
 DEFAULT_RETRY_S = 0.5
 MAX_BACKOFF = 8  # times retry_s
+MAX_ID = 0xFFFF_FFFF  # MessagePack-RPC has 32 bits for it
 
 
 class Peerhood(Enum):
@@ -72,7 +73,7 @@ class Peerhood(Enum):
     PLAIN = "it does not"
 
 
-class Call:
+class Call(msgspec.Struct, eq=False):
     """A call at its client: what it asks, and how far it has come.
 
     Attributes:
@@ -83,32 +84,23 @@ class Call:
         number: Its number in that session.
         response: The reply, once there is one.
         error: Why there will be none.
+        ended: Is it known what came of it?
         waiter: The shell's: who waits for it.
     """
 
-    __slots__ = (
-        "deadline_s", "error", "id", "method", "number", "params", "response", "retry_at_s",
-        "session", "timeout_s", "transmissions", "waiter",
-    )  # fmt: skip
-
-    def __init__(self, number: int, method: str, params: Params, timeout_s: float, deadline_s: float) -> None:
-        self.id = number
-        self.method = method
-        self.params = params
-        self.timeout_s = timeout_s
-        self.deadline_s = deadline_s
-        self.retry_at_s = inf
-        self.transmissions = 0
-        self.session = 0
-        self.number = 0
-        self.response: Response | None = None
-        self.error: PeerError | None = None
-        self.waiter: Any = None
-
-    @property
-    def ended(self) -> bool:
-        """Is it known what came of it?"""
-        return self.response is not None or self.error is not None
+    id: int
+    method: str
+    params: Params
+    timeout_s: float
+    deadline_s: float
+    retry_at_s: float = inf
+    transmissions: int = 0
+    session: int = 0
+    number: int = 0
+    response: Response | None = None
+    error: PeerError | None = None
+    ended: bool = False
+    waiter: Any = None
 
     def result(self, known: Exceptions) -> Any:
         """Give the result, or raise what came in its place. To be asked once it has ended."""
@@ -163,6 +155,7 @@ class ClientStub:
         self.session = session
         self._identified = semantics == "at-most-once"
         self._deadlines = deadlines
+        self._plain = semantics == "maybe" and not deadlines  # nothing is sent again, nor with a context
         self._next_id = first_id
         self._next_number = first_number
         self._window = 1  # until the server has told
@@ -192,10 +185,15 @@ class ClientStub:
 
     def begin(self, method: str, params: Params, now_s: float, timeout_s: float) -> Call:
         """Begin a call."""
-        call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s)
-        self._open[call.id] = call
+        number = self._next_id
+        self._next_id = number % MAX_ID + 1
+        self._open[number] = call = Call(number, method, params, timeout_s, now_s + timeout_s)
         self.wakeup_s = min(self.wakeup_s, call.deadline_s)
-        if self._identified or self._deadlines:
+        if self._plain and self.connected:  # as `_send` would, in fewer steps
+            call.transmissions = 1
+            self.sent += 1
+            self.outgoing.append(Request(number, method, params))
+        elif self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
             self._send_queued(now_s)
         else:
@@ -213,7 +211,7 @@ class ClientStub:
             self.discarded += 1
             return None
         assert type(message) is Response
-        call.response = message
+        call.response, call.ended = message, True
         if call is self._hello:
             self._greeted(message, now_s)
             return None
@@ -271,31 +269,32 @@ class ClientStub:
 
     def _take_id(self) -> int:
         number = self._next_id
-        self._next_id = number % 0xFFFF_FFFF + 1  # MessagePack-RPC has 32 bits for it
+        self._next_id = number % MAX_ID + 1
         return number
 
     def _repeats(self, call: Call) -> bool:
         """May it be sent again? Without a call identity, at-most-once means: no."""
-        return self.semantics == "at-least-once" or bool(call.number) or call is self._hello
+        return call.number > 0 or self.semantics == "at-least-once" or call is self._hello
 
     def _is_queued(self, call: Call) -> bool:
         return call.transmissions == 0 and call in self._queue
 
     def _send(self, call: Call, now_s: float) -> None:
         call.transmissions += 1
-        if self._repeats(call):
-            backoff = min(2 ** (call.transmissions - 1), MAX_BACKOFF)
+        if not self._plain and self._repeats(call):
+            backoff = 1 if call.transmissions == 1 else min(2 ** (call.transmissions - 1), MAX_BACKOFF)
             call.retry_at_s = now_s + self.retry_s * backoff
             self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
         if not self.connected:
             call.transmissions -= 1
             return
         self.sent += 1
-        self.outgoing.append(Request(call.id, call.method, call.params, self._context(call, now_s)))
+        context = None if self._plain else self._context(call, now_s)
+        self.outgoing.append(Request(call.id, call.method, call.params, context))
 
     def _context(self, call: Call, now_s: float) -> Context | None:
         """Give what a request carries beside the standards. A call with an identity never goes without."""
-        if call is self._hello or (not call.number and self.peerhood is not Peerhood.OURS):
+        if call is self._hello or (not call.number and self.peerhood is not _OURS):
             return None
         acknowledged = self.acknowledged if call.session == self.session else 0
         timeout_s = None if call.deadline_s == inf else call.deadline_s - now_s
@@ -307,16 +306,16 @@ class ClientStub:
             self._ask(now_s)
         while self._queue and self._may_send():
             call = self._queue.popleft()
-            if self._identified and self.peerhood is Peerhood.OURS:
+            if self._identified and self.peerhood is _OURS:
                 call.session, call.number = self.session, self._next_number
                 self._numbered[call.number] = call
                 self._next_number += 1
             self._send(call, now_s)
 
     def _may_send(self) -> bool:
-        if self.peerhood is Peerhood.PLAIN or (self.peerhood is Peerhood.OURS and not self._identified):
-            return True
-        return self.peerhood is Peerhood.OURS and self._next_number < self.acknowledged + self._window
+        if self.peerhood is _OURS:
+            return not self._identified or self._next_number < self.acknowledged + self._window
+        return self.peerhood is Peerhood.PLAIN
 
     def _ask(self, now_s: float) -> None:
         """Ask the server whether it understands call identities, and for a session."""
@@ -342,10 +341,11 @@ class ClientStub:
             self._numbered.pop(call.number, None)
             if response.error is not None and as_fault(response.error).code == SessionLost.code:
                 self.session, self.peerhood = 0, Peerhood.UNASKED
-        self._send_queued(now_s)
+        if self._queue:
+            self._send_queued(now_s)
 
     def _end(self, call: Call, error: PeerError, now_s: float) -> None:
-        call.error = error
+        call.error, call.ended = error, True
         self._open.pop(call.id, None)
         if call is self._hello:
             self._hello, self.peerhood = None, Peerhood.UNASKED
@@ -389,7 +389,7 @@ class ServerStub:
         self._freeze = freeze
         self._durable = durable
         self._changes: list[Change] = []
-        self._waiting: dict[Identity, list[tuple[Peer, Id]]] = {}
+        self._waiting: dict[Identity, tuple[tuple[Peer, Id], ...]] = {}
 
     def hello(self) -> list[int]:
         """Open a session: what `HELLO` gives. ``[session, window]``."""
@@ -425,11 +425,11 @@ class ServerStub:
         if context is None or not context.session:
             return [(peer, response)]
         reply = self._frozen(response)
-        remains = Known.REFUSED if says_not_executed(response.error) else Known.FORGOTTEN
+        remains = _REFUSED if response.error is not None and says_not_executed(response.error) else _FORGOTTEN
         self._cache.finish(context, reply, _size(reply), remains)
         if self._durable:
             self._changes.append((context.session, context.number, context.acknowledged, reply))
-        waiting = self._waiting.pop((context.session, context.number), [])
+        waiting = self._waiting.pop((context.session, context.number), ())
         if len(waiting) == 1 and waiting[0][1] == reply.id:
             return [(waiting[0][0], reply)]
         return [(who, Response(number, reply.error, reply.result)) for who, number in waiting]
@@ -437,25 +437,22 @@ class ServerStub:
     def _receive_identified(self, peer: Peer, request: Request, context: Context) -> Order:
         known = self._cache.look(context)
         if known is _NEW:
-            return self._begin(peer, request, context)
+            self._cache.begin(context)
+            self._waiting[context.session, context.number] = ((peer, request.id),)
+            if self._durable:
+                self._changes.append((context.session, context.number, context.acknowledged))
+            self.executed += 1
+            return request
         if known is _EXECUTING:
             waiting = self._waiting[context.session, context.number]
             if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
-                waiting.append((peer, request.id))
+                self._waiting[context.session, context.number] = (*waiting, (peer, request.id))
             return None
         if isinstance(known, Response):
             self.repeated += 1
             return Response(request.id, known.error, known.result)
         error = _REFUSALS.get(known)
         return Response(request.id, error(error.text).to_fault()) if error else None
-
-    def _begin(self, peer: Peer, request: Request, context: Context) -> Request:
-        self._cache.begin(context)
-        self._waiting[context.session, context.number] = [(peer, request.id)]
-        if self._durable:
-            self._changes.append((context.session, context.number, context.acknowledged))
-        self.executed += 1
-        return request
 
     def _frozen(self, response: Response) -> Response:
         """Marshal what is to be kept. What cannot be marshalled has been executed nevertheless."""
@@ -467,7 +464,9 @@ class ServerStub:
             return Response(response.id, self._freeze(ReplyUnfit(str(error)).to_fault()))
 
 
-_NEW, _EXECUTING = Known.NEW, Known.EXECUTING  # looked up for every call: a global is quicker
+# looked up for every call: a global is quicker than an enum's attribute
+_NEW, _EXECUTING, _FORGOTTEN, _REFUSED = Known.NEW, Known.EXECUTING, Known.FORGOTTEN, Known.REFUSED
+_OURS = Peerhood.OURS
 
 Change: TypeAlias = tuple[int] | tuple[int, int, int] | tuple[int, int, int, Response]
 """A session was opened; a call was begun (session, number, acknowledged); it was executed: its reply."""

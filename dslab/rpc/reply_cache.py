@@ -53,6 +53,8 @@ class Known(Enum):
     UNKNOWN_SESSION = "of a session that is not known here"
 
 
+_NEW, _EXECUTING = Known.NEW, Known.EXECUTING  # a global is quicker than an enum's attribute
+
 Identity: TypeAlias = tuple[int, int]
 """Session and number of a call."""
 
@@ -127,20 +129,23 @@ class ReplyCache:
 
     def look(self, context: Context) -> Known | Response:
         """Say what a call is. Takes note of what its caller has acknowledged."""
-        session = self._use(context.session)
-        if session is None:
+        caller, number = context.session, context.number
+        if (session := self._sessions.get(caller)) is not None:
+            self._sessions.move_to_end(caller)
+        elif (session := self._unused.pop(caller, None)) is not None:
+            self._sessions[caller] = session
+        else:
             return Known.UNKNOWN_SESSION
-        number = context.number
         if context.acknowledged > session.floor:
-            self._acknowledge(context.session, session, context.acknowledged)
+            self._acknowledge(caller, session, context.acknowledged)
         if session.floor <= number < session.floor + self.window:
-            return session.calls.get(number, Known.NEW)
+            return session.calls.get(number, _NEW)
         return Known.STALE if number < session.floor else Known.BEYOND
 
     def begin(self, context: Context) -> None:
         """Take note that a new call is being executed."""
         session = self._sessions[context.session]
-        session.calls[context.number] = Known.EXECUTING
+        session.calls[context.number] = _EXECUTING
         session.executing += 1
 
     def finish(self, context: Context, reply: Response, size: int, remains: Known = Known.FORGOTTEN) -> None:
@@ -180,22 +185,15 @@ class ReplyCache:
         """Take over a session that an earlier life of this server opened."""
         self._sessions.setdefault(session, Session())
 
-    def _use(self, number: int) -> Session | None:
-        session = self._sessions.get(number)
-        if session is not None:
-            self._sessions.move_to_end(number)
-        elif (session := self._unused.pop(number, None)) is not None:
-            self._sessions[number] = session
-        return session
-
     def _acknowledge(self, number: int, session: Session, floor: int) -> None:
+        calls, sizes = session.calls, self._sizes
         gone: Iterable[int] = range(session.floor, floor)
-        if floor - session.floor > len(session.calls):
-            gone = [call for call in session.calls if call < floor]
+        if floor - session.floor > len(calls):
+            gone = [call for call in calls if call < floor]
         session.floor = floor
         for call in gone:
-            if session.calls.pop(call, None) is not None:
-                self._bytes -= self._sizes.pop((number, call), _NOTHING)[0]
+            if calls.pop(call, None) is not None:
+                self._bytes -= sizes.pop((number, call), _NOTHING)[0]
 
     def _keep(self, number: int, session: Session, call: int, reply: Response, size: _Size) -> None:
         session.calls[call] = reply

@@ -47,10 +47,10 @@ class _Connection(asyncio.BufferedProtocol):
         self._service = dispatcher.service
         self._connections = connections
         connections.add(self)
+        self.peer = self
         self._inbox = Inbox(self._service.codec, self._service.limits.max_message_bytes)
         self._transport: asyncio.Transport | None = None
-        self._unsent: list[bytes] = []
-        self._unsent_bytes = 0
+        self._unsent = bytearray()
         self._unserved: deque[Message] = deque()
         self._in_flight = 0
         self._full = False  # its replies do not get through
@@ -96,15 +96,9 @@ class _Connection(asyncio.BufferedProtocol):
 
     # ---- what the dispatcher calls
 
-    @property
-    def peer(self) -> _Connection:
-        return self
-
     def send(self, message: Response | Batch) -> None:
-        data = self._service.encode(message)
-        self._unsent.append(data)
-        self._unsent_bytes += len(data)
-        if self._unsent_bytes > HIGH_WATER_BYTES:
+        self._service.write(message, self._unsent)
+        if len(self._unsent) > HIGH_WATER_BYTES:
             self._flush()
         elif not self._flushes:
             self._flushes = True
@@ -148,8 +142,7 @@ class _Connection(asyncio.BufferedProtocol):
         if not self._unsent:
             return
         assert self._transport is not None
-        data = self._unsent[0] if len(self._unsent) == 1 else b"".join(self._unsent)
-        self._unsent, self._unsent_bytes = [], 0
+        data, self._unsent = self._unsent, bytearray()  # the transport may keep it for a while
         if not self._transport.is_closing():
             self._transport.write(data)
 

@@ -123,7 +123,8 @@ class Service:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return order
 
     def close(self) -> None:
@@ -150,7 +151,8 @@ class Service:
             return ((sender, response),)
         with self._lock:
             replies = self.stub.finish(sender, request, response)
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return replies
 
     def notice(self, peer: Any, notification: Notification) -> Running | None:
@@ -161,6 +163,17 @@ class Service:
             complain(f"one-way {notification.method}", error)
             return None
         return result if type(result) is CoroutineType else None
+
+    def write(self, message: Response | Batch, buffer: bytearray) -> None:
+        """Marshal a reply at the end of a buffer, as `encode` does."""
+        before = len(buffer)
+        try:
+            self.codec.write(message, buffer)
+        except DoesNotTravel as error:
+            buffer += self._encode_unfit(message, str(error))
+        if len(buffer) - before > self.limits.max_message_bytes:
+            why = f"The result takes {len(buffer) - before:,} bytes"
+            buffer[before:] = self._encode_unfit(message, why)
 
     def encode(self, message: Response | Batch, most_bytes: int | None = None) -> bytes:
         """Marshal a reply; in place of one that does not travel, or is too long, an error that says so."""
@@ -182,13 +195,13 @@ class Service:
     def _hello(self) -> list[int]:
         with self._lock:
             greeting = self.stub.hello()
-            self._write_down()
+            if self._log is not None:
+                self._write_down(self._log)
             return greeting
 
-    def _write_down(self) -> None:
+    def _write_down(self, log: ReplyLog) -> None:
         """Nothing is executed, and no reply leaves, before the log knows of it."""
-        if self._log is not None:
-            self._log.write(self.stub.changes())
+        log.write(self.stub.changes())
 
 
 def complain(who: str, why: Exception | str) -> None:

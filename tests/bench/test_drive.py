@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import os
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from bench import rpc
-from bench.harness import peers
+from bench.harness import machine, peers
 from bench.harness.peers import Server
 from bench.harness.rounds import Samples
 from bench.rpc_peers import drive
-from bench.rpc_peers.drive import SMALL, Blocking, Echo
+from bench.rpc_peers.drive import SMALL, Blocking, Echo, EchoAll, Windows
 
 FILE = str(Path(rpc.__file__))
 
@@ -59,6 +63,41 @@ def test_a_thread_that_fails_lets_nobody_wait() -> None:
 
     with ExitStack() as stack, pytest.raises(threading.BrokenBarrierError):
         Blocking(stack, connect, lambda: 0.0).throughput(4)
+
+
+@pytest.mark.parametrize("in_flight", drive.IN_FLIGHT)
+def test_windows_keep_as_many_under_way_as_they_are_asked_for(in_flight: int) -> None:
+    under_way, most = 0, 0
+
+    @contextmanager
+    def connect() -> Iterator[tuple[Echo, EchoAll]]:
+        def echo_all(values: Sequence[Any]) -> Callable[[], object]:
+            nonlocal under_way, most
+            under_way += len(values)
+            most = max(most, under_way)
+            return lambda: fetch(len(values))
+
+        yield (lambda value: value), echo_all
+
+    def fetch(count: int) -> None:
+        nonlocal under_way
+        under_way -= count
+
+    with ExitStack() as stack:
+        Windows(stack, connect, lambda: 0.0).throughput(in_flight)
+    assert (most, under_way) == (in_flight, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a process can be kept on a CPU")
+def test_all_threads_of_a_server_are_kept_on_a_cpu_and_let_go_again() -> None:
+    everywhere = machine.cpus()
+    with driven(rpc.OURS) as (driver, server):
+        driver.latency(SMALL)  # the client's thread has begun
+        threads = [each.id for each in psutil.Process(server.pid).threads()]
+        assert len(threads) > 2
+        for allowed in ({min(everywhere)}, everywhere):
+            machine.keep_on(server.pid, allowed)
+            assert [os.sched_getaffinity(thread) for thread in threads] == [allowed] * len(threads)
 
 
 def test_every_row_can_be_had_or_says_what_is_missing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dslab.rpc import wire
-from dslab.rpc.errors import DoesNotTravel, Fault
+from dslab.rpc.errors import DoesNotTravel, Fault, MalformedCall
 from dslab.rpc.inbox import PIECE_BYTES, TRUSTED_BYTES, Inbox
 from dslab.rpc.json_rpc import JsonCodec
 from dslab.rpc.messages import (
@@ -21,6 +21,7 @@ from dslab.rpc.messages import (
     Context,
     Invalid,
     MalformedMessage,
+    Message,
     MessageTooLong,
     Notification,
     Request,
@@ -179,6 +180,35 @@ def test_pieces_of_one_message_and_of_several_may_alternate() -> None:
         inbox.get_buffer()[: len(piece)] = piece
         read.append([message.id for message in inbox.received(len(piece)) if isinstance(message, Request)])
     assert read == [[1], [1], [1, 2], [2], [], [1, 2], [3], [1]]
+
+
+@pytest.mark.parametrize("row", [
+    [Request(1, "a", ["x"]), Request(2, "b", [])],
+    [Request(1, "a", [b"\x94\x00\x94\x00"]), Request(0x9400, "b", [])],  # looks like more than it is
+    [Request(1, "a", []), Notification("b", []), Response(3, None, 4)],
+    [Request(1, "a", [], Context(5, 6, 7, 0.5)), Request(2, "b", [])],
+    [Request(1, "a", []), Invalid(2, MalformedCall("No request").to_fault()), Request(3, "c", [])],
+])  # fmt: skip
+@pytest.mark.parametrize("waits", [False, True], ids=["alone", "after a beginning"])
+def test_a_row_of_messages_that_comes_in_one_piece_is_read(row: list[Message], waits: bool) -> None:
+    parts = [CODEC.encode(each) if type(each) is not Invalid else b"\x93\x00\x02\xa1b" for each in row]
+    inbox, data = Inbox(CODEC), b"".join(parts)
+    read: list[Message] = []
+    for piece in (data[:3], data[3:], data) if waits else (data, data):
+        inbox.get_buffer()[: len(piece)] = piece
+        read += inbox.received(len(piece))
+    assert [message if type(message) is not Invalid else message.id for message in read] == 2 * [
+        message if type(message) is not Invalid else message.id for message in row
+    ]
+    assert inbox.waiting_bytes == 0
+
+
+def test_what_does_not_travel_leaves_a_buffer_as_it_was() -> None:
+    buffer = bytearray(b"before")
+    for message in (Response(1, None, ["x" * 100, object()]), Batch([Response(1), Response(2, None, 2**70)])):
+        with pytest.raises(DoesNotTravel):
+            CODEC.write(message, buffer)
+        assert buffer == b"before"
 
 
 def test_a_message_that_is_too_long_is_refused_even_if_it_is_there() -> None:
