@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.authoring import golden
+from dslab.kit.authoring.reach import Reach, reach
 from dslab.kit.authoring.skeleton import make_skeleton
 from dslab.kit.grader.course import Course, Lab, load_lab
 
@@ -271,6 +273,18 @@ def test_the_skeleton_earns_nothing(lab: Lab, backend: str, tmp_path: Path) -> N
     assert graded.result["duration_s"] < SKELETON_S_PER_CHECK * len(graded.checks)
 
 
+@functools.cache
+def reach_of(name: str) -> Reach:
+    """Which steps of a lab each file can make a difference to, as seen in a run of its solution."""
+    lab = LABS[name]
+    with tempfile.TemporaryDirectory() as report:
+        graded = grade(lab, solutions(lab), Path(report))
+    folder = re.search(r"^folder +(\S+)$", graded.printed, re.MULTILINE)
+    assert folder, graded
+    step_of = {name: steps_of(check)[0] for name, check in checks(lab).items()}
+    return reach(lab, solutions(lab), ROOT / folder[1], step_of)
+
+
 def submissions(folder: str) -> list[Any]:
     pairs = [(lab, wrong) for lab in LABS.values() for wrong in wrongs(lab, folder)]
     return [pytest.param(lab, wrong, id=f"{lab.name}-{wrong.path.stem}") for lab, wrong in pairs]
@@ -281,8 +295,10 @@ def submissions(folder: str) -> list[Any]:
 def test_a_wrong_submission_loses_exactly_its_checks(
     lab: Lab, wrong: Wrong, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
+    """Run are the steps that its file can make a difference to; in all others it is the solution."""
     submission = lay_over(solutions(lab), lab, wrong, tmp_path / "wrong")
-    graded = grade(lab, submission, tmp_path / "report", "--seed", str(golden.GOLDEN_SEED))
+    steps = [word for step in reach_of(lab.name).steps(wrong.replaces) for word in ("--step", step)]
+    graded = grade(lab, submission, tmp_path / "report", "--seed", str(golden.GOLDEN_SEED), *steps)
     assert graded.named("fail") == set(wrong.caught_by), graded
     assert not graded.named("error"), graded
     assert graded.status == 1, graded

@@ -24,10 +24,10 @@ def test(  # noqa: PLR0917 - Typer calls it by name
         int | None, typer.Option(metavar="S", help="Repeat the run that printed it.", show_default=False)
     ] = None,
     step: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="N.M",
-            help="Only this step, and what it needs.",
+            help="Only this step, and what it needs. May be repeated.",
             autocompletion=complete_step,
             show_default=False,
         ),
@@ -63,7 +63,7 @@ def test(  # noqa: PLR0917 - Typer calls it by name
         seed=seed,
         backend=backend.value,
         broker=broker,
-        step=step,
+        step=step or (),
         report=report,
         checks=checks,
         keep=keep,

@@ -71,7 +71,7 @@ def _grade(fields: dict[str, str | int | None], watcher: Reporter) -> tuple[RunR
         course=course,
         submission=Path(str(submission)) if submission else None,
         backend=str(fields["backend"]),
-        step=None if step is None else str(step),
+        step=() if step is None else (str(step),),
         seed=None if seed is None else int(seed),
     )
     return grade(request.with_hints(told(course, request.lab)), watcher), watcher.folder()

@@ -72,11 +72,11 @@ class TerminalWatcher(Watcher):
         assert self._request
         request, here = self._request, Path.cwd()
         telling = terminal.Telling(
-            repeat=repeat_command(request, request.step, here),
+            repeat=repeat_command(request, request.only, here),
             folder=self._folder,
             here=here,
             width=self._console.width,
-            one_step=request.step is not None,
+            one_step=len(request.only) == 1,
             debug=self._debug,
         )
         for part in terminal.told(result, telling):

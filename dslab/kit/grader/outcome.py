@@ -7,7 +7,7 @@ exception; the gravest decides: error, then fail, then skipped.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,8 +145,8 @@ def _detail(happened: Happened, comparison: Comparison | None) -> str:
     return ""
 
 
-def repeat_command(request: GradeRequest, step: str | None, here: Path) -> str:
-    """The command, typed in the folder `here`, that runs a step or all again with the same payloads."""
+def repeat_command(request: GradeRequest, steps: Iterable[str], here: Path) -> str:
+    """The command, typed in the folder `here`, that repeats those steps, or all, with the same payloads."""
     words = ["dslab", "test", str(request.lab.number or shortest(request.lab.folder, here))]
     if request.submission != request.lab.folder:
         words += ["--submission", shortest(request.submission, here)]
@@ -157,7 +157,7 @@ def repeat_command(request: GradeRequest, step: str | None, here: Path) -> str:
     if request.checks:
         words += ["--checks", shortest(request.checks, here)]
     words += ["--seed", str(request.seed)]
-    return shlex.join([*words, "--step", step] if step else words)
+    return shlex.join([*words, *(word for step in steps for word in ("--step", step))])
 
 
 def shortest(path: Path, here: Path) -> str:

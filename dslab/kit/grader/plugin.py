@@ -17,7 +17,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "submission": {"metavar": "DIR", "help": "the files to grade; the lab's own folder if left out"},
     "backend": {"metavar": "B", "help": "where services run: local or docker"},
     "seed": {"metavar": "S", "type": int, "help": "repeat the run that printed this seed"},
-    "step": {"metavar": "N.M", "help": "run this step and what it needs"},
+    "step": {
+        "metavar": "N.M",
+        "action": "append",
+        "help": "run this step and what it needs; may be repeated",
+    },
     "report": {"metavar": "DIR", "help": "write every report format there"},
     "checks": {"metavar": "PATH", "help": "add private checks: a file or a folder"},
     "broker": {"metavar": "B", "help": "embedded or rabbitmq"},

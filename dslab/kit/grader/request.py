@@ -34,7 +34,7 @@ class GradeRequest:
         seed: Every random choice comes from it.
         backend: Where the topologies run.
         broker: Which message broker the labs that need one get.
-        step: Run this step and what it needs; None runs every step.
+        only: Run these steps and what they need; none means every step.
         report: Where every format goes; None writes only result.json, into the run's folder.
         checks: Where the instructor's private checks are: a file, or a folder of them.
         keep: Keep the working and scratch folders of checks that passed.
@@ -47,7 +47,7 @@ class GradeRequest:
     seed: int
     backend: Backend = "local"
     broker: Broker = "embedded"
-    step: str | None = None
+    only: tuple[str, ...] = ()
     report: Path | None = None
     checks: Path | None = None
     keep: bool = False
@@ -57,7 +57,7 @@ class GradeRequest:
     def steps(self) -> tuple[Step, ...]:
         """The steps that are asked for, with those that they need."""
         rubric = self.lab.rubric
-        return rubric.with_needs(self.step) if self.step else rubric.steps
+        return rubric.with_needs(*self.only) if self.only else rubric.steps
 
     @property
     def private(self) -> tuple[Path, ...]:
@@ -83,7 +83,7 @@ def make_request(
     seed: int | None = None,
     backend: str | None = None,
     broker: str | None = None,
-    step: str | None = None,
+    step: Sequence[str] = (),
     report: Path | None = None,
     checks: Path | None = None,
     keep: bool = False,
@@ -97,7 +97,7 @@ def make_request(
         seed: A random one, if left out.
         backend: ``local``, if left out.
         broker: ``embedded``, if left out.
-        step: See `GradeRequest`.
+        step: The steps to run; see `GradeRequest.only`.
         report: See `GradeRequest`.
         checks: A file or a folder with private checks (``test_*.py``).
         keep: See `GradeRequest`.
@@ -115,14 +115,16 @@ def make_request(
         seed=secrets.randbelow(MAX_SEED) if seed is None else seed,
         backend=one_of(backend or "local", BACKENDS, "backend"),
         broker=one_of(broker or "embedded", BROKERS, "broker"),
-        step=step,
+        only=tuple(dict.fromkeys(step)),
         report=report.absolute() if report else None,
         checks=checks.expanduser().absolute() if checks else None,
         keep=keep,
     )
-    if step is not None and step not in {known.id for known in found.rubric.steps}:
-        known_ids = ", ".join(known.id for known in found.rubric.steps)
-        raise UsageError(f"Lab {found.name} has no step {step!r}.", remedy=f"Its steps are {known_ids}.")
+    known = [one.id for one in found.rubric.steps]
+    for unknown in (one for one in step if one not in known):
+        raise UsageError(
+            f"Lab {found.name} has no step {unknown!r}.", remedy=f"Its steps are {', '.join(known)}."
+        )
     if checks and not request.private:
         raise UsageError(
             f"There are no checks in {checks}.", remedy="Name a test_*.py file or a folder of them."

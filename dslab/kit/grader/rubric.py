@@ -72,10 +72,10 @@ class Rubric:
         known = ", ".join(step.id for step in self.steps)
         raise ConfigError(f"{self.path}: there is no step {step_id!r}.", remedy=f"The steps are {known}.")
 
-    def with_needs(self, step_id: str) -> tuple[Step, ...]:
-        """That step and every step that it needs, also indirectly, in the file's order."""
+    def with_needs(self, *step_ids: str) -> tuple[Step, ...]:
+        """Those steps and every step that they need, also indirectly, in the file's order."""
         wanted: set[str] = set()
-        open_ids = [self.step(step_id).id]
+        open_ids = [self.step(step_id).id for step_id in step_ids]
         while open_ids:
             current = open_ids.pop()
             wanted.add(current)

@@ -145,6 +145,7 @@ def _request_of(config: pytest.Config, labs: Sequence[Path]) -> GradeRequest:
     here = config.invocation_params.dir
     for name in ("submission", "report", "checks"):
         options[name] = here / options[name] if options[name] else None
+    options["step"] = options["step"] or ()
     if len(labs) > 1:
         raise UsageError("Only one lab can be graded at a time.", remedy="Name one of them.")
     if config.getoption("numprocesses", None):

@@ -189,7 +189,7 @@ class GradingSession:
     def _enter(self, check: Planned, bench: Bench, ledger: Ledger) -> None:
         happened = self._happened
         evidence = self._whatever(lambda: bench.gather(check, happened), Evidence())
-        repeat = repeat_command(self.request, check.step, Path.cwd())
+        repeat = repeat_command(self.request, [check.step], Path.cwd())
         result = result_of(check, happened, evidence, repeat)
         picture = self._whatever(lambda: bench.draw(check, happened, result), "")
         entered = ledger.enter(check.key, replace(result, trace=picture))

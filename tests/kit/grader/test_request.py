@@ -29,7 +29,7 @@ def test_defaults(lab: Path) -> None:
     [
         ({"submission": Path("/nowhere")}, "The submission /nowhere does not exist"),
         ({"submission": Path(__file__)}, "is a file, not a folder"),
-        ({"step": "9.9"}, r"has no step '9.9'. Its steps are 1.1, 1.2, 1.3"),
+        ({"step": ["9.9"]}, r"has no step '9.9'. Its steps are 1.1, 1.2, 1.3"),
         ({"backend": "cloud"}, "no backend 'cloud'. It is one of: local, docker"),
         ({"broker": "kafka"}, "no broker 'kafka'"),
         ({"checks": Path("/nowhere")}, "There are no checks in /nowhere"),
@@ -63,8 +63,14 @@ def test_command_that_repeats(lab: Path, tmp_path: Path) -> None:
     submission.mkdir()
     (submission / "server.py").write_text("")
     request = ask(lab, seed=5, submission=submission, backend="docker", checks=lab / "test_tiny.py")
-    assert repeat_command(request, "1.2", tmp_path) == (
+    assert repeat_command(request, ["1.2"], tmp_path) == (
         "dslab test 1 --submission 'a submission' --backend docker "
         "--checks course/labs/01-tiny/test_tiny.py --seed 5 --step 1.2"
     )
-    assert repeat_command(ask(lab, seed=5), None, tmp_path) == "dslab test 1 --seed 5"
+    assert repeat_command(ask(lab, seed=5), [], tmp_path) == "dslab test 1 --seed 5"
+
+
+def test_several_steps(lab: Path, tmp_path: Path) -> None:
+    request = ask(lab, seed=5, step=["1.3", "1.1", "1.3"])
+    assert [step.id for step in request.steps] == ["1.1", "1.3"]
+    assert repeat_command(request, request.only, tmp_path) == "dslab test 1 --seed 5 --step 1.3 --step 1.1"

@@ -322,7 +322,7 @@ def test_steps_that_need_a_broken_one_are_undecided(write_checks: Write, grade_l
 
 
 def test_one_step_and_what_it_needs(grade_lab: Grade) -> None:
-    result = grade_lab(step="1.2")
+    result = grade_lab(step=["1.2"])
     assert [step.id for step in result.steps] == ["1.1", "1.2"]
     assert result.score == result.max_score == 30
     assert result.exit_status == 0
