@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import dslab
 from dslab.kit.authoring.submissions import Sort, Submission
 from dslab.kit.grader.course import Course, Lab
 
+HIDDEN = re.compile(r"(^|/)\.")
 TIMEOUT_S = 300.0
 HUNG = 124
 
@@ -164,11 +166,12 @@ def _verdicts(path: Path) -> dict[str, str]:
 
 
 def provided(lab: Lab) -> list[str]:
-    """What of a lab's folder decides about verdicts: all but what students write, and prose."""
+    """What of a lab's folder decides about verdicts: not what students write, nor prose, nor hidden files."""
     texts = []
     for path in sorted(lab.folder.rglob("*")):
         name = path.relative_to(lab.folder).as_posix()
-        if path.is_file() and path.suffix not in {".md", ".pyc"} and name not in lab.rubric.files:
+        is_read = path.suffix not in {".md", ".pyc"} and not HIDDEN.search(name)
+        if path.is_file() and is_read and name not in lab.rubric.files:
             texts.append(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}")
     return texts
 
