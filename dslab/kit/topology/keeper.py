@@ -151,8 +151,9 @@ class Keeper:
             case "term":
                 os.kill(node.pid, signal.SIGTERM)
             case "kill":
-                processes.end(lambda: self._members(node))
-                self._reap()
+                left = processes.end(lambda: self._members(node))
+                if not left and not node.ended:
+                    self._await_end(node)
             case "pause":
                 processes.freeze(lambda: self._members(node))
             case "resume":
@@ -231,6 +232,17 @@ class Keeper:
                 node = next((node for node in self._nodes.values() if node.pid == pid), None)
                 if node is not None:
                     self._node_ended(node, status)
+
+    def _await_end(self, node: Node) -> None:
+        """Take note of the end of a node that is dead.
+
+        One with threads is dead for a moment before it can be waited for. Should that be noticed only after
+        the node's next start, it would pass for the end of that one.
+        """
+        with suppress(ChildProcessError):
+            _, status = os.waitpid(node.pid, 0)
+            self._node_ended(node, status)
+        self._reap()
 
     def _node_ended(self, node: Node, status: int) -> None:
         at, node.ended = time.time(), True

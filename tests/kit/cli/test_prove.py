@@ -57,6 +57,9 @@ def test_a_proof(course: Path, solutions: Path, run: Run) -> None:
     # A wrong submission that is caught by another check than it says.
     path = solutions / "wrong" / "no_goodbye.py"
     path.write_text(path.read_text().replace("test_goodbye", "test_hello"))
+    left_by_tools = course / "labs" / "01-greeting" / ".cache" / "x.db"
+    left_by_tools.parent.mkdir()
+    left_by_tools.write_text("not of the lab")
     (solutions / "equivalent.toml").write_text(EQUIVALENT)
     stale = run("prove", "--check")
     assert stale.status == 1

@@ -443,6 +443,27 @@ def test_stop_kills_who_ignores_it(open_lab: OpenLab) -> None:
     assert topology["s"].exit_status == 137
 
 
+THREADS = """
+import threading, time
+for _ in range(100):
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+print("up", flush=True)
+"""
+
+
+def test_the_end_of_one_start_is_not_that_of_the_next(open_lab: OpenLab, wait_for: WaitFor) -> None:
+    """A process with many threads takes a moment to die."""
+    topology = open_lab("services: {s: {command: python threads.py}}", {"threads.py": THREADS})
+    service = topology["s"]
+    service.start()
+    for _ in range(5):
+        wait_for(lambda: service.logs(), "its threads")
+        service.restart()
+        assert service.running
+    service.kill()
+    assert service.exit_status == 137
+
+
 def test_restart_keeps_address_and_scratch(open_lab: OpenLab) -> None:
     topology = open_lab(PAIR, PROGRAMS)
     topology.start()
