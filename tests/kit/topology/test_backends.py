@@ -457,7 +457,7 @@ def test_the_end_of_one_start_is_not_that_of_the_next(open_lab: OpenLab, wait_fo
     service = topology["s"]
     service.start()
     for _ in range(5):
-        wait_for(lambda: service.logs(), "its threads")
+        wait_for(service.logs, "its threads")
         service.restart()
         assert service.running
     service.kill()
