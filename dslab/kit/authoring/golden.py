@@ -19,6 +19,7 @@ VARYING = (
     (re.compile(r'(File "[^"\n]+", line) \d+'), r"\1 N"),
     (re.compile(r"\b\d+ (descriptors|threads|processes) are left"), r"N \1 are left"),
     (re.compile(r"\b(?:reset|closed)(\s+)the\s+connection"), r"ended\1the connection"),  # who is faster
+    (re.compile(r"-\d+(\s+asks\s+again)"), r"-N\1"),  # which of several is noticed first
     (re.compile(r"grown by \d+ MB"), "grown by N MB"),
     (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
 )
