@@ -28,7 +28,9 @@ CHANCE = (
     (re.compile(r"\s\S+\s+raised\s+\w+Error:[^()]*\([^)]*\)\."), ""),
     (
         re.compile(
-            r"^ {4}(sent|came back|expected|in hex|from [\d,]+|stderr) .*\n(?: {8,}.*\n)*", re.MULTILINE
+            r"^ {4}(sent|came back|expected|in hex|from [\d,]+|[\d,]+(?=  )|stderr) .*\n"
+            r"(?: {8,}.*\n)*",
+            re.MULTILINE,
         ),
         "",
     ),

@@ -31,7 +31,8 @@ def test_normalised(printed: str, shown: str) -> None:
 def test_what_comes_by_chance_is_left_out() -> None:
     printed = "1.3 fail: Whole.\n    Byte 1,020 differs.\n    came back  92 2a (2 bytes)\n"
     printed += (
-        "    in hex     92 2a\n               92 0d\n                  ^^\n    hint       dslab hint 1.3\n"
+        "    in hex     92 2a\n               92 0d\n                  ^^\n"
+        "    127,984    13 ad\n               13 0d\n    hint       dslab hint 1.3\n"
     )
     shown = golden.normalised(printed, Path("/tmp/a/wrong"), by_chance=True)
     assert shown == "1.3 fail: Whole.\n    Byte N differs.\n    hint       dslab hint 1.3\n"
