@@ -291,22 +291,31 @@ def submissions(folder: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("lab", "wrong"), submissions("wrong"))
-@pytest.mark.timeout(RUN_TIMEOUT_S + 10)
+@pytest.mark.timeout(3 * RUN_TIMEOUT_S + 10)
 def test_a_wrong_submission_loses_exactly_its_checks(
     lab: Lab, wrong: Wrong, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     """Run are the steps that its file can make a difference to; in all others it is the solution."""
     submission = lay_over(solutions(lab), lab, wrong, tmp_path / "wrong")
+    path = solutions(lab) / "golden" / f"{wrong.path.stem}.txt"
+    shown = shown_when_it_loses_exactly_its_checks(lab, wrong, submission, tmp_path / "report")
+    if pytestconfig.getoption("--record-golden"):
+        golden.record(path, shown)
+    if golden.difference(path, shown):
+        # What somebody has changed in a message shows again. What the second run does not show was luck: who of
+        # two programs was faster. The verdicts above are held to in both.
+        shown = shown_when_it_loses_exactly_its_checks(lab, wrong, submission, tmp_path / "again")
+    assert not golden.difference(path, shown), golden.difference(path, shown)
+
+
+def shown_when_it_loses_exactly_its_checks(lab: Lab, wrong: Wrong, submission: Path, report: Path) -> str:
+    """Grade it, with the seed of the golden files; what the terminal shows, without what always differs."""
     steps = [word for step in reach_of(lab.name).steps(wrong.replaces) for word in ("--step", step)]
-    graded = grade(lab, submission, tmp_path / "report", "--seed", str(golden.GOLDEN_SEED), *steps)
+    graded = grade(lab, submission, report, "--seed", str(golden.GOLDEN_SEED), *steps)
     assert graded.named("fail") == set(wrong.caught_by), graded
     assert not graded.named("error"), graded
     assert graded.status == 1, graded
-    shown = golden.normalised(graded.printed, submission, by_chance=wrong.by_chance)
-    path = solutions(lab) / "golden" / f"{wrong.path.stem}.txt"
-    if pytestconfig.getoption("--record-golden"):
-        golden.record(path, shown)
-    assert not golden.difference(path, shown), golden.difference(path, shown)
+    return golden.normalised(graded.printed, submission, by_chance=wrong.by_chance)
 
 
 @pytest.mark.parametrize(("lab", "wrong"), submissions("wrong/cheats"))
