@@ -302,8 +302,8 @@ def test_a_wrong_submission_loses_exactly_its_checks(
     if pytestconfig.getoption("--record-golden"):
         golden.record(path, shown)
     if golden.difference(path, shown):
-        # What somebody has changed in a message shows again. What the second run does not show was luck: who of
-        # two programs was faster. The verdicts above are held to in both.
+        # What somebody has changed in a message shows again. What the second run does not show was luck: who
+        # of two programs was faster. The verdicts are held to in both.
         shown = shown_when_it_loses_exactly_its_checks(lab, wrong, submission, tmp_path / "again")
     assert not golden.difference(path, shown), golden.difference(path, shown)
 
