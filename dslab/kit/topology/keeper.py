@@ -239,10 +239,11 @@ class Keeper:
         One with threads is dead for a moment before it can be waited for. Should that be noticed only after
         the node's next start, it would pass for the end of that one.
         """
-        with suppress(ChildProcessError):
-            _, status = os.waitpid(node.pid, 0)
-            self._node_ended(node, status)
+        deadline = time.monotonic() + processes.PATIENCE_S
         self._reap()
+        while not node.ended and time.monotonic() < deadline:
+            time.sleep(0.001)
+            self._reap()
 
     def _node_ended(self, node: Node, status: int) -> None:
         at, node.ended = time.time(), True
