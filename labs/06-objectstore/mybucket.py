@@ -1,3 +1,0 @@
-import bucket
-
-bucket.create("mybucket")
