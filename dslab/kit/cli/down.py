@@ -70,7 +70,7 @@ def sweep_processes(course: Course) -> int:
     dead = [folder for folder in _folders(runs) if not is_alive(folder)]
     found = {pid for folder in dead for pid in processes.marked(f"{folder.name}/")} if dead else set()
     for folder in dead if found else ():
-        left = processes.end(lambda prefix=f"{folder.name}/": processes.marked(prefix))  # type: ignore[misc]
+        left = processes.end_marked(f"{folder.name}/")
         if left:
             raise KitError(f"These processes do not end: {', '.join(map(str, sorted(left)))}.")
     return len(found)

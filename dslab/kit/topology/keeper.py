@@ -116,7 +116,7 @@ class Keeper:
                 for key, _ in self._selector.select(CHECK_PARENT_S):
                     key.data()
         finally:
-            processes.end(lambda: self._ours(f"{self._run_id}/"))
+            self._end_ours(f"{self._run_id}/", spared=[])
 
     # What the grader wants.
 
@@ -151,11 +151,10 @@ class Keeper:
             case "term":
                 os.kill(node.pid, signal.SIGTERM)
             case "kill":
-                left = processes.end(lambda: self._members(node))
-                if not left and not node.ended:
+                if not self._end_node(node) and not node.ended:
                     self._await_end(node)
             case "pause":
-                processes.freeze(lambda: self._members(node))
+                processes.freeze(lambda: self._members(node), lambda mark: mark == node.mark)
             case "resume":
                 processes.send(signal.SIGCONT, self._members(node))
             case "flush":
@@ -247,7 +246,7 @@ class Keeper:
 
     def _node_ended(self, node: Node, status: int) -> None:
         at, node.ended = time.time(), True
-        processes.end(lambda: self._members(node))
+        self._end_node(node)
         for pump in node.pumps:
             pump.close()
         del self._nodes[node.mark]
@@ -257,11 +256,18 @@ class Keeper:
     def _end(self, prefix: str) -> set[int]:
         """End the nodes of one topology, and every orphan that belongs to nobody any more."""
         others = [node for mark, node in self._nodes.items() if not mark.startswith(prefix)]
-        left = processes.end(
-            lambda: self._ours(prefix).difference(*(self._members(node) for node in others)),
-        )
+        left = self._end_ours(prefix, spared=others)
         self._reap()
         return left
+
+    def _end_node(self, node: Node) -> set[int]:
+        return processes.end(lambda: self._members(node), lambda mark: mark == node.mark)
+
+    def _end_ours(self, prefix: str, spared: list[Node]) -> set[int]:
+        return processes.end(
+            lambda: self._ours(prefix).difference(*(self._members(node) for node in spared)),
+            lambda mark: mark.startswith(prefix),
+        )
 
     def _members(self, node: Node) -> set[int]:
         """Who belongs to a node: its process, its session, its orphans, and all of their descendants."""

@@ -159,4 +159,4 @@ class Keeper(Channel):
 
     def _mop_up(self) -> None:
         """If the keeper did not go by itself, whoever it kept may still be there."""
-        processes.end(lambda: processes.marked(f"{self._run_id}/"))
+        processes.end_marked(f"{self._run_id}/")

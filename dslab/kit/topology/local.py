@@ -131,12 +131,14 @@ class LocalBackend:
 def end_leftovers(runs: Path) -> None:
     """End what is left of earlier runs: of one whose grader and keeper were killed at the same moment."""
 
-    def find() -> set[int]:
-        marks = {pid: processes.mark_of(pid) for pid in processes.process_table()}
-        folders = {pid: runs / mark.partition("/")[0] for pid, mark in marks.items() if mark}
-        return {pid for pid, folder in folders.items() if folder.is_dir() and not is_alive(folder)}
+    def is_left(mark: str) -> bool:
+        folder = runs / mark.partition("/")[0]
+        return bool(mark) and folder.is_dir() and not is_alive(folder)
 
-    processes.end(find)
+    def find() -> set[int]:
+        return {pid for pid in processes.process_table() if is_left(processes.mark_of(pid))}
+
+    processes.end(find, is_left)
 
 
 def _start_keeper(run: RunFolder) -> Keeper:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,17 @@ os.write(1, f"{os.getpid()} ".encode().ljust(10))
 time.sleep(1000)
 """
 
+# At any moment one process, never the same for long. It holds a lock, which its children inherit.
+HOPPING = """
+import fcntl, os, sys
+held = open(sys.argv[1], "w")
+fcntl.flock(held, fcntl.LOCK_SH)
+os.write(1, b"!")
+while os.fork() == 0:
+    os.setsid()
+os._exit(0)
+"""
+
 
 @pytest.fixture(
     params=[pytest.param(True, marks=pytest.mark.skipif(not processes.LINUX, reason="no /proc")), False]
@@ -37,7 +50,7 @@ def table_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 def mark() -> Iterator[str]:
     mark = f"test-{os.getpid()}-{os.urandom(4).hex()}/"
     yield mark
-    processes.end(lambda: processes.marked(mark))
+    processes.end_marked(mark)
 
 
 @pytest.fixture
@@ -53,7 +66,7 @@ def family(mark: str) -> Iterator[set[int]]:
         try:
             yield {int(first.stdout.read(10)) for _ in range(3)}
         finally:
-            processes.end(lambda: processes.marked(mark))
+            processes.end_marked(mark)
 
 
 @pytest.mark.usefixtures("table_of")
@@ -73,8 +86,24 @@ def test_marks_are_inherited(family: set[int], mark: str) -> None:
 
 @pytest.mark.usefixtures("table_of")
 def test_end(family: set[int], mark: str) -> None:
-    assert processes.end(lambda: processes.marked(mark)) == set()
+    assert processes.end_marked(mark) == set()
     assert not family & processes.process_table().keys()
+
+
+@pytest.mark.skipif(not processes.LINUX, reason="elsewhere nobody tells the newest number")
+def test_end_of_one_that_is_in_no_table(mark: str, tmp_path: Path) -> None:
+    """Who forks and exits all the time is met although no look at the table ever shows it."""
+    lock = tmp_path / "alive"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOPPING, lock],
+        stdout=subprocess.PIPE,
+        env={**os.environ, processes.MARK: f"{mark}1/s"},
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.read(1) == b"!"
+        assert processes.end(set, lambda text: text.startswith(mark)) == set()
+    with lock.open() as again:
+        fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises if anybody holds it
 
 
 def test_family() -> None:
@@ -87,7 +116,7 @@ def test_family() -> None:
 def test_giving_up() -> None:
     """Whoever cannot be ended is named: process 1 is nobody's to stop, and signal 0 stops nobody."""
     calls = iter(range(1_000_000))
-    left = processes.end(lambda: {2_000_000_000 + next(calls)}, patience_s=0.05)
+    left = processes.end(lambda: {2_000_000_000 + next(calls)}, lambda _mark: False, patience_s=0.05)
     assert len(left) == 1
 
 
