@@ -253,8 +253,8 @@ def backend(request: pytest.FixtureRequest) -> str:
 @pytest.mark.timeout(RUN_TIMEOUT_S + 10)
 def test_a_right_submission_earns_everything(lab: Lab, folder: str, backend: str, tmp_path: Path) -> None:
     graded = grade(lab, solutions(lab) / folder, tmp_path / "report", "--backend", backend)
-    assert graded.result["score"] == graded.result["max_score"] == 100, graded
-    assert graded.status == 0, graded
+    assert graded.result["score"] == graded.result["max_score"] == 100, str(graded)
+    assert graded.status == 0, str(graded)
 
 
 @PER_LAB
@@ -262,14 +262,14 @@ def test_a_right_submission_earns_everything(lab: Lab, folder: str, backend: str
 def test_the_skeleton_earns_nothing(lab: Lab, backend: str, tmp_path: Path) -> None:
     submission = skeleton(lab, tmp_path / "skeleton")
     graded = grade(lab, submission, tmp_path / "report", "--backend", backend)
-    assert graded.result["score"] == 0, graded
-    assert graded.status == 1, graded
+    assert graded.result["score"] == 0, str(graded)
+    assert graded.status == 1, str(graded)
     for check in graded.checks:
-        assert check["verdict"] in {"fail", "skipped"}, graded
+        assert check["verdict"] in {"fail", "skipped"}, str(graded)
         if check["verdict"] == "fail":
             assert "NotImplementedError" in check["message"] + check["stderr"], check
     for step in graded.result["steps"]:
-        assert "fail" in {check["verdict"] for check in step["checks"]}, graded
+        assert "fail" in {check["verdict"] for check in step["checks"]}, str(graded)
     assert graded.result["duration_s"] < SKELETON_S_PER_CHECK * len(graded.checks)
 
 
@@ -280,7 +280,7 @@ def reach_of(name: str) -> Reach:
     with tempfile.TemporaryDirectory() as report:
         graded = grade(lab, solutions(lab), Path(report))
     folder = re.search(r"^folder +(\S+)$", graded.printed, re.MULTILINE)
-    assert folder, graded
+    assert folder, str(graded)
     step_of = {name: steps_of(check)[0] for name, check in checks(lab).items()}
     return reach(lab, solutions(lab), ROOT / folder[1], step_of)
 
@@ -291,7 +291,7 @@ def submissions(folder: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("lab", "wrong"), submissions("wrong"))
-@pytest.mark.timeout(3 * RUN_TIMEOUT_S + 10)
+@pytest.mark.timeout(2 * RUN_TIMEOUT_S + 10)
 def test_a_wrong_submission_loses_exactly_its_checks(
     lab: Lab, wrong: Wrong, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
@@ -301,10 +301,6 @@ def test_a_wrong_submission_loses_exactly_its_checks(
     shown = shown_when_it_loses_exactly_its_checks(lab, wrong, submission, tmp_path / "report")
     if pytestconfig.getoption("--record-golden"):
         golden.record(path, shown)
-    if golden.difference(path, shown):
-        # What somebody has changed in a message shows again. What the second run does not show was luck: who
-        # of two programs was faster. The verdicts are held to in both.
-        shown = shown_when_it_loses_exactly_its_checks(lab, wrong, submission, tmp_path / "again")
     assert not golden.difference(path, shown), golden.difference(path, shown)
 
 
@@ -312,9 +308,9 @@ def shown_when_it_loses_exactly_its_checks(lab: Lab, wrong: Wrong, submission: P
     """Grade it, with the seed of the golden files; what the terminal shows, without what always differs."""
     steps = [word for step in reach_of(lab.name).steps(wrong.replaces) for word in ("--step", step)]
     graded = grade(lab, submission, report, "--seed", str(golden.GOLDEN_SEED), *steps)
-    assert graded.named("fail") == set(wrong.caught_by), graded
-    assert not graded.named("error"), graded
-    assert graded.status == 1, graded
+    assert graded.named("fail") == set(wrong.caught_by), str(graded)
+    assert not graded.named("error"), str(graded)
+    assert graded.status == 1, str(graded)
     return golden.normalised(graded.printed, submission, by_chance=wrong.by_chance)
 
 
@@ -323,11 +319,11 @@ def shown_when_it_loses_exactly_its_checks(lab: Lab, wrong: Wrong, submission: P
 def test_a_cheat_earns_nothing(lab: Lab, wrong: Wrong, tmp_path: Path) -> None:
     base = skeleton(lab, tmp_path / "skeleton")
     graded = grade(lab, lay_over(base, lab, wrong, tmp_path / "cheat"), tmp_path / "report")
-    assert graded.result["score"] == 0, graded
-    assert graded.status != 0, graded
-    assert not graded.named("pass"), graded
+    assert graded.result["score"] == 0, str(graded)
+    assert graded.status != 0, str(graded)
+    assert not graded.named("pass"), str(graded)
     if wrong.caught_by != ("everything",):
-        assert set(wrong.caught_by) <= graded.named("fail", "error"), graded
+        assert set(wrong.caught_by) <= graded.named("fail", "error"), str(graded)
 
 
 def handout_commands(lab: Lab) -> list[str]:

@@ -19,6 +19,13 @@ VARYING = (
     (re.compile(r'(File "[^"\n]+", line) \d+'), r"\1 N"),
     (re.compile(r"\b\d+ (descriptors|threads|processes) are left"), r"N \1 are left"),
     (re.compile(r"\b(?:reset|closed)(\s+)the\s+connection"), r"ended\1the connection"),  # who is faster
+    # A link accepts before it knows that nobody listens behind it. The reset meets the client as it connects,
+    # as it sends, or as it waits.
+    (
+        re.compile(r"took no connection: Connection reset by\s+peer"),
+        "ended the connection: waited for a reply",
+    ),
+    (re.compile(r"(ended the connection: waited for) \d+ more bytes to be taken"), r"\1 a reply"),
     (re.compile(r"-\d+(\s+asks\s+again)"), r"-N\1"),  # which of several is noticed first
     (re.compile(r"grown by \d+ MB"), "grown by N MB"),
     (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
