@@ -43,11 +43,11 @@ class Goal:
             return None
         return spread([value * self.scale for value in values])
 
-    def is_met(self, measured: Spread) -> bool:
-        """Compare the median with the bound."""
+    def is_met(self, measured: Spread) -> bool | None:
+        """Compare the median with the bound; None where nothing is promised."""
         if self.at_most is not None:
             return measured.median <= self.at_most
-        return self.at_least is None or measured.median >= self.at_least
+        return None if self.at_least is None else measured.median >= self.at_least
 
 
 def figure(row: str, name: str) -> Value:

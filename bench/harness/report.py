@@ -102,7 +102,7 @@ def goals_table(goals: Sequence[Goal], samples: Samples) -> Table:
             shown.add_row(goal.text, "left out", "", bound(goal), "")
             continue
         low, median, high = map(significant, measured)
-        verdict = "met" if goal.is_met(measured) else "missed"
+        verdict = {True: "met", False: "missed", None: ""}[goal.is_met(measured)]
         unit = f" {goal.unit}" if goal.unit else ""
         shown.add_row(goal.text, f"{median}{unit}", f"{low} to {high}", bound(goal), verdict)
     return shown

@@ -56,6 +56,13 @@ def test_a_goal_is_met_or_missed_by_its_median(samples: Samples) -> None:
     assert "met" in verdicts["many"]
 
 
+def test_where_nothing_is_promised_nothing_is_met(samples: Samples) -> None:
+    shown = printed(samples, Goal("open", ratio("ours", "theirs", "p50_us")))
+    line = next(line for line in shown.splitlines() if line.split()[:1] == ["open"])
+    assert "met" not in line
+    assert "missed" not in line
+
+
 def test_a_goal_about_a_peer_that_is_left_out_has_no_value(samples: Samples) -> None:
     goal = Goal("a peer", ratio("ours", "Pyro5", "p50_us"), at_most=1)
     assert goal.measured(samples) is None
