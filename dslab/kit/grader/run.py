@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -99,8 +100,25 @@ class Mute:
         config.pluginmanager.register(pytest.TerminalReporter(config, io.StringIO()), "terminalreporter")
 
 
+class OneVoice:
+    """Leaves it to `GradingSession` alone to say why a comparison did not hold.
+
+    pytest asks every plugin, then takes the first answer. Its own answer is nowhere shown here, but where the
+    variable CI is set it is a whole diff: for half a megabyte of random bytes that takes hours.
+    """
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Put a plugin that does not answer in the place of pytest's, which has more to do."""
+        theirs = config.pluginmanager.unregister(name="assertion")
+        silent = ModuleType("assertion")
+        for hook in ("pytest_collection", "pytest_runtest_protocol", "pytest_sessionfinish"):
+            setattr(silent, hook, getattr(theirs, hook))
+        config.pluginmanager.register(silent, "assertion")
+
+
 def _plugins(session: GradingSession) -> list[object]:
-    return [session, Fixtures(session), TimeoutPlugin()]
+    return [session, Fixtures(session), TimeoutPlugin(), OneVoice()]
 
 
 def _arguments(request: GradeRequest) -> list[str]:

@@ -34,6 +34,7 @@ from dslab.kit.grader.progress import Watcher
 from dslab.kit.grader.reports import Reports
 from dslab.kit.grader.request import GradeRequest
 from dslab.kit.grader.syntax import syntax_errors
+from dslab.kit.grader.timeouts import give_lines
 from dslab.kit.grader.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ class GradingSession:
         """Note how a phase of the check ended."""
         if call.excinfo is not None:
             error = call.excinfo.value
+            give_lines(error)
+            call.excinfo = pytest.ExceptionInfo.from_exception(error)
             self._happened.errors.append(error)
             self._happened.keep_comparison_of(error)
             if self._bench and verdict_of(error) is not Verdict.SKIPPED:

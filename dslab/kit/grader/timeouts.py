@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, Protocol
 
 import pytest
@@ -84,6 +84,36 @@ def _remember() -> Callable[[], None]:
             signal.setitimer(signal.ITIMER_REAL, max(left_s - (time.monotonic() - since), 0.01), interval_s)
 
     return restore
+
+
+def give_lines(error: BaseException) -> None:
+    """Give each frame of its traceback a line, and of those that it came from.
+
+    An alarm may ring at an instruction that belongs to no line of the source, at the end of a loop for one.
+    pytest can tell of no such frame: it would end the whole run.
+    """
+    seen: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in seen:
+            seen.append(one)
+            waiting += [one.__cause__, one.__context__]
+            one.__traceback__ = _with_lines(one.__traceback__)
+
+
+def _with_lines(traceback: TracebackType | None) -> TracebackType | None:
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    found: TracebackType | None = None
+    for entry in reversed(entries):
+        line: int | None = entry.tb_lineno  # in spite of what its type says
+        found = TracebackType(
+            found, entry.tb_frame, entry.tb_lasti, line or entry.tb_frame.f_code.co_firstlineno
+        )
+    return found
 
 
 class TimeoutPlugin:

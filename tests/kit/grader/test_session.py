@@ -53,6 +53,58 @@ def test_failed_comparison_shows_both_sides(write_checks: Write, grade_lab: Grad
     assert found.trace == "test_wrong/picture.html"
 
 
+def test_long_values_are_compared_in_no_time_on_ci_too(
+    write_checks: Write, grade_lab: Grade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There pytest shows whole diffs. Of these two that takes hours, and a check's last resort would come."""
+    monkeypatch.setenv("CI", "true")
+    write_checks('''
+        @step("1.1", starts=(), timeout_s=20)
+        def test_film(rng):
+            """It is the film."""
+            film, other = rng.randbytes(500_000), rng.randbytes(500_000)
+            assert film == other
+    ''')
+    found = check(grade_lab(), "test_film")
+    assert (found.verdict, found.message) == (Verdict.FAIL, "Byte 0 differs.")
+
+
+def test_last_resort_where_no_line_of_the_source_is_running(write_checks: Write, grade_lab: Grade) -> None:
+    """An alarm may find the program at an instruction of no line: here there are no others.
+
+    In a code object's table of lines, 0xFF says so of the next eight code units.
+    """
+    write_checks('''
+        def wait():
+            while True:
+                pass
+
+        wait.__code__ = wait.__code__.replace(co_linetable=b"\\xff" * len(wait.__code__.co_code))
+
+        @step("1.1", starts=(), timeout_s=0.3)
+        def test_alone():
+            """It ends."""
+            wait()
+
+        @step("1.3", starts=(), timeout_s=0.3)
+        def test_on_the_way_to_another_exception():
+            """It ends."""
+            try:
+                wait()
+            finally:
+                raise KitError("That, too.")
+    ''')
+    result = grade_lab()
+    assert result.complete
+    found = check(result, "test_alone")
+    assert (found.verdict, found.message) == (
+        Verdict.ERROR,
+        "The check still ran after its last resort of 0.3 s.",
+    )
+    found = check(result, "test_on_the_way_to_another_exception")
+    assert (found.verdict, found.message) == (Verdict.ERROR, "That, too.")
+
+
 def test_picture_says_what_was_sent_expected_received_and_written_to_stderr(
     lab: Path, write_checks: Write, grade_lab: Grade
 ) -> None:
