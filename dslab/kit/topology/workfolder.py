@@ -6,6 +6,9 @@ that what the lab provides is really what the lab provides.
 
 from __future__ import annotations
 
+import fnmatch
+import os
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 from dslab.kit.errors import UsageError
 
 # Not needed by any service, or not for a service to read: the checks. Solutions have wrong/ and alternative/
-# beside them, each a submission of its own.
+# beside them, each a submission of its own, and what their makers keep. All of it would be copied for each check.
 LEFT_OUT = (
     "test_*.py",
     "conftest.py",
@@ -21,6 +24,8 @@ LEFT_OUT = (
     "PROOF.md",
     "wrong",
     "alternative",
+    "golden",
+    "equivalent.toml",
     "__pycache__",
     ".*",
     "venv",
@@ -53,33 +58,39 @@ def fill_work_folder(
     """
     work.mkdir()
     same = submission.resolve() == provided.resolve()
-    _copy(submission, work, left_out, ())
+    unwanted = re.compile("|".join(map(fnmatch.translate, left_out)))
+    _copy(submission, work, unwanted, ())
     if not same:
-        _copy(provided, work, left_out, edited)
+        _copy(provided, work, unwanted, edited)
 
 
-def _copy(source: Path, target: Path, left_out: Collection[str], edited: Collection[str]) -> None:
+def _copy(source: Path, target: Path, unwanted: re.Pattern[str], edited: Collection[str]) -> None:
     if not source.is_dir():
         raise UsageError(f"There is no folder {source}.")
     total_bytes = 0
-    for number, file in enumerate(_files(source, left_out)):
-        name = file.relative_to(source)
-        if str(name) in edited:
+    for number, file in enumerate(_files(source, unwanted)):
+        name = os.path.relpath(file.path, source)
+        if name in edited:
             continue
-        total_bytes += file.stat().st_size
+        status = file.stat(follow_symlinks=False)
+        total_bytes += status.st_size
         if number >= MAX_FILES or total_bytes > MAX_BYTES:
             limit = f"more than {MAX_FILES:,} files or {MAX_BYTES // 2**20} MiB"
             raise UsageError(f"{source} holds {limit}.", remedy="Is it the right folder?")
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target / name)
-        (target / name).chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)
+        copy = target / name
+        if copy.parent != target:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file.path, copy)
+        copy.chmod(0o755 if status.st_mode & 0o100 else 0o644)
 
 
-def _files(folder: Path, left_out: Collection[str]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir()):
-        if path.is_symlink() or any(path.match(pattern) for pattern in left_out):
+def _files(folder: str | Path, unwanted: re.Pattern[str]) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_symlink() or unwanted.match(entry.name):
             continue
-        if path.is_dir():
-            yield from _files(path, left_out)
-        elif path.is_file():
-            yield path
+        if entry.is_dir():
+            yield from _files(entry.path, unwanted)
+        elif entry.is_file():
+            yield entry
