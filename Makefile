@@ -37,6 +37,7 @@ else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 endif
+	@$(BIN)/python -m compileall -q -j 0 dslab # services write no bytecode: each start would compile dslab anew
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
