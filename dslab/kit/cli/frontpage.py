@@ -1,7 +1,7 @@
 """The page that ``dslab --help`` shows, drawn as Typer draws a command's own page.
 
-Typer's renderer can do far more (Markdown, tracebacks, syntax colours), and to import it takes longer than all
-the rest of ``dslab --help``.
+Typer's renderer can do far more (Markdown, tracebacks, syntax colours), and to import it takes longer than
+all the rest of ``dslab --help``.
 """
 
 from __future__ import annotations

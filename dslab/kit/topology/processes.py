@@ -181,13 +181,22 @@ def _read(path: str) -> bytes:
         os.close(file)
 
 
+def _stat(name: str) -> bytes:
+    """One read, since a few hundred bytes come at once: this is done for every process of the machine."""
+    file = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
+
+
 def _rows_of_linux() -> Iterable[tuple[int, Row]]:
     for name in os.listdir("/proc"):  # noqa: PTH208 - a Path per process would double the time this takes
         if not name.isdecimal():
             continue
         with suppress(OSError):
             # pid (name) state parent group session ...; the name may hold spaces and parentheses
-            state, parent, group, session = _read(f"/proc/{name}/stat").rpartition(b")")[2].split()[:4]
+            state, parent, group, session = _stat(name).rpartition(b")")[2].split(None, 4)[:4]
             if state not in b"ZX":
                 yield int(name), Row(int(parent), int(group), int(session))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from dslab.kit.errors import UsageError
 
 # Not needed by any service, or not for a service to read: the checks. Solutions have wrong/ and alternative/
-# beside them, each a submission of its own, and what their makers keep. All of it would be copied for each check.
+# beside them, each a submission of its own, and what their makers keep: it would be copied for every check.
 LEFT_OUT = (
     "test_*.py",
     "conftest.py",
