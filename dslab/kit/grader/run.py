@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import pytest_timeout
 
 from dslab.kit.errors import DslabError, KitError, UsageError
 from dslab.kit.grader.course import find_course
@@ -51,7 +52,8 @@ def grade(request: GradeRequest, watcher: Watcher | None = None) -> RunResult:
     session = GradingSession(request, watcher)
     session.open()
     with _isolated(request):
-        pytest.main(_arguments(request), plugins=[*_plugins(session), Mute()])
+        # As an object: what pytest imports by name, it rewrites the assertions of, at each start.
+        pytest.main(_arguments(request), plugins=[*_plugins(session), Mute(), pytest_timeout])
     if session.interrupted:
         raise KeyboardInterrupt
     if isinstance(session.failure, DslabError):
@@ -133,7 +135,7 @@ def _arguments(request: GradeRequest) -> list[str]:
     ]
     for name in _NOT_NEEDED:
         options += ["-p", f"no:{name}"]
-    return [*files, *options, "-p", "pytest_timeout"]
+    return [*files, *options]
 
 
 @contextmanager
