@@ -141,7 +141,6 @@ class Topology:
         # Comes first when all of it ends: what is still under way then goes on record, teardown does not.
         self._closing.callback(links.end)
         self._faults = Faults(links)
-        self._wiring.open_calls()
 
     def close(self) -> None:
         """End every service and every link. Harmless when repeated."""
@@ -172,6 +171,7 @@ class Topology:
                 if not node.running and (node.name in chosen or (name in needed and not node.started)):
                     node.launch()
                     launched.append(node)
+        self._wiring.open_calls()  # while they get ready
         for node in launched:
             node.await_ready()
 

@@ -1,7 +1,8 @@
 """Which links a topology has, and where they are opened: `Wiring`.
 
-Every call of every service is a link, open from the start, so that it can be broken before anybody uses it.
-The links of the grader open when it first asks for an address.
+Every call of every service is a link, open before anybody can use it, so that it can be broken first: from the
+moment that somebody asks for one of them, or that the first services have been started. The links of the grader
+open when it first asks for an address.
 
 A link is called ``source->target``. The source is a node: each replica has a link of its own, which fails by
 itself. The target is a service: connections go round its replicas in turn. Only the grader has links to
@@ -45,9 +46,13 @@ class Wiring:
         self._spec = spec
         self._backend = backend
         self._wires: dict[tuple[str, str, Port], Wire] = {}
+        self._calls_open = False
 
     def open_calls(self) -> None:
-        """Open the link of every call."""
+        """Open the link of every call, if that has not been done yet."""
+        if self._calls_open:
+            return
+        self._calls_open = True
         for service in self._spec.services.values():
             for node in service.nodes:
                 for call in service.calls:
@@ -59,6 +64,7 @@ class Wiring:
 
     def dialled(self, node: str, target: str, port: Port) -> Address:
         """The address at which a node finds a service: that of its link."""
+        self.open_calls()
         return self._wires[node, target, port].address
 
     def reach(self, source: str, node: str, service: ServiceSpec, number: int | None) -> Address:
@@ -81,6 +87,7 @@ class Wiring:
         Raises:
             UsageError: There is none; the message has those that there are.
         """
+        self.open_calls()
         if source == GRADER:
             self._open_from_grader(target)
         sources, targets = self.nodes(source), {target, *self.nodes(target)}
@@ -99,6 +106,7 @@ class Wiring:
             UsageError: A name is none of the topology's, or a service's replicas are in different groups:
                 connections to a service go to any of its replicas.
         """
+        self.open_calls()
         sides: dict[str, int] = {}
         for number, group in enumerate(groups):
             sides |= {node: number for name in group for node in self.nodes(name)}
