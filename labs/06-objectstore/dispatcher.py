@@ -1,0 +1,49 @@
+"""Step 6.3. One address for several front ends: each request goes to the next one, round and round.
+
+Usage: python dispatcher.py HOST:PORT TIMEOUT_S FRONT_END FRONT_END ...
+
+A front end that has said nothing for TIMEOUT_S is as good as dead.
+"""
+
+import itertools
+import sys
+from collections.abc import Sequence
+
+from given.messages import Request, Response
+from given.server import serve
+
+IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
+"""Doing these twice is as good as doing them once."""
+
+
+class Dispatcher:
+    """Passes requests on to front ends that are all alike."""
+
+    def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
+        self.front_ends = front_ends
+        self.timeout_s = timeout_s
+        self._turns = itertools.cycle(front_ends)
+
+    def next_front_end(self) -> str:
+        """Whose turn it is."""
+        return next(self._turns)  # one step of the interpreter: no two threads get the same turn
+
+    def forward(self, request: Request) -> Response:
+        """Have a request answered by the front end whose turn it is.
+
+        If that one fails, by the next; each is tried once at most. If none can, 503 ServiceUnavailable.
+        A request that is not idempotent and may have been done must not be sent again: 502 BadGateway.
+        """
+        # TODO step 6.3: ask whose turn it is; if that fails, the next one, unless that is unsafe
+        raise NotImplementedError("lab 6, step 6.3")
+
+
+def main() -> None:
+    """Dispatch at the address on the command line."""
+    address, timeout_s, *front_ends = sys.argv[1:]
+    print(f"dispatching at {address}", flush=True)
+    serve(address, Dispatcher(front_ends, float(timeout_s)).forward)
+
+
+if __name__ == "__main__":
+    main()

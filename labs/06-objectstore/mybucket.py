@@ -1,0 +1,3 @@
+import bucket
+
+bucket.create("mybucket")
