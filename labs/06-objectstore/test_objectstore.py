@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 4.0  # for an answer that a correct program gives within milliseconds
 MOMENT_S = 3.0  # for what a correct program may do, and need not
+RACES, RUNNERS = 12, 16
 KB, MB = 1_000, 1_000_000
 KEY_ID, SECRET = "student", "open-sesame"
 FRONT_ENDS = ("front-end-1", "front-end-2")
@@ -652,6 +653,12 @@ def test_two_writers(topology: Topology, rng: Random) -> None:
             assert ask("PUT", "/films/film", bob[:100], only_if).status_code == 200
             assert first.finish() == 412
         assert ask("GET", "/films/film").content == bob[:100]
+        for _ in range(RACES):
+            told = race(topology, "/films/film", etag_of(ask, "/films/film"), rng)
+            if told != [200, *[412] * (RUNNERS - 1)]:
+                raise AssertionError(
+                    "Of several that replaced the same version, not exactly one was told so."
+                )
 
 
 @step("6.6", starts=["durable-server"])
@@ -781,9 +788,14 @@ class Upload:
 
     def finish(self) -> int:
         """Send the rest; the status of the response."""
+        self.send_rest()
+        with over_a_socket():
+            return self.status()
+
+    def send_rest(self) -> None:
+        """Send the rest."""
         with over_a_socket():
             self._connection.sendall(self._rest)
-            return self.status()
 
     def status(self) -> int:
         """Read the head of a response; its status."""
@@ -817,6 +829,26 @@ def uploading(
             upload = Upload(connection, wire, data, len(data) // 2 if begin is None else begin)
         stack.callback(upload.close)
         yield upload
+
+
+def race(topology: Topology, path: str, known: str, rng: Random) -> list[int]:
+    """Have several clients replace that version of an object at the same moment; what they are told, sorted.
+
+    The server sleeps until the bodies of all have come. RACES of these catch whoever tests the condition and
+    replaces without a lock.
+    """
+    server, link = topology["durable-server"], topology.link("grader", "durable-server")
+    data = [rng.randbytes(100) for _ in range(RUNNERS)]
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(uploading(server, path, each, {"If-Match": known})) for each in data]
+        carried = link.stats().forward_bytes
+        server.pause()
+        for upload in uploads:
+            upload.send_rest()
+        until(lambda: link.stats().forward_bytes, lambda now: now >= carried + 50 * RUNNERS, MOMENT_S)
+        server.resume()
+        with over_a_socket():
+            return sorted(upload.status() for upload in uploads)
 
 
 @contextmanager
