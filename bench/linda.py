@@ -15,11 +15,14 @@ linda       `dslab.linda`, the server a process of its own, its blocking client
 scan        the same server with a list for a store: every search looks at tuple after tuple
 redis       Redis lists through redis-py: no matching at all, a floor (needs redis-server and ``redis``)
 rinda       Ruby's tuple space over DRb, its own client (needs ruby with rinda)
+echo        no server at all: what comes goes back, from uvloop to a blocking socket, unread by either. The
+            floor of ours: what it takes is the kernel's and the event loop's
 ==========  ==============================================================================================
 
 All stores hold 3-tuples ``("task", i, "value-i")``. ``first`` reads any, ``key`` by the middle field,
 ``value`` by the last, ``miss`` looks for a key that is not there. A hand-over is half a ping-pong between
-two processes which both block. Memory is the growth of the server's resident set.
+two processes which both block; its floor is two echoes, the round trips of ``out`` and of ``in``. Memory is
+the growth of the server's resident set.
 
 Run it as ``python bench/linda.py``; it prints tables and writes ``bench/results/linda.json``.
 """
@@ -33,6 +36,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -42,7 +46,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import uvloop
@@ -52,7 +56,7 @@ from rich.table import Table
 import dslab.linda.rendezvous
 from dslab.kit.address import Address
 from dslab.linda.client import Client, connect
-from dslab.linda.messages import In, encode
+from dslab.linda.messages import UNIVERSE, In, Out, encode
 from dslab.linda.server import Options, serve
 from dslab.linda.store import Store
 from dslab.linda.table import Table as TupleTable
@@ -66,6 +70,8 @@ ADDR_NO_RANDOMIZE = 0x0040000  # <linux/personality.h>
 BLOCKED = 10_000
 PIPELINED = 20_000
 HAND_OVERS = 500
+RECEIVE_BYTES = 64 * 1024
+ECHOED = encode(Out(1_000, UNIVERSE, ("task", 1_000, "value-1000")))
 OPERATIONS = ("out", "take", "first", "key", "value", "miss")
 
 RINDA_SERVER = """
@@ -133,6 +139,20 @@ def _linda(role: str = "linda") -> Iterator[tuple[Client, psutil.Process]]:
             address = Address.parse(process.stdout.readline().split()[-1])
             with connect(address, timeout_s=120) as client:
                 yield client, psutil.Process(process.pid)
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def _echo() -> Iterator[socket.socket]:
+    """A connection to a server that gives back what it gets."""
+    with _begin([sys.executable, __file__, "--peer", "echo"]) as process:
+        assert process.stdout is not None
+        try:
+            address = Address.parse(process.stdout.readline().split()[-1])
+            with socket.create_connection(address.pair) as connected:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                yield connected
         finally:
             process.kill()
 
@@ -219,6 +239,11 @@ def _put(client: Client, trip: int) -> None:
     client.universe.out(("task", trip, "x"))
 
 
+def _exchange(connected: socket.socket) -> None:
+    connected.sendall(ECHOED)
+    connected.recv(RECEIVE_BYTES)
+
+
 def _pipelined(client: Client) -> float:
     """Operations per second with 64 requests under way."""
     start_s = time.perf_counter()
@@ -283,6 +308,7 @@ class Measured:
     rinda: dict[int, list[float]] = field(default_factory=dict)
     redis: dict[str, list[float]] = field(default_factory=dict)
     read: list[float] = field(default_factory=list)
+    echo: list[float] = field(default_factory=list)
     hand_over: dict[str, list[float]] = field(default_factory=dict)
     blocked: dict[str, list[float]] = field(default_factory=dict)
     pipelined: list[float] = field(default_factory=list)
@@ -325,16 +351,18 @@ def _measure(sizes: list[int], rounds: int) -> Measured:
 
 def _measure_pairs(measured: Measured, number: int) -> None:
     """What is compared within a round, with new servers."""
-    with _linda() as (free, _), _linda() as (crowded, _), _redis() as redis, _block(crowded):
+    with _linda() as (free, _), _linda() as (crowded, _), _redis() as redis, _echo() as echo, _block(crowded):
         for name, client in (("free", free), ("blocked", crowded)):
             put_s = _p50_s(partial(_put, client))
             client.universe.move(client.new_space(), ("task", int, str))
             _add(measured.blocked, name, put_s, number)
         free.universe.out_all(("task", key, f"value-{key}") for key in range(SMALL))
         read_s = _p50_s(partial(_read_key, free, SMALL))
+        echo_s = _p50_s(lambda _: _exchange(echo))
         _add(measured.hand_over, "linda", _hand_over_linda(free), number)
         if number:
             measured.read.append(read_s)
+            measured.echo.append(echo_s)
             measured.pipelined.append(_pipelined(free))
         if redis is not None:
             _add(measured.redis, "out", _p50_s(lambda trip: redis.rpush("list", trip)), number)
@@ -397,6 +425,8 @@ def _beside(measured: Measured) -> Table:
     for name in measured.hand_over:
         cells = [times[name].get("out"), times[name].get("rd"), measured.hand_over[name]]
         table.add_row(name, *[f"{statistics.median(cell) * 1e6:.0f}" if cell else "-" for cell in cells])
+    echo_us = statistics.median(measured.echo) * 1e6
+    table.add_row("echo, the floor", f"{echo_us:.0f}", f"{echo_us:.0f}", f"{2 * echo_us:.0f}")
     return table
 
 
@@ -446,7 +476,30 @@ def _serve(role: str) -> None:
     if role == "scan":
         dslab.linda.rendezvous.Store = ScanStore  # type: ignore[attr-defined]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(Address("127.0.0.1", 0), Options()))
+        runner.run(_serve_echo() if role == "echo" else serve(Address("127.0.0.1", 0), Options()))
+
+
+class _Echo(asyncio.BufferedProtocol):
+    """Gives back what it gets."""
+
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(RECEIVE_BYTES))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._transport.write(bytes(self._buffer[:nbytes]))
+
+
+async def _serve_echo() -> None:
+    server = await asyncio.get_running_loop().create_server(_Echo, "127.0.0.1", 0)
+    print("listening on", Address(*server.sockets[0].getsockname()), flush=True)
+    await server.serve_forever()
 
 
 def _pong(address: str) -> None:
@@ -482,7 +535,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--spread", action="store_true", help="let the processes have all CPUs")
     parser.add_argument("--most", type=int, default=max(SIZES), help="the most tuples")
-    parser.add_argument("--peer", choices=["linda", "scan"], help=argparse.SUPPRESS)
+    parser.add_argument("--peer", choices=["linda", "scan", "echo"], help=argparse.SUPPRESS)
     parser.add_argument("--pong", help=argparse.SUPPRESS)
     parser.add_argument("--pong-redis", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

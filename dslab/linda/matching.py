@@ -41,8 +41,9 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def accepts(self, fields: Sequence[Any]) -> bool:
         """Does a tuple whose kinds are admitted match?"""
-        for position, key in zip(self.positions, self.keys, strict=True):
-            value = fields[position]
+        keys = self.keys
+        for at, position in enumerate(self.positions):  # zip(strict=True) takes twice as long
+            key, value = keys[at], fields[position]
             if value != key and key_of(value) != key:  # most values are their own keys
                 return False
         return not self.nested or self.accepts_nested(fields)

@@ -180,8 +180,8 @@ class Table:
         if len(positions) == 1:
             return self._by_field[positions[0]].get(keys[0]), not pattern.nested
         narrowest: Held | None = None
-        for position, key in zip(positions, keys, strict=True):
-            held = self._by_field[position].get(key)
+        for at, position in enumerate(positions):
+            held = self._by_field[position].get(keys[at])
             if held is None:
                 return None, True
             if type(held) is int:
