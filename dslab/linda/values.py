@@ -79,8 +79,7 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         raise FieldError(f"{fields!r:.80} is not a tuple.", remedy='A tuple of one field is written ("a",).')
     if len(fields) > MAX_FIELDS:
         raise too_wide(fields)
-    if template:  # most formals are at the top
-        fields = tuple([_FORMALS.get(field, field) if type(field) is type else field for field in fields])
+    written: list[Any] = []
     field: Any
     for field in fields:
         kind = type(field)
@@ -90,10 +89,14 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         elif kind is int:
             if not _LEAST <= field <= _MOST:
                 break
-        elif kind not in _PLAIN and not (template and kind is Ext):
+        elif kind is type and template and field in _FORMALS:  # most formals are at the top
+            written.append(_FORMALS[field])
+            continue
+        elif kind not in _PLAIN:
             break
+        written.append(field)
     else:
-        return fields  # MessagePack writes every field as it is: of nearly all tuples
+        return tuple(written)  # MessagePack writes every field as it is: of nearly all tuples
     return tuple([_field_to_wire(field, number, template) for number, field in enumerate(fields)])
 
 
@@ -133,8 +136,6 @@ def keys_of(kinds: str, fields: Fields) -> Sequence[Any]:
 
 
 def _field_to_wire(field: Any, number: int, template: bool) -> Any:
-    if template and type(field) is Ext:
-        return field
     try:
         return _to_wire(field, 0, template)
     except (ValueError, RecursionError) as error:
