@@ -1,8 +1,8 @@
 """Which links a topology has, and where they are opened: `Wiring`.
 
-Every call of every service is a link, open before anybody can use it, so that it can be broken first: from the
-moment that somebody asks for one of them, or that the first services have been started. The links of the grader
-open when it first asks for an address.
+Every call of every service is a link, open before anybody can use it, so that it can be broken first: from
+the moment that somebody asks for one of them, or that the first services have been started. The links of the
+grader open when it first asks for an address.
 
 A link is called ``source->target``. The source is a node: each replica has a link of its own, which fails by
 itself. The target is a service: connections go round its replicas in turn. Only the grader has links to
