@@ -27,8 +27,8 @@ class FailuresAtOnce:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell without job control has what it starts in the background ignore Ctrl-C, and so would the programs
-    # that the tests start and interrupt.
+    # A shell without job control has what it starts in the background ignore Ctrl-C, and so would the
+    # programs that the tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     terminal = config.pluginmanager.get_plugin("terminalreporter")
