@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import resource
 import shutil
 import socket
@@ -16,6 +17,8 @@ from dslab.kit.cli.host import Host, mount_type
 
 DISK_LOCAL_BYTES, DISK_IMAGES_BYTES = 500_000_000, 4_000_000_000
 WANTED_FILES = 1024
+
+NAME = re.compile(r"[\w.-]+")  # of a package, at the beginning of a requirement
 
 
 def python(host: Host, course: Path) -> Finding:
@@ -35,7 +38,7 @@ def python(host: Host, course: Path) -> Finding:
 def packages(_host: Host, course: Path) -> Finding:
     """The packages that dslab is made with."""
     required = [line for line in metadata.requires("dslab") or () if "extra ==" not in line]
-    names = [line.split(";")[0].split(">")[0].split("=")[0].strip() for line in required]
+    names = [found[0] for line in required if (found := NAME.match(line))]
     missing = [name for name in names if not _is_installed(name)]
     if missing:
         return Finding(
