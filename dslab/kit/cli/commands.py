@@ -72,17 +72,6 @@ class LazyGroup(TyperGroup):
         name, stub, rest = super().resolve_command(ctx, args)
         return name, load(name) if name else stub, rest
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Show the options and the table of commands, without Typer's renderer."""
-        del formatter
-        from dslab.kit.cli.frontpage import show
-
-        options = [row for option in self.get_params(ctx) if (row := option.get_help_record(ctx))]
-        panels = {"Options": options}
-        for entry in COMMANDS:
-            panels.setdefault(entry.panel, []).append((entry.name, entry.summary))
-        show(self.get_usage(ctx), self.help or "", panels)
-
 
 def load(name: str) -> Any:
     """Import a command's module and make its Click command."""

@@ -76,6 +76,13 @@ def marked(prefix: str) -> set[int]:
     return {pid for pid in process_table() if mark_of(pid).startswith(prefix)}
 
 
+def living(pids: set[int]) -> set[int]:
+    """Those of the processes that are there, and be it that they are dying."""
+    if not LINUX:
+        return pids & process_table().keys()
+    return {pid for pid in pids if _row_of_linux(str(pid))}
+
+
 def catch(is_ours: IsOurs) -> set[int]:
     """Stop a process that forks and exits faster than the process table can be read.
 
@@ -100,7 +107,7 @@ def catch(is_ours: IsOurs) -> set[int]:
                     os.kill(pid, signal.SIGSTOP)
                     caught.add(pid)
             except OSError:
-                pass
+                pass  # it is gone, or another's
         number = beyond
     return caught
 
@@ -135,14 +142,18 @@ def end(find: Find, is_ours: IsOurs, patience_s: float = PATIENCE_S) -> set[int]
     """
     deadline = time.monotonic() + patience_s
     pause_s = 0.000_5
-    while members := find() | catch(is_ours):
+    killed: set[int] = set()
+    # Who is dying has lost its memory, and with it its mark, before its files are closed and it is gone.
+    # Only wait for those: a number may be another's by now.
+    while (members := find() | catch(is_ours)) or (dying := living(killed)):
         if time.monotonic() > deadline:
             send(signal.SIGKILL, members)
-            return members
+            return members or dying
         send(signal.SIGSTOP, members)
         if find() - members:
             continue  # somebody forked before it was stopped
         send(signal.SIGKILL, members)
+        killed |= members
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.02)
     return set()
@@ -170,7 +181,7 @@ def send(number: signal.Signals, members: Iterable[int]) -> None:
 
 def _newest() -> int:
     """The process number that Linux gave out last."""
-    return int(_read("/proc/loadavg").split()[-1])
+    return int(_line("/proc/loadavg").split()[-1])
 
 
 def _read(path: str) -> bytes:
@@ -181,9 +192,9 @@ def _read(path: str) -> bytes:
         os.close(file)
 
 
-def _stat(name: str) -> bytes:
-    """One read, since a few hundred bytes come at once: this is done for every process of the machine."""
-    file = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
+def _line(path: str) -> bytes:
+    """A file of one line, which comes with one read: this is done for every process of the machine."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(file, 4096)
     finally:
@@ -192,13 +203,18 @@ def _stat(name: str) -> bytes:
 
 def _rows_of_linux() -> Iterable[tuple[int, Row]]:
     for name in os.listdir("/proc"):  # noqa: PTH208 - a Path per process would double the time this takes
-        if not name.isdecimal():
-            continue
-        with suppress(OSError):
-            # pid (name) state parent group session ...; the name may hold spaces and parentheses
-            state, parent, group, session = _stat(name).rpartition(b")")[2].split(None, 4)[:4]
-            if state not in b"ZX":
-                yield int(name), Row(int(parent), int(group), int(session))
+        if name.isdecimal() and (row := _row_of_linux(name)):
+            yield int(name), row
+
+
+def _row_of_linux(name: str) -> Row | None:
+    try:
+        line = _line(f"/proc/{name}/stat")
+    except OSError:
+        return None
+    # pid (name) state parent group session ...; the name may hold spaces and parentheses
+    state, parent, group, session = line.rpartition(b")")[2].split(None, 4)[:4]
+    return None if state in b"ZX" else Row(int(parent), int(group), int(session))
 
 
 def _rows_of_psutil() -> Iterable[tuple[int, Row]]:

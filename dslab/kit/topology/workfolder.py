@@ -30,6 +30,7 @@ LEFT_OUT = (
     ".*",
     "venv",
 )
+_UNWANTED = re.compile("|".join(map(fnmatch.translate, LEFT_OUT)))
 MAX_FILES = 2_000
 MAX_BYTES = 100 * 1024 * 1024
 
@@ -40,7 +41,6 @@ def fill_work_folder(
     submission: Path,
     provided: Path,
     edited: Collection[str],
-    left_out: Collection[str] = LEFT_OUT,
 ) -> None:
     """Copy the student's files, then the lab's over them.
 
@@ -51,24 +51,22 @@ def fill_work_folder(
         submission: The folder with the student's files.
         provided: The lab's folder.
         edited: The names of the files that the student writes; the lab's version of them is not taken.
-        left_out: Patterns of names that are not copied.
 
     Raises:
         UsageError: A folder does not exist, or holds more than a lab's files can be.
     """
     work.mkdir()
     same = submission.resolve() == provided.resolve()
-    unwanted = re.compile("|".join(map(fnmatch.translate, left_out)))
-    _copy(submission, work, unwanted, ())
+    _copy(submission, work, ())
     if not same:
-        _copy(provided, work, unwanted, edited)
+        _copy(provided, work, edited)
 
 
-def _copy(source: Path, target: Path, unwanted: re.Pattern[str], edited: Collection[str]) -> None:
+def _copy(source: Path, target: Path, edited: Collection[str]) -> None:
     if not source.is_dir():
         raise UsageError(f"There is no folder {source}.")
     total_bytes = 0
-    for number, file in enumerate(_files(source, unwanted)):
+    for number, file in enumerate(_files(source)):
         name = os.path.relpath(file.path, source)
         if name in edited:
             continue
@@ -84,13 +82,13 @@ def _copy(source: Path, target: Path, unwanted: re.Pattern[str], edited: Collect
         copy.chmod(0o755 if status.st_mode & 0o100 else 0o644)
 
 
-def _files(folder: str | Path, unwanted: re.Pattern[str]) -> Iterator[os.DirEntry[str]]:
+def _files(folder: str | Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
-        if entry.is_symlink() or unwanted.match(entry.name):
+        if entry.is_symlink() or _UNWANTED.match(entry.name):
             continue
         if entry.is_dir():
-            yield from _files(entry.path, unwanted)
+            yield from _files(entry.path)
         elif entry.is_file():
             yield entry

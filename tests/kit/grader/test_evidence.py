@@ -70,7 +70,8 @@ def test_programs_are_those_that_run_a_file_of_the_student(tmp_path: Path) -> No
 
 
 def test_stderr_of_the_programs(tmp_path: Path) -> None:
-    traceback = f'Traceback (most recent call last):\n  File "{tmp_path}/work/a.py", line 3\nValueError: no\n'
+    file = tmp_path / "work" / "a.py"
+    traceback = f'Traceback (most recent call last):\n  File "{file}", line 3\nValueError: no\n'
     (tmp_path / "a.err").write_text(traceback)
     (tmp_path / "b.err").write_text("\n")
     (tmp_path / "c.err").write_bytes(b"odd \xff\x1b[0m")
@@ -99,8 +100,9 @@ def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
 
 
 def test_paths_are_shown_as_a_student_knows_them() -> None:
+    work = "/home/bob/dslab/.dslab/runs/1/work"
     shown = {
-        "/home/bob/dslab/.dslab/runs/1/work/framing.py": "framing.py",
+        f"{work}/framing.py": "framing.py",
         f"{docker_entry.WORK}/framing.py": "framing.py",
         "/usr/lib/python3.13/socket.py": "socket.py",
         "/home/bob/.venv/lib/python3.13/site-packages/msgspec/json.py": "msgspec/json.py",
@@ -108,6 +110,6 @@ def test_paths_are_shown_as_a_student_knows_them() -> None:
         f"{docker_image.DSLAB_FOLDER}/dslab/echo/messages.py": "dslab/echo/messages.py",
         "/home/bob/notes.py": "/home/bob/notes.py",
     }
-    evidence = Evidence(work="/home/bob/dslab/.dslab/runs/1/work/")
+    evidence = Evidence(work=f"{work}/")
     for path, name in shown.items():
         assert evidence.short(f'  File "{path}", line 7, in f') == f'  File "{name}", line 7, in f'

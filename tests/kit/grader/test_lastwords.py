@@ -7,7 +7,7 @@ from dslab.kit.grader.lastwords import LastException, last_exception, tail
 CHAINED = """\
 listening on 127.0.0.1:7000
 Traceback (most recent call last):
-  File "/run/work/server.py", line 12, in serve
+  File "/run/1/server.py", line 12, in serve
     int(piece)
     ^^^^^^^^^^
 ValueError: invalid literal for int() with base 10: b'x'
@@ -15,9 +15,9 @@ ValueError: invalid literal for int() with base 10: b'x'
 During handling of the above exception, another exception occurred:
 
 Traceback (most recent call last):
-  File "/run/work/server.py", line 30, in <module>
+  File "/run/1/server.py", line 30, in <module>
     serve()
-  File "/run/work/framing.py", line 14, in serve
+  File "/run/1/framing.py", line 14, in serve
     raise RuntimeError("cannot go on")
   File "/usr/lib/python3.11/socket.py", line 5, in close
     fd.close()
@@ -25,7 +25,7 @@ dslab.errors.PeerClosed: cannot go on
 """
 
 SYNTAX = """\
-  File "/run/work/server.py", line 3
+  File "/run/1/server.py", line 3
     def serve(:
               ^
 SyntaxError: invalid syntax
