@@ -28,8 +28,7 @@ Source: ch. 4, Layered protocols (a header per layer; message, segment, datagram
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from dslab.kit.errors import PeerClosed, PeerViolation, UsageError
 
@@ -47,7 +46,8 @@ MAX_DATAGRAM_BYTES = 65_507
 """What fits into one IPv4 datagram: 65,535 less 20 bytes of IP header and 8 of UDP."""
 
 _HEADER = struct.Struct("!QB")
-_REQUEST, _REPLY = 1, 2
+_REQUEST: Literal[1] = 1
+_REPLY: Literal[2] = 2
 
 
 class MessageTooLong(PeerViolation):
@@ -62,22 +62,20 @@ class MalformedDatagram(PeerViolation):
     """A datagram is neither a request nor a reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A client asks. Sent again, unchanged, while no reply arrives."""
 
-    kind: ClassVar[int] = _REQUEST
     request_id: int
     payload: bytes
+    kind: Literal[1] = _REQUEST
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """The server answers the request of the same id."""
 
-    kind: ClassVar[int] = _REPLY
     request_id: int
     payload: bytes
+    kind: Literal[2] = _REPLY
 
 
 Datagram: TypeAlias = Request | Reply
@@ -129,13 +127,11 @@ def decode_datagram(data: bytes) -> Datagram:
         )
     request_id, kind = _HEADER.unpack_from(data)
     payload = data[_HEADER.size :]
-    match kind:
-        case Request.kind:
-            return Request(request_id, payload)
-        case Reply.kind:
-            return Reply(request_id, payload)
-        case _:
-            raise MalformedDatagram(f"A datagram of kind {kind} is neither a request (1) nor a reply (2).")
+    if kind == _REQUEST:
+        return Request(request_id, payload)
+    if kind == _REPLY:
+        return Reply(request_id, payload)
+    raise MalformedDatagram(f"A datagram of kind {kind} is neither a request (1) nor a reply (2).")
 
 
 def describe_message(data: bytes) -> str:
@@ -149,9 +145,9 @@ def describe_message(data: bytes) -> str:
 def describe_datagram(data: bytes) -> str:
     """Label a datagram for a picture: ``request ..3f2a 'Hello'``, with the end of its id."""
     match decode_datagram(data):
-        case Request(request_id, payload):
+        case Request(request_id=request_id, payload=payload):
             return f"request ..{request_id & 0xFFFF:04x} {_excerpt(payload)}"
-        case Reply(request_id, payload):
+        case Reply(request_id=request_id, payload=payload):
             return f"reply ..{request_id & 0xFFFF:04x} {_excerpt(payload)}"
 
 

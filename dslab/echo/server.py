@@ -23,7 +23,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dslab.echo.messages import DEFAULT_MAX_MESSAGE_BYTES, Framing
 from dslab.echo.protocol import EchoConversation
@@ -46,8 +46,7 @@ BACKLOG = 1024
 """How many clients may wait for ``accept``; the kernel may lower it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How a server serves.
 
     Attributes:

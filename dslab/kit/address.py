@@ -6,15 +6,14 @@ Written ``host:port`` everywhere (compose files, command lines, logs); an IPv6 h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dslab.kit.errors import UsageError
 
 MAX_PORT = 65_535
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
+class Address(NamedTuple):
     """A host (a name or a number) and a port."""
 
     host: str

@@ -281,9 +281,9 @@ def test_reply_of_an_earlier_request(topology: Topology, rng: Random) -> None:
 def test_reply_after_retransmission(topology: Topology, rng: Random) -> None:
     """A reply counts also when it answers an earlier transmission: all of them carry the same id."""
     link = topology.link("udp-client", "udp-reference")
-    link.delay(s=0.04)
+    link.delay(s=0.02)
     requests = [text(rng, 12).decode() for _ in range(2)]
-    assert run_udp_client(topology, requests, timeout_s=0.03, tries=40) == [each + "*" for each in requests]
+    assert run_udp_client(topology, requests, timeout_s=0.015, tries=80) == [each + "*" for each in requests]
     assert link.injected > 0
 
 
@@ -292,7 +292,7 @@ def test_giving_up(topology: Topology, rng: Random) -> None:
     """When nothing is ever answered, the client sends as often as it may, then gives up and says so."""
     link = topology.link("udp-client", "udp-reference")
     link.lose(1.0)
-    client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.03, tries=4)
+    client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.02, tries=4)
     assert client.wait(PATIENCE_S) == 1
     assert "no reply" in client.errors()
     assert link.stats().forward_pieces == 4
@@ -317,11 +317,11 @@ def test_silence(topology: Topology, rng: Random) -> None:
     """Silence means unknown: whether the server got the request or not looks the same from here."""
     link = topology.link("outcome-client", "reference")
     link.stall(direction="forward")
-    assert outcome(topology, rng, timeout_s=0.15) == "timeout: unknown"
+    assert outcome(topology, rng, timeout_s=0.1) == "timeout: unknown"
     assert link.stats().backward_bytes == 0
     link.heal()
     link.stall(direction="backward")
-    assert outcome(topology, rng, timeout_s=0.15) == "timeout: unknown"
+    assert outcome(topology, rng, timeout_s=0.1) == "timeout: unknown"
     assert until(lambda: link.stats().backward_bytes, bool) > 0
     assert link.injected > 0
 
@@ -395,18 +395,22 @@ def send_until_blocked(connection: Connection, data: bytes, at_most: int) -> Non
             connection.send(data)
 
 
-def until(look: Callable[[], T], good: Callable[[T], bool]) -> T:
+def until(look: Callable[[], T], good: Callable[[T], bool], pause_s: float = 0.005) -> T:
     """Look again until what is seen is good, or patience ends; the last that was seen."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not good(seen := look()) and time.monotonic() < deadline_s:
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return seen
 
 
 def until_still(look: Callable[[], int]) -> None:
     """Wait until something has begun to move, and moves no more."""
     seen = [0, 0, 0, 0]
-    until(lambda: seen.append(look()) or seen, lambda seen: seen[-1] > 0 and len(set(seen[-4:])) == 1)
+    until(
+        lambda: seen.append(look()) or seen,
+        lambda seen: seen[-1] > 0 and len(set(seen[-4:])) == 1,
+        pause_s=0.02,
+    )
 
 
 def ends_well(client: Service) -> None:
