@@ -24,6 +24,9 @@ from dslab.objectstore.errors import S3Error
 
 Anonymous = Literal["nothing", "read", "write"]
 
+OWNER = "dslab"
+"""The one account of a store: all keys are its, and it owns everything."""
+
 CANNED_ACLS = (
     "private",
     "public-read",

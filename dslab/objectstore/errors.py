@@ -77,6 +77,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "ServiceUnavailable": (503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": (403, "The signature that we calculated does not match the one you provided."),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed."),
+    "UnresolvableGrantByEmailAddress": (400, "No account on record has that e-mail address."),
     "XAmzContentSHA256Mismatch": (
         400,
         "The provided 'x-amz-content-sha256' does not match what we computed.",
