@@ -164,6 +164,7 @@ def test_no_page_from_elsewhere_may_use_a_bucket(http: httpx.Client, bucket: str
         answer = http.options(path, headers=asks)
         assert (answer.status_code, "AccessForbidden" in answer.text) == (403, True)
         assert http.options(path).status_code == 400
+        assert http.options(path, headers={"Authorization": "nonsense"}).status_code == 400
 
 
 def test_the_interface_describes_itself(http: httpx.Client) -> None:
