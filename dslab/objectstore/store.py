@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import TypeVar
 
@@ -352,5 +353,6 @@ def _is_deleted(marker: Version, key: str, *, named: bool) -> S3Error:
     headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
     if named:
         headers["allow"] = "DELETE"
+        headers["last-modified"] = formatdate(int(marker.modified_s), usegmt=True)
         return S3Error("MethodNotAllowed", headers=headers, ResourceType="DeleteMarker")
     return S3Error("NoSuchKey", headers=headers, Key=key)

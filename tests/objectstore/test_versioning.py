@@ -45,6 +45,7 @@ def test_every_version_stays(s3: Any, bucket: str) -> None:
     assert (code, status, headers["x-amz-delete-marker"]) == ("NoSuchKey", 404, "true")
     code, status, headers = refused(s3.get_object, Bucket=bucket, Key="key", VersionId=gone["VersionId"])
     assert (code, status, headers["allow"]) == ("MethodNotAllowed", 405, "DELETE")
+    assert {"x-amz-delete-marker", "last-modified"} <= headers.keys()
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     undone = s3.delete_object(Bucket=bucket, Key="key", VersionId=gone["VersionId"])
     assert undone["DeleteMarker"] is True
@@ -83,6 +84,21 @@ def test_copy_of_a_version_brings_it_back(s3: Any, bucket: str) -> None:
     assert done["CopySourceVersionId"] == first
     assert done["VersionId"] != first
     assert read(s3, bucket) == b"1"
+
+
+def test_a_delete_marker_is_no_source(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    put(s3, bucket, b"1")
+    marker = s3.delete_object(Bucket=bucket, Key="key")["VersionId"]
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="to")["UploadId"]
+    for call, options in (
+        (s3.copy_object, {}),
+        (s3.upload_part_copy, {"UploadId": upload_id, "PartNumber": 1}),
+    ):
+        copy = {"Bucket": bucket, "Key": "to", **options}
+        assert refused(call, CopySource=f"{bucket}/key", **copy)[:2] == ("NoSuchKey", 404)
+        named = f"{bucket}/key?versionId={marker}"
+        assert refused(call, CopySource=named, **copy)[:2] == ("InvalidRequest", 400)
 
 
 def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
