@@ -191,7 +191,7 @@ def overrides(call: Call) -> dict[str, str]:
 async def delete(service: Service, call: Call, send: Send) -> None:
     """Delete an object, or a version. What is not there is as good as deleted: 204 either way."""
     service.bucket(call, Action.WRITE)
-    conditions = Conditions.of(call.headers)
+    conditions = Conditions.of_delete(call.headers)
     target = call.target
     gone = await service.run(service.store.delete, target.bucket, target.key, version_of(call), conditions)
     headers = {"x-amz-version-id": gone.version_id} if gone.version_id else {}

@@ -241,7 +241,7 @@ class Store:
         """Delete an object, or one version of it for good. What is not there is as good as deleted.
 
         Raises:
-            S3Error: NoSuchBucket, or as `Conditions.check_write`.
+            S3Error: NoSuchBucket, or as `Conditions.check_delete`.
         """
         return self.write(lambda db: self._delete(db, bucket, key, version_id, conditions))
 
@@ -273,10 +273,10 @@ class Store:
         where = buckets.get(db, bucket)
         if version_id is not None:
             gone = versions.by_id(db, where, key, version_id)
-            conditions.check_write(gone)
+            conditions.check_delete(gone)
             versions.remove(db, where, gone)
             return Deleted(version_id, bool(gone and gone.marker))
-        conditions.check_write(versions.newest(db, where, key))
+        conditions.check_delete(versions.newest(db, where, key))
         marker = versions.mark_deleted(db, where, key, self.clock(), new_id())
         return Deleted(marker.version_id, True) if marker else Deleted()
 

@@ -114,6 +114,17 @@ def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
+def test_a_delete_marker_meets_no_condition(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    put(s3, bucket, b"1")
+    s3.delete_object(Bucket=bucket, Key="key")
+    for condition in ({"IfMatch": "*"}, {"IfMatch": '"0"'}, {"IfMatchSize": 0}):
+        told = refused(s3.delete_object, Bucket=bucket, Key="key", **condition)
+        assert told[:2] == ("PreconditionFailed", 412)
+    s3.delete_object(Bucket=bucket, Key="key")
+    assert len(s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]) == 2
+
+
 def test_tags_belong_to_a_version(s3: Any, bucket: str) -> None:
     turn(s3, bucket, "Enabled")
     first = put(s3, bucket, b"1")
