@@ -74,7 +74,7 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
     """Read the tags in a header: ``x-amz-tagging: a=1&b=2``.
 
     Raises:
-        S3Error: InvalidArgument, InvalidTag, BadRequest.
+        S3Error: InvalidArgument, InvalidTag.
     """
     text = headers.get("x-amz-tagging")
     if not text:

@@ -9,6 +9,8 @@ Source: ch. 3, Threads in distributed systems; Amazon S3 API Reference: GetObjec
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, begin
@@ -157,7 +159,9 @@ def _part_range(service: Service, call: Call, version: Version) -> tuple[int, in
         if segment.number == number:
             headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
             if segment.checksum and object_headers.wants_checksum(call):
-                headers |= object_headers.checksum_headers(segment.checksum)
+                whole = version.content.checksum
+                kind = replace(segment.checksum, composite=bool(whole and whole.composite))
+                headers |= object_headers.checksum_headers(kind)
             return start, start + segment.size_bytes, headers
         start += segment.size_bytes
     raise S3Error("InvalidPartNumber")

@@ -332,10 +332,10 @@ def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, s
     """Hold tags to S3's rules.
 
     Raises:
-        S3Error: BadRequest, too many; InvalidTag, one is too long, twice there, or has forbidden characters.
+        S3Error: InvalidTag, they are too many; one is too long, twice there, or has forbidden characters.
     """
     if len(tags) > most:
-        raise S3Error("BadRequest", f"Object tags cannot be greater than {most}")
+        raise S3Error("InvalidTag", f"There cannot be more than {most} tags.")
     for name, value in tags:
         if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)

@@ -134,6 +134,8 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     assert done[name].endswith("-2")
     head = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[name], head["ChecksumType"]) == (done[name], "COMPOSITE")
+    second = s3.get_object(Bucket=bucket, Key="key", PartNumber=2, ChecksumMode="ENABLED")
+    assert (second[name], second["ChecksumType"]) == (parts[1][name], "COMPOSITE")
     attributes = s3.get_object_attributes(
         Bucket=bucket, Key="key", ObjectAttributes=["ObjectParts", "Checksum"]
     )
