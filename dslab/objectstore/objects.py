@@ -155,7 +155,7 @@ def _which(service: Service, call: Call, version: Version) -> tuple[int, int, in
 def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
     number = part_number(call.query["partNumber"])
     start = 0
-    for segment in service.store.segments(version):
+    for segment in service.store.parts(version):
         if segment.number == number:
             headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
             if segment.checksum and object_headers.wants_checksum(call):

@@ -16,6 +16,7 @@ Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
 import time
@@ -31,7 +32,7 @@ from dslab.objectstore.blobs import Blobs, Draft
 from dslab.objectstore.contents import Contents
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.index import Index, garbage, is_named
-from dslab.objectstore.messages import Bucket, Checksum, Content, Meta, Page, Segment, Version, Versioning
+from dslab.objectstore.messages import Bucket, Content, Meta, Page, Segment, Version, Versioning
 from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key
 
 T = TypeVar("T")
@@ -197,11 +198,18 @@ class Store:
             return None
 
     def segments(self, version: Version) -> tuple[Segment, ...]:
-        """Give the files that an object consists of; of one that was put in one piece, one."""
+        """Give the files that an object consists of."""
         content = version.content
         if content.blob is not None:
             return (Segment(1, content.blob, content.size_bytes, content.checksum),)
         return versions.segments(self.index.db, version.number)
+
+    def parts(self, version: Version) -> tuple[Segment, ...]:
+        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one."""
+        content = version.content
+        if content.parts:
+            return self.segments(version)
+        return (Segment(1, "", content.size_bytes, content.checksum),)
 
     def copy(  # noqa: PLR0917
         self,
@@ -219,6 +227,7 @@ class Store:
         Raises:
             S3Error: NoSuchBucket, NoSuchKey, or as `Conditions.check_write`.
         """
+        content = self._content_of_copy(source, algorithm)
         drafts: list[Draft] = []
         try:
             segments = self.segments(source)
@@ -227,7 +236,6 @@ class Store:
             for draft in drafts:
                 draft.discard()
             raise S3Error("NoSuchKey", Key=source.key) from error
-        content = replace(source.content, checksum=self._checksum(source, algorithm))
         if content.blob is not None:
             content = replace(content, blob=drafts[0].blob)
         else:
@@ -316,17 +324,27 @@ class Store:
             raise FileNotFoundError
         return [(self.blobs.path(segment.blob), segment.size_bytes) for segment in segments]
 
-    def _checksum(self, source: Version, algorithm: str) -> Checksum | None:
-        present = source.content.checksum
-        if not algorithm or (present and present.algorithm == algorithm and not present.composite):
-            return present
-        total = checksums.summer(algorithm)
-        contents = self.open(source, 0, source.content.size_bytes)
+    def _content_of_copy(self, source: Version, algorithm: str) -> Content:
+        """What a copy tells of its bytes. It is of one piece, however its source was uploaded.
+
+        Then its ETag is another, and its checksum that of the whole: for these the bytes are read.
+
+        Raises:
+            S3Error: NoSuchKey.
+        """
+        content = source.content
+        have = content.checksum
+        wanted = algorithm or (have.algorithm if have else checksums.DEFAULT)
+        if not content.parts and have and have.algorithm == wanted:
+            return content
+        contents = self.open(source, 0, content.size_bytes)
         if contents is None:
             raise S3Error("NoSuchKey", Key=source.key)
+        md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(wanted)
         for piece in contents:
+            md5.update(piece)
             total.update(piece)
-        return checksums.encoded(algorithm, total)
+        return replace(content, etag=md5.hexdigest(), checksum=checksums.encoded(wanted, total), parts=0)
 
 
 def new_id() -> str:
