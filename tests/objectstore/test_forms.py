@@ -75,6 +75,14 @@ def test_boto3s_form(http: httpx.Client, s3: Any, bucket: str) -> None:
     assert http.get(f"/{bucket}/key").content == b"x"
 
 
+@pytest.mark.parametrize(("start", "status"), [("name", 204), ("${filename}", 403)])
+def test_a_policy_is_about_the_key_that_is_made(
+    http: httpx.Client, bucket: str, start: str, status: int
+) -> None:
+    document = {"expiration": NOW, "conditions": [{"bucket": bucket}, ["starts-with", "$key", start]]}
+    assert post(http, bucket, fields_of(document, "${filename}")).status_code == status
+
+
 def test_what_a_form_wants_to_see(http: httpx.Client, bucket: str) -> None:
     fields = fields_of(
         policy(bucket, ["starts-with", "$success_action_status", ""]), success_action_status="201"

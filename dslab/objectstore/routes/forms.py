@@ -77,7 +77,8 @@ class _Upload:
         self.draft: Draft
         self._service = service
         self._bucket = call.target.bucket
-        self._policy = authorize(service, call, fields)
+        # The policy is about the key that the object gets, not about the variable in it.
+        self._policy = authorize(service, call, {**fields, "key": self.key})
         self._meta = _meta(fields)
         self._expected = checksums.given(fields)
         self._size = 0
