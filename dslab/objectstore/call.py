@@ -166,8 +166,9 @@ def _decoded(text: bytes) -> str:
 async def answer(
     call_id: str, send: Send, status: int, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> None:
-    """Answer a request with what is there already."""
-    await begin(call_id, send, status, {**(headers or {}), "content-length": str(len(body))})
+    """Answer a request with what is there already. A 304 has no length: it would be that of the object."""
+    length = {} if status == 304 else {"content-length": str(len(body))}
+    await begin(call_id, send, status, {**(headers or {}), **length})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -154,6 +154,8 @@ def test_conditional_get(s3: Any, bucket: str) -> None:
             with pytest.raises(ClientError) as error:
                 read(Bucket=bucket, Key="key", **conditions)
             assert refused(error.value)[1] == status, conditions
+            told = error.value.response["ResponseMetadata"]["HTTPHeaders"]
+            assert status == 412 or (told["etag"], "content-length" in told) == (etag, False)
 
 
 def test_conditional_put_prevents_the_lost_update(s3: Any, bucket: str) -> None:
