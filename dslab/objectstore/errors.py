@@ -43,6 +43,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions of the policy."),
     "InvalidRange": (416, "The requested range is not satisfiable."),
     "InvalidRequest": (400, "Invalid request."),
+    "InvalidStorageClass": (400, "The storage class that you specified is not valid."),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long."),

@@ -237,6 +237,15 @@ def test_boto3_uploads_and_downloads_files(s3: Any, bucket: str, tmp_path: Any) 
     assert target.read_bytes() == source.read_bytes()
 
 
+def test_an_upload_has_a_storage_class(s3: Any, bucket: str) -> None:
+    upload = begin(s3, bucket, StorageClass="STANDARD_IA")
+    assert s3.list_parts(**upload, MaxParts=5_000)["StorageClass"] == "STANDARD_IA"
+    assert s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["StorageClass"] == "STANDARD_IA"
+    wanted = {"Bucket": bucket, "Key": "key", "StorageClass": "CUPBOARD"}
+    assert refused(s3.create_multipart_upload, **wanted) == ("InvalidStorageClass", 400)
+    assert refused(s3.put_object, **wanted) == ("InvalidStorageClass", 400)
+
+
 def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     made = [
         s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in ("a", "a", "b/1", "b/2")
