@@ -58,10 +58,15 @@ def taken(template: tuple[object, ...]) -> Iterator[str]:
             yield client.universe.in_(template)[-1]
 
 
+def say(line: str) -> None:
+    """Print a line in one piece: print writes its end apart, and another thread may come between."""
+    print(f"{line}\n", end="", flush=True)
+
+
 def receive(way: str, texts: Iterator[str]) -> None:
     """Print what comes."""
     for text in texts:
-        print(f"{way} {text}\n", end="", flush=True)
+        say(f"{way} {text}")
         if text == END:
             return
 
@@ -79,7 +84,7 @@ def receiving(name: str, own: Address, space: TupleSpace) -> None:
     threads = [Thread(target=receive, args=way) for way in ways.items()]
     for thread in threads:
         thread.start()
-    print("ready", flush=True)
+    say("ready")
     for thread in threads:
         thread.join()
 

@@ -1046,5 +1046,5 @@ def end_all_ways(topology: Topology, receivers: Sequence[str], name: str = "bob"
 
 def arrived(receiver: Service, way: str) -> list[str]:
     """What a receiver has got in one way."""
-    lines = [line.split() for line in receiver.logs().splitlines()]
-    return [line[1] for line in lines if line[0] == way]
+    lines = [line.partition(" ") for line in receiver.logs().splitlines()]
+    return [text for name, _, text in lines if name == way]
