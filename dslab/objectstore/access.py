@@ -7,7 +7,7 @@
     --key ID:SECRET:ro:B,C      ... the buckets B and C only
     --key ID:SECRET:rw:B        may do everything, with the bucket B only
 
-Who has no key may do what a bucket's or an object's canned ACL says, and what ``--anonymous`` says.
+Everybody may do what a bucket's or an object's canned ACL says, and who has no key what ``--anonymous`` says.
 
 Source: Amazon S3 User Guide, Canned ACL; ch. 9, Access control.
 """
@@ -23,6 +23,9 @@ from dslab.kit.errors import UsageError
 from dslab.objectstore.errors import S3Error
 
 Anonymous = Literal["nothing", "read", "write"]
+
+OWNER = "dslab"
+"""The one account of a store: all keys are its, and it owns everything."""
 
 CANNED_ACLS = (
     "private",
@@ -139,7 +142,10 @@ class Rules:
 
 
 def _public(key: Key | None, action: Action, bucket_acl: str, object_acl: str) -> bool:
-    """What the canned ACLs allow to everybody, or to everybody who has a key."""
+    """What the canned ACLs allow to everybody, or to everybody who has a key.
+
+    S3's group AllUsers has those who sign, too: a key allows nothing less than having none.
+    """
     readable = ("public-read", "public-read-write", *(("authenticated-read",) if key else ()))
     match action:
         case Action.READ:
@@ -147,7 +153,7 @@ def _public(key: Key | None, action: Action, bucket_acl: str, object_acl: str) -
         case Action.LIST:
             return bucket_acl in readable
         case Action.WRITE:
-            return bucket_acl == "public-read-write" and key is None
+            return bucket_acl == "public-read-write"
         case _:
             return False
 

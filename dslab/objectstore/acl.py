@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from dslab.objectstore.access import check_acl
+from dslab.objectstore.access import OWNER, check_acl
 from dslab.objectstore.documents import NAMESPACE, read
 from dslab.objectstore.errors import S3Error
-
-OWNER = "dslab"
 
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
@@ -29,14 +27,17 @@ _GRANTS: Mapping[str, frozenset[tuple[str, str]]] = {
 
 
 def document(acl: str) -> bytes:
-    """Write the grants of a canned ACL."""
+    """Write the grants of a canned ACL, the owner's last.
+
+    S3 promises no order. Some clients sort by who is named, and only if the first one is: groups are not.
+    """
     root = Element("AccessControlPolicy", {"xmlns": NAMESPACE, "xmlns:xsi": _XSI})
     owner = SubElement(root, "Owner")
     _owner(owner)
     grants = SubElement(root, "AccessControlList")
-    _owner(_grant(grants, "CanonicalUser", "FULL_CONTROL"))
     for group, permission in sorted(_GRANTS.get(acl, frozenset())):
         SubElement(_grant(grants, "Group", permission), "URI").text = group
+    _owner(_grant(grants, "CanonicalUser", "FULL_CONTROL"))
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root)
 
 
@@ -44,7 +45,8 @@ def wanted(headers: Mapping[str, str], body: bytes) -> str:
     """Read which canned ACL a request wants: in a header, or as grants.
 
     Raises:
-        S3Error: MalformedACLError, MalformedXML; NotImplemented, no canned ACL says that.
+        S3Error: MalformedACLError, MalformedXML; InvalidArgument or UnresolvableGrantByEmailAddress, there is
+            no such account; NotImplemented, no canned ACL says that.
     """
     if any(name.startswith("x-amz-grant-") for name in headers):
         raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
@@ -63,8 +65,11 @@ def wanted(headers: Mapping[str, str], body: bytes) -> str:
             raise S3Error("MalformedACLError")
         if group is not None:
             grants.add((group, permission))
-        elif grant.findtext("Grantee/ID") != OWNER:
-            raise S3Error("NotImplemented", "All keys of this store are of one account.")
+        elif grant.find("Grantee/EmailAddress") is not None:
+            raise S3Error("UnresolvableGrantByEmailAddress")
+        elif (account := grant.findtext("Grantee/ID", "")) != OWNER:
+            message = "Invalid id: all keys of this store are of one account."
+            raise S3Error("InvalidArgument", message, ArgumentName="CanonicalUser/ID", ArgumentValue=account)
     for acl, canned in _GRANTS.items():
         if grants == canned:
             return acl

@@ -146,11 +146,11 @@ def claim_of(request: Request, now_s: float) -> Claim | None:
     authorization = request.headers.get("authorization")
     query = {name.lower(): value for name, value in request.query} if request.query else {}
     in_query = "x-amz-algorithm" in query or "x-amz-signature" in query
-    if authorization is not None and in_query:
+    if authorization and in_query:
         raise S3Error("InvalidArgument", "Only one auth mechanism allowed")
     if in_query:
         return _claim_in_query(query, request.headers, now_s)
-    if authorization is None:
+    if not authorization:
         return None
     return _claim_in_header(authorization, request.headers, now_s)
 

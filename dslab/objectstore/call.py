@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from dslab.objectstore.access import Action, Key, Rules
+from dslab.objectstore.access import OWNER, Action, Key, Rules
 from dslab.objectstore.auth import Request, Seal, claim_of
 from dslab.objectstore.auth_v2 import access_key_of, verify
 from dslab.objectstore.errors import ClientGone, S3Error
@@ -25,6 +25,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 200
+
+EXPECTED_OWNER = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
 
 _process = secrets.token_hex(4).upper()
 _numbers = itertools.count()
@@ -91,8 +93,10 @@ class Call:
         """May they do that?
 
         Raises:
-            S3Error: AccessDenied.
+            S3Error: AccessDenied; so it is, too, if they take the bucket to be another account's.
         """
+        if any(self.headers.get(name, OWNER) != OWNER for name in EXPECTED_OWNER):
+            raise S3Error("AccessDenied")
         object_acl = version.meta.acl if version else ""
         if not rules.may(self.key, action, bucket.name, bucket.acl, object_acl):
             raise S3Error("AccessDenied")
@@ -162,8 +166,9 @@ def _decoded(text: bytes) -> str:
 async def answer(
     call_id: str, send: Send, status: int, headers: Mapping[str, str] | None = None, body: bytes = b""
 ) -> None:
-    """Answer a request with what is there already."""
-    await begin(call_id, send, status, {**(headers or {}), "content-length": str(len(body))})
+    """Answer a request with what is there already. A 304 has no length: it would be that of the object."""
+    length = {} if status == 304 else {"content-length": str(len(body))}
+    await begin(call_id, send, status, {**(headers or {}), **length})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -89,7 +89,7 @@ def given(headers: Mapping[str, str]) -> Checksum | None:
     """Find the checksum that a request's headers, or trailers, give.
 
     Raises:
-        S3Error: InvalidRequest, there are several, or it is none.
+        S3Error: InvalidRequest, there are several; BadDigest, it is none.
     """
     found = [
         Checksum(algorithm, headers[PREFIX + algorithm.lower()])
@@ -107,10 +107,10 @@ def given(headers: Mapping[str, str]) -> Checksum | None:
 
 
 def check_value(checksum: Checksum) -> None:
-    """Is it base64, and of the right length?
+    """Is it base64, and of the right length? If not, no body has it.
 
     Raises:
-        S3Error: InvalidRequest.
+        S3Error: BadDigest.
     """
     try:
         size = len(base64.b64decode(checksum.value, validate=True))
@@ -118,7 +118,7 @@ def check_value(checksum: Checksum) -> None:
         size = -1
     if size != SIZES[checksum.algorithm]:
         name = PREFIX + checksum.algorithm.lower()
-        raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
+        raise S3Error("BadDigest", f"Value for {name} header is invalid.")
 
 
 def check_algorithm(name: str) -> str:

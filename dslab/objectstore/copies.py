@@ -29,6 +29,7 @@ from dslab.objectstore.messages import (
 from dslab.objectstore.protocol import Conditions, check_key, copy_range
 from dslab.objectstore.puts import part_target, write_conditions
 from dslab.objectstore.service import Service
+from dslab.objectstore.store import present
 
 _XML = {"content-type": "application/xml"}
 
@@ -122,8 +123,10 @@ def _source(service: Service, call: Call) -> tuple[Bucket, Version, bool]:
         message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue=text)
     check_key(key)
-    bucket = service.store.bucket(name)
-    source = service.store.find(name, key, version_id if question else None)
+    bucket, found = service.store.look(name, key, version_id if question else None)
+    if question and found is not None and found.marker:
+        raise S3Error("InvalidRequest", "A delete marker is nothing that could be copied.")
+    source = present(found, key, version_id if question else None)
     call.check(service.rules, Action.READ, bucket, source)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
     return bucket, source, bool(question)

@@ -23,6 +23,7 @@ from defusedxml.ElementTree import fromstring
 from dslab.objectstore.checksums import SIZES, check_value
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Checksum
+from dslab.objectstore.protocol import Conditions
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
@@ -140,15 +141,29 @@ def text_of(element: Element, name: str, otherwise: str | None = None) -> str:
     return child.text or ""
 
 
-def read_delete(document: bytes) -> tuple[list[tuple[str, str | None, str | None]], bool]:
-    """Read which objects to delete: key, version id and ETag of each; and whether to be quiet about it.
+_CONDITIONS = {
+    "ETag": "if-match",
+    "Size": "x-amz-if-match-size",
+    "LastModifiedTime": "x-amz-if-match-last-modified-time",
+}
+"""An element of an object to delete: the header that says the same of a single one."""
+
+
+def read_delete(document: bytes) -> tuple[list[tuple[str, str | None, Conditions]], bool]:
+    """Read which objects to delete: key, version id and conditions of each; and whether to be quiet about it.
 
     Raises:
-        S3Error: MalformedXML.
+        S3Error: MalformedXML; InvalidArgument, a condition is none.
     """
     root = read(document, "Delete")
     objects = [
-        (text_of(one, "Key"), text_of(one, "VersionId", "") or None, text_of(one, "ETag", "") or None)
+        (
+            text_of(one, "Key"),
+            text_of(one, "VersionId", "") or None,
+            Conditions.of_delete(
+                {header: text for name, header in _CONDITIONS.items() if (text := text_of(one, name, ""))}
+            ),
+        )
         for one in root.findall("Object")
     ]
     if not 0 < len(objects) <= 1_000 or not all(key for key, _, _ in objects):
@@ -160,7 +175,7 @@ def read_parts(document: bytes) -> list[tuple[int, str, Checksum | None]]:
     """Read which parts an upload is made of: number, ETag and checksum of each.
 
     Raises:
-        S3Error: MalformedXML; InvalidRequest, a checksum is none.
+        S3Error: MalformedXML; BadDigest, a checksum is none.
     """
     root = read(document, "CompleteMultipartUpload")
     parts = []

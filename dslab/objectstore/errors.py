@@ -43,6 +43,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions of the policy."),
     "InvalidRange": (416, "The requested range is not satisfiable."),
     "InvalidRequest": (400, "Invalid request."),
+    "InvalidStorageClass": (400, "The storage class that you specified is not valid."),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long."),
@@ -77,6 +78,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "ServiceUnavailable": (503, "Please reduce your request rate."),
     "SignatureDoesNotMatch": (403, "The signature that we calculated does not match the one you provided."),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed."),
+    "UnresolvableGrantByEmailAddress": (400, "No account on record has that e-mail address."),
     "XAmzContentSHA256Mismatch": (
         400,
         "The provided 'x-amz-content-sha256' does not match what we computed.",

@@ -47,7 +47,8 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     """Read what a request says about the object that it puts.
 
     Raises:
-        S3Error: MetadataTooLarge, InvalidTag, InvalidArgument; NotImplemented, it asks for what is not there.
+        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidArgument; NotImplemented, it asks
+            for what is not there.
     """
     for name, code in _REFUSED.items():
         if name in headers:
@@ -62,7 +63,7 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     kept.setdefault("content-type", DEFAULT_TYPE)
     storage_class = kept.pop("x-amz-storage-class", "STANDARD")
     if storage_class not in STORAGE_CLASSES:
-        raise S3Error("InvalidArgument", "The storage class you specified is not valid")
+        raise S3Error("InvalidStorageClass")
     if storage_class != "STANDARD":
         kept["x-amz-storage-class"] = storage_class
     kept |= {name: value for name, value in headers.items() if name.startswith("x-amz-meta-")}
@@ -74,7 +75,7 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
     """Read the tags in a header: ``x-amz-tagging: a=1&b=2``.
 
     Raises:
-        S3Error: InvalidArgument, InvalidTag, BadRequest.
+        S3Error: InvalidArgument, InvalidTag.
     """
     text = headers.get("x-amz-tagging")
     if not text:

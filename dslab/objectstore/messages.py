@@ -115,7 +115,7 @@ class Content:
 
     Attributes:
         blob: Its file, if it is one file.
-        parts: How many parts it was uploaded in; 0 if it was put in one piece.
+        parts: How many parts it was uploaded in; 0 if it was put, or copied, in one piece.
         segments: Its files, if they are many.
     """
 

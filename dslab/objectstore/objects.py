@@ -9,6 +9,8 @@ Source: ch. 3, Threads in distributed systems; Amazon S3 API Reference: GetObjec
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, begin
@@ -153,11 +155,13 @@ def _which(service: Service, call: Call, version: Version) -> tuple[int, int, in
 def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
     number = part_number(call.query["partNumber"])
     start = 0
-    for segment in service.store.segments(version):
+    for segment in service.store.parts(version):
         if segment.number == number:
             headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
             if segment.checksum and object_headers.wants_checksum(call):
-                headers |= object_headers.checksum_headers(segment.checksum)
+                whole = version.content.checksum
+                kind = replace(segment.checksum, composite=bool(whole and whole.composite))
+                headers |= object_headers.checksum_headers(kind)
             return start, start + segment.size_bytes, headers
         start += segment.size_bytes
     raise S3Error("InvalidPartNumber")
@@ -191,7 +195,7 @@ def overrides(call: Call) -> dict[str, str]:
 async def delete(service: Service, call: Call, send: Send) -> None:
     """Delete an object, or a version. What is not there is as good as deleted: 204 either way."""
     service.bucket(call, Action.WRITE)
-    conditions = Conditions.of(call.headers)
+    conditions = Conditions.of_delete(call.headers)
     target = call.target
     gone = await service.run(service.store.delete, target.bucket, target.key, version_of(call), conditions)
     headers = {"x-amz-version-id": gone.version_id} if gone.version_id else {}

@@ -76,7 +76,7 @@ class Policy:
         return cls(expires_s, tuple(exact), tuple(starts), *length)
 
     def check(self, fields: Mapping[str, str], now_s: float) -> None:
-        """May a form with these fields be taken?
+        """May a form with these fields be taken? Each of them must be mentioned, and so must the bucket.
 
         Args:
             fields: Names in lower case; ``bucket`` among them.
@@ -93,7 +93,7 @@ class Policy:
         for name, value in self.starts:
             if not fields.get(name, "").startswith(value):
                 raise _denied(f'Policy Condition failed: ["starts-with", "${name}", "{value}"]')
-        named = {name for name, _ in (*self.exact, *self.starts)} | _EXEMPT | {"bucket"}
+        named = {name for name, _ in (*self.exact, *self.starts)} | _EXEMPT
         extra = [name for name in fields if name not in named and not name.startswith("x-ignore-")]
         if extra:
             raise _denied(f"Extra input fields: {', '.join(extra)}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import unquote_to_bytes
@@ -174,12 +174,16 @@ class Conditions:
     Attributes:
         match: ETags, one of which the object must have; ``*`` for any.
         none_match: ETags that it must not have; ``*`` for: it must not exist.
+        size_bytes: Which size it must have to be deleted.
+        modified_s: When it must have been written to be deleted, to the second.
     """
 
     match: str | None = None
     none_match: str | None = None
     modified_since_s: float | None = None
     unmodified_since_s: float | None = None
+    size_bytes: int | None = None
+    modified_s: float | None = None
 
     @classmethod
     def of(cls, headers: Mapping[str, str], prefix: str = "") -> Conditions:
@@ -189,6 +193,19 @@ class Conditions:
             none_match=headers.get(f"{prefix}if-none-match"),
             modified_since_s=parse_http_date(headers.get(f"{prefix}if-modified-since")),
             unmodified_since_s=parse_http_date(headers.get(f"{prefix}if-unmodified-since")),
+        )
+
+    @classmethod
+    def of_delete(cls, headers: Mapping[str, str]) -> Conditions:
+        """Read those of a DELETE, which may ask for a size and a time as well.
+
+        Raises:
+            S3Error: InvalidArgument, it asks for what is none: ignored, it would delete too much.
+        """
+        return replace(
+            cls.of(headers),
+            size_bytes=_exact_size(headers.get("x-amz-if-match-size")),
+            modified_s=_exact_time(headers.get("x-amz-if-match-last-modified-time")),
         )
 
     def check_read(self, version: Version) -> None:
@@ -239,6 +256,25 @@ class Conditions:
         if self.unmodified_since_s is not None and int(there.modified_s) > self.unmodified_since_s:
             raise _failed("If-Unmodified-Since")
 
+    def check_delete(self, current: Version | None) -> None:
+        """May the object, or this version of it, be deleted?
+
+        What is not there may have any size and any time, but no ETag. A delete marker has nothing of that.
+
+        Raises:
+            S3Error: As `check_write`.
+        """
+        asked = (self.match, self.size_bytes, self.modified_s)
+        if current is not None and current.marker and asked != (None, None, None):
+            raise _failed("If-Match")
+        self.check_write(current)
+        if current is None:
+            return
+        if self.size_bytes not in (None, current.content.size_bytes):
+            raise _failed("x-amz-if-match-size")
+        if self.modified_s is not None and int(current.modified_s) != int(self.modified_s):
+            raise _failed("x-amz-if-match-last-modified-time")
+
 
 def has_etag(wanted: str, etag: str) -> bool:
     """Is the ETag in an If-Match or If-None-Match header? Quotes may be missing, as with S3."""
@@ -256,6 +292,23 @@ def parse_http_date(text: str | None) -> float | None:
         return date.replace(tzinfo=date.tzinfo or UTC).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def _exact_size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise S3Error("InvalidArgument", "That is no size.", ArgumentValue=text)
+    return int(text)
+
+
+def _exact_time(text: str | None) -> float | None:
+    if text is None:
+        return None
+    seconds = parse_http_date(text)
+    if seconds is None:
+        raise S3Error("InvalidArgument", "That is no date.", ArgumentValue=text)
+    return seconds
 
 
 def _failed(condition: str) -> S3Error:
@@ -279,10 +332,10 @@ def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, s
     """Hold tags to S3's rules.
 
     Raises:
-        S3Error: BadRequest, too many; InvalidTag, one is too long, twice there, or has forbidden characters.
+        S3Error: InvalidTag, they are too many; one is too long, twice there, or has forbidden characters.
     """
     if len(tags) > most:
-        raise S3Error("BadRequest", f"Object tags cannot be greater than {most}")
+        raise S3Error("InvalidTag", f"There cannot be more than {most} tags.")
     for name, value in tags:
         if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)

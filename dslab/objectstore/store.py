@@ -16,12 +16,14 @@ Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +32,7 @@ from dslab.objectstore.blobs import Blobs, Draft
 from dslab.objectstore.contents import Contents
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.index import Index, garbage, is_named
-from dslab.objectstore.messages import Bucket, Checksum, Content, Meta, Page, Segment, Version, Versioning
+from dslab.objectstore.messages import Bucket, Content, Meta, Page, Segment, Version, Versioning
 from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key
 
 T = TypeVar("T")
@@ -196,11 +198,18 @@ class Store:
             return None
 
     def segments(self, version: Version) -> tuple[Segment, ...]:
-        """Give the files that an object consists of; of one that was put in one piece, one."""
+        """Give the files that an object consists of."""
         content = version.content
         if content.blob is not None:
             return (Segment(1, content.blob, content.size_bytes, content.checksum),)
         return versions.segments(self.index.db, version.number)
+
+    def parts(self, version: Version) -> tuple[Segment, ...]:
+        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one."""
+        content = version.content
+        if content.parts:
+            return self.segments(version)
+        return (Segment(1, "", content.size_bytes, content.checksum),)
 
     def copy(  # noqa: PLR0917
         self,
@@ -218,6 +227,7 @@ class Store:
         Raises:
             S3Error: NoSuchBucket, NoSuchKey, or as `Conditions.check_write`.
         """
+        content = self._content_of_copy(source, algorithm)
         drafts: list[Draft] = []
         try:
             segments = self.segments(source)
@@ -226,7 +236,6 @@ class Store:
             for draft in drafts:
                 draft.discard()
             raise S3Error("NoSuchKey", Key=source.key) from error
-        content = replace(source.content, checksum=self._checksum(source, algorithm))
         if content.blob is not None:
             content = replace(content, blob=drafts[0].blob)
         else:
@@ -240,7 +249,7 @@ class Store:
         """Delete an object, or one version of it for good. What is not there is as good as deleted.
 
         Raises:
-            S3Error: NoSuchBucket, or as `Conditions.check_write`.
+            S3Error: NoSuchBucket, or as `Conditions.check_delete`.
         """
         return self.write(lambda db: self._delete(db, bucket, key, version_id, conditions))
 
@@ -272,10 +281,10 @@ class Store:
         where = buckets.get(db, bucket)
         if version_id is not None:
             gone = versions.by_id(db, where, key, version_id)
-            conditions.check_write(gone)
+            conditions.check_delete(gone)
             versions.remove(db, where, gone)
             return Deleted(version_id, bool(gone and gone.marker))
-        conditions.check_write(versions.newest(db, where, key))
+        conditions.check_delete(versions.newest(db, where, key))
         marker = versions.mark_deleted(db, where, key, self.clock(), new_id())
         return Deleted(marker.version_id, True) if marker else Deleted()
 
@@ -315,17 +324,27 @@ class Store:
             raise FileNotFoundError
         return [(self.blobs.path(segment.blob), segment.size_bytes) for segment in segments]
 
-    def _checksum(self, source: Version, algorithm: str) -> Checksum | None:
-        present = source.content.checksum
-        if not algorithm or (present and present.algorithm == algorithm and not present.composite):
-            return present
-        total = checksums.summer(algorithm)
-        contents = self.open(source, 0, source.content.size_bytes)
+    def _content_of_copy(self, source: Version, algorithm: str) -> Content:
+        """What a copy tells of its bytes. It is of one piece, however its source was uploaded.
+
+        Then its ETag is another, and its checksum that of the whole: for these the bytes are read.
+
+        Raises:
+            S3Error: NoSuchKey.
+        """
+        content = source.content
+        have = content.checksum
+        wanted = algorithm or (have.algorithm if have else checksums.DEFAULT)
+        if not content.parts and have and have.algorithm == wanted:
+            return content
+        contents = self.open(source, 0, content.size_bytes)
         if contents is None:
             raise S3Error("NoSuchKey", Key=source.key)
+        md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(wanted)
         for piece in contents:
+            md5.update(piece)
             total.update(piece)
-        return checksums.encoded(algorithm, total)
+        return replace(content, etag=md5.hexdigest(), checksum=checksums.encoded(wanted, total), parts=0)
 
 
 def new_id() -> str:
@@ -352,5 +371,6 @@ def _is_deleted(marker: Version, key: str, *, named: bool) -> S3Error:
     headers = {"x-amz-delete-marker": "true", "x-amz-version-id": marker.version_id}
     if named:
         headers["allow"] = "DELETE"
+        headers["last-modified"] = formatdate(int(marker.modified_s), usegmt=True)
         return S3Error("MethodNotAllowed", headers=headers, ResourceType="DeleteMarker")
     return S3Error("NoSuchKey", headers=headers, Key=key)

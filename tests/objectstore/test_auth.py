@@ -147,7 +147,7 @@ MALFORMED = {
     ),
     "AWS id:signature": ("InvalidRequest", 400),
     "Basic dXNlcjpwYXNz": ("InvalidArgument", 400),
-    "": ("InvalidArgument", 400),
+    "": ("AccessDenied", 403),
     "\xff\xfe": ("InvalidArgument", 400),
 }
 
@@ -209,6 +209,36 @@ def test_a_key_for_one_bucket(served: Served, s3: Any, bucket: str) -> None:
         assert refused(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
         assert [one["Name"] for one in limited.list_buckets()["Buckets"]] == ["mybucket"]
         assert refused(limited.put_object, Bucket="mybucket", Key="k", Body=b"") == "AccessDenied"
+
+
+def test_a_key_allows_nothing_less_than_none(served: Served, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="authenticated-read")
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    with closing(client(served, LIMITED)) as limited:
+        assert limited.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+        assert limited.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+        limited.put_object(Bucket=bucket, Key="k", Body=b"y")
+        assert refused(limited.get_object, Bucket=bucket, Key="k") == "AccessDenied"
+        assert refused(limited.put_bucket_acl, Bucket=bucket, ACL="private") == "AccessDenied"
+
+
+def test_a_bucket_may_be_expected_to_be_anothers(s3: Any, bucket: str) -> None:
+    owner = s3.get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner=owner)
+    for call, options in (
+        (s3.head_bucket, {}),
+        (s3.list_objects_v2, {}),
+        (s3.put_object, {"Key": "k", "Body": b"y"}),
+        (s3.get_object, {"Key": "k"}),
+        (s3.delete_object, {"Key": "k"}),
+    ):
+        assert refused(call, Bucket=bucket, **options, ExpectedBucketOwner="another") in (
+            "AccessDenied",
+            "403",
+        )
+    copy = {"Bucket": bucket, "Key": "l", "CopySource": f"{bucket}/k"}
+    assert refused(s3.copy_object, **copy, ExpectedSourceBucketOwner="another") == "AccessDenied"
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
 
 
 def test_anonymous_only_where_allowed(http: httpx.Client, s3: Any, bucket: str) -> None:

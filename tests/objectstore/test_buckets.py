@@ -105,12 +105,28 @@ def test_acl(s3: Any, bucket: str) -> None:
     ):
         s3.put_bucket_acl(Bucket=bucket, ACL=acl)
         told = s3.get_bucket_acl(Bucket=bucket)
-        assert [one["Permission"] for one in told["Grants"]] == ["FULL_CONTROL", *permissions]
+        assert [one["Permission"] for one in told["Grants"]] == [*permissions, "FULL_CONTROL"]
         policy = {"Owner": told["Owner"], "Grants": told["Grants"]}
         s3.put_bucket_acl(Bucket=bucket, AccessControlPolicy=policy)
         assert s3.get_bucket_acl(Bucket=bucket)["Grants"] == told["Grants"]
     assert refused(s3.put_bucket_acl, Bucket=bucket, ACL="everything") == ("InvalidArgument", 400)
     assert refused(s3.put_bucket_acl, Bucket=bucket, GrantRead="id=x") == ("NotImplemented", 501)
+
+
+STRANGERS = [
+    ({"Type": "CanonicalUser", "ID": "nobody"}, "InvalidArgument"),
+    ({"Type": "AmazonCustomerByEmail", "EmailAddress": "a@b.example"}, "UnresolvableGrantByEmailAddress"),
+]
+
+
+@pytest.mark.parametrize(("grantee", "code"), STRANGERS)
+def test_nothing_can_be_granted_to_strangers(
+    s3: Any, bucket: str, grantee: dict[str, str], code: str
+) -> None:
+    told = s3.get_bucket_acl(Bucket=bucket)
+    grants = [*told["Grants"], {"Grantee": grantee, "Permission": "READ"}]
+    policy = {"Owner": told["Owner"], "Grants": grants}
+    assert refused(s3.put_bucket_acl, Bucket=bucket, AccessControlPolicy=policy) == (code, 400)
 
 
 ABSENT = {
@@ -148,6 +164,7 @@ def test_no_page_from_elsewhere_may_use_a_bucket(http: httpx.Client, bucket: str
         answer = http.options(path, headers=asks)
         assert (answer.status_code, "AccessForbidden" in answer.text) == (403, True)
         assert http.options(path).status_code == 400
+        assert http.options(path, headers={"Authorization": "nonsense"}).status_code == 400
 
 
 def test_the_interface_describes_itself(http: httpx.Client) -> None:

@@ -66,6 +66,12 @@ def test_what_a_list_tells(s3: Any, full: str) -> None:
     assert names(s3.list_objects_v2(Bucket=full, MaxKeys=0)) == ([], [])
 
 
+def test_a_list_tells_how_much_it_can_have_at_most(s3: Any, full: str) -> None:
+    for call in (s3.list_objects, s3.list_objects_v2, s3.list_object_versions):
+        assert [call(Bucket=full, MaxKeys=most)["MaxKeys"] for most in (2, 5_000)] == [2, 1_000]
+    assert s3.list_multipart_uploads(Bucket=full, MaxUploads=5_000)["MaxUploads"] == 1_000
+
+
 def test_encoding_type(s3: Any, bucket: str, http: httpx.Client) -> None:
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
     for key in ("foo+1/bar", "quux ab/thud", "asdf+b", "tab\tline\n"):

@@ -63,9 +63,34 @@ def test_parts_become_an_object(s3: Any, bucket: str) -> None:
     assert part["ContentRange"] == f"bytes {2 * FIVE}-{2 * FIVE + 6}/{2 * FIVE + 7}"
     assert refused(s3.get_object, Bucket=bucket, Key="key", PartNumber=4) == ("InvalidPartNumber", 416)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
-    s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/key")
+
+
+def test_a_copy_is_of_one_piece(s3: Any, bucket: str) -> None:
+    bodies = [os.urandom(FIVE), b"the end"]
+    upload = begin(s3, bucket, ChecksumAlgorithm="SHA256")
+    parts = [
+        s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="SHA256")
+        for number, body in enumerate(bodies, 1)
+    ]
+    wanted = [
+        {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": part["ChecksumSHA256"]}
+        for number, part in enumerate(parts, 1)
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted})
+    done = s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/key")["CopyObjectResult"]
+    s3.copy_object(Bucket=bucket, Key="copy of it", CopySource=f"{bucket}/copy")
     s3.delete_object(Bucket=bucket, Key="key")
-    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == whole
+    whole = b"".join(bodies)
+    digest = base64.b64encode(hashlib.sha256(whole).digest()).decode()
+    assert done["ETag"] == f'"{hashlib.md5(whole).hexdigest()}"'
+    assert (done["ChecksumSHA256"], done["ChecksumType"]) == (digest, "FULL_OBJECT")
+    for key in ("copy", "copy of it"):
+        got = s3.get_object(Bucket=bucket, Key=key, PartNumber=1, ChecksumMode="ENABLED")
+        assert (got["Body"].read(), got["ETag"], got.get("PartsCount")) == (whole, done["ETag"], None)
+        assert (got["ChecksumSHA256"], got["ChecksumType"]) == (digest, "FULL_OBJECT")
+        assert refused(s3.get_object, Bucket=bucket, Key=key, PartNumber=2)[1] == 416
+        told = s3.get_object_attributes(Bucket=bucket, Key=key, ObjectAttributes=["ObjectParts", "ETag"])
+        assert "ObjectParts" not in told
 
 
 def test_completing_twice_is_completing_once(s3: Any, bucket: str) -> None:
@@ -134,6 +159,9 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     assert done[name].endswith("-2")
     head = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[name], head["ChecksumType"]) == (done[name], "COMPOSITE")
+    second = s3.get_object(Bucket=bucket, Key="key", PartNumber=2, ChecksumMode="ENABLED")
+    assert second["Body"].read() == b"end"
+    assert (second[name], second["ChecksumType"]) == (parts[1][name], "COMPOSITE")
     attributes = s3.get_object_attributes(
         Bucket=bucket, Key="key", ObjectAttributes=["ObjectParts", "Checksum"]
     )
@@ -207,6 +235,15 @@ def test_boto3_uploads_and_downloads_files(s3: Any, bucket: str, tmp_path: Any) 
     assert s3.head_object(Bucket=bucket, Key="key")["ETag"].endswith('-3"')
     s3.download_file(bucket, "key", str(target), Config=config)
     assert target.read_bytes() == source.read_bytes()
+
+
+def test_an_upload_has_a_storage_class(s3: Any, bucket: str) -> None:
+    upload = begin(s3, bucket, StorageClass="STANDARD_IA")
+    assert s3.list_parts(**upload, MaxParts=5_000)["StorageClass"] == "STANDARD_IA"
+    assert s3.list_multipart_uploads(Bucket=bucket)["Uploads"][0]["StorageClass"] == "STANDARD_IA"
+    wanted = {"Bucket": bucket, "Key": "key", "StorageClass": "CUPBOARD"}
+    assert refused(s3.create_multipart_upload, **wanted) == ("InvalidStorageClass", 400)
+    assert refused(s3.put_object, **wanted) == ("InvalidStorageClass", 400)
 
 
 def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:

@@ -45,6 +45,7 @@ def test_every_version_stays(s3: Any, bucket: str) -> None:
     assert (code, status, headers["x-amz-delete-marker"]) == ("NoSuchKey", 404, "true")
     code, status, headers = refused(s3.get_object, Bucket=bucket, Key="key", VersionId=gone["VersionId"])
     assert (code, status, headers["allow"]) == ("MethodNotAllowed", 405, "DELETE")
+    assert {"x-amz-delete-marker", "last-modified"} <= headers.keys()
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     undone = s3.delete_object(Bucket=bucket, Key="key", VersionId=gone["VersionId"])
     assert undone["DeleteMarker"] is True
@@ -85,6 +86,21 @@ def test_copy_of_a_version_brings_it_back(s3: Any, bucket: str) -> None:
     assert read(s3, bucket) == b"1"
 
 
+def test_a_delete_marker_is_no_source(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    put(s3, bucket, b"1")
+    marker = s3.delete_object(Bucket=bucket, Key="key")["VersionId"]
+    upload_id = s3.create_multipart_upload(Bucket=bucket, Key="to")["UploadId"]
+    for call, options in (
+        (s3.copy_object, {}),
+        (s3.upload_part_copy, {"UploadId": upload_id, "PartNumber": 1}),
+    ):
+        copy = {"Bucket": bucket, "Key": "to", **options}
+        assert refused(call, CopySource=f"{bucket}/key", **copy)[:2] == ("NoSuchKey", 404)
+        named = f"{bucket}/key?versionId={marker}"
+        assert refused(call, CopySource=named, **copy)[:2] == ("InvalidRequest", 400)
+
+
 def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
     turn(s3, bucket, "Enabled")
     ids = [put(s3, bucket, b"x") for _ in range(3)]
@@ -96,6 +112,17 @@ def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
     assert marked["DeleteMarker"] is True
     s3.delete_object(Bucket=bucket, Key="key", VersionId=marked["DeleteMarkerVersionId"])
     s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_delete_marker_meets_no_condition(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    put(s3, bucket, b"1")
+    s3.delete_object(Bucket=bucket, Key="key")
+    for condition in ({"IfMatch": "*"}, {"IfMatch": '"0"'}, {"IfMatchSize": 0}):
+        told = refused(s3.delete_object, Bucket=bucket, Key="key", **condition)
+        assert told[:2] == ("PreconditionFailed", 412)
+    s3.delete_object(Bucket=bucket, Key="key")
+    assert len(s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]) == 2
 
 
 def test_tags_belong_to_a_version(s3: Any, bucket: str) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Query
 from fastapi.responses import Response
 
+from dslab.objectstore import access
 from dslab.objectstore.access import Action, check_acl
 from dslab.objectstore.buckets import MAX_BUCKETS
 from dslab.objectstore.documents import Child, read, text_of, time_text
@@ -20,8 +21,7 @@ MAX_SMALL_BYTES = 64 * 1024
 
 router = subject("buckets")
 
-OWNER: list[Child] = [("ID", "dslab"), ("DisplayName", "dslab")]
-"""All keys are of one account: it owns everything."""
+OWNER: list[Child] = [("ID", access.OWNER), ("DisplayName", access.OWNER)]
 
 
 @router.get("/", summary="ListBuckets")

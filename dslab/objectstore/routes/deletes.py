@@ -8,9 +8,8 @@ from dslab.objectstore.access import Action
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_delete
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
-from dslab.objectstore.protocol import Conditions
 from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
-from dslab.objectstore.store import ANY, Deleted
+from dslab.objectstore.store import Deleted
 
 router = subject("many objects")
 
@@ -20,9 +19,7 @@ async def delete_objects(service: Here, call: BucketCall) -> Response:
     """Delete up to 1,000 objects, each for itself: the answer says what became of each."""
     service.bucket(call, Action.WRITE)
     _check_whole(call.headers)
-    objects, quiet = read_delete(await whole(call, MAX_DOCUMENT_BYTES))
-
-    wanted = [(key, version_id, Conditions(match=etag) if etag else ANY) for key, version_id, etag in objects]
+    wanted, quiet = read_delete(await whole(call, MAX_DOCUMENT_BYTES))
     outcomes = await service.run(service.store.delete_many, call.target.bucket, wanted)
     rows = [
         _row(key, version_id, outcome) for (key, version_id, _), outcome in zip(wanted, outcomes, strict=True)

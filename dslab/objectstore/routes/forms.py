@@ -21,14 +21,14 @@ from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action, Key
 from dslab.objectstore.blobs import Draft
 from dslab.objectstore.call import Call
-from dslab.objectstore.documents import read_tags
+from dslab.objectstore.documents import Child, read_tags, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.form_parser import FormParser
 from dslab.objectstore.intake import BATCH_BYTES
 from dslab.objectstore.messages import MAX_PUT_BYTES, Content, Meta, Version
 from dslab.objectstore.policy import Policy
 from dslab.objectstore.protocol import check_key, check_tags
-from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.routes.operation import BucketCall, Here, subject
 from dslab.objectstore.service import Service
 
 router = subject("forms")
@@ -77,7 +77,8 @@ class _Upload:
         self.draft: Draft
         self._service = service
         self._bucket = call.target.bucket
-        self._policy = authorize(service, call, fields)
+        # The policy is about the key that the object gets, not about the variable in it.
+        self._policy = authorize(service, call, {**fields, "key": self.key})
         self._meta = _meta(fields)
         self._expected = checksums.given(fields)
         self._size = 0
@@ -182,9 +183,13 @@ def _answer(service: Service, call: Call, fields: Mapping[str, str], key: str, v
         case "200":
             return Response(status_code=200, headers=headers)
         case "201":
-            children = [("Location", location), ("Bucket", bucket.name), ("Key", key), ("ETag", etag)]
-            response = xml("PostResponse", [*children], headers)
-            response.status_code = 201
-            return response
+            children: list[Child] = [
+                ("Location", location),
+                ("Bucket", bucket.name),
+                ("Key", key),
+                ("ETag", etag),
+            ]
+            document = write("PostResponse", children, namespace=False)
+            return Response(document, 201, headers, media_type="application/xml")
         case _:
             return Response(status_code=204, headers=headers)

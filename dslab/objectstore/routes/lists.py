@@ -50,7 +50,7 @@ def list_versions(  # noqa: PLR0917
         ("VersionIdMarker", version_id_marker),
         ("NextKeyMarker", show(page.next_key) if page.truncated else None),
         ("NextVersionIdMarker", page.next_id or None if page.truncated else None),
-        *_head(call.target.bucket, wanted, max_keys, encoding_type, page),
+        *_head(call.target.bucket, wanted, encoding_type, page),
     ]
     for version in page.entries:
         assert isinstance(version, Version)
@@ -83,7 +83,7 @@ def list_objects(  # noqa: PLR0917  # noqa: has these
     after = (token_text(continuation_token) if continuation_token else start_after) if second else marker
     wanted = Wanted(prefix, delimiter, after, "", min(max_keys, MAX_KEYS))
     page = service.store.keys(call.target.bucket, wanted)
-    children = _head(call.target.bucket, wanted, max_keys, encoding_type, page)
+    children = _head(call.target.bucket, wanted, encoding_type, page)
     if second:
         children += [
             ("KeyCount", len(page.entries) + len(page.prefixes)),
@@ -126,13 +126,13 @@ def _checksum_of(one: Listed) -> str:
     return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
 
 
-def _head(bucket: str, wanted: Wanted, most: int, encoding_type: str, page: Page) -> list[Child]:
+def _head(bucket: str, wanted: Wanted, encoding_type: str, page: Page) -> list[Child]:
     show = encoder(encoding_type)
     return [
         ("Name", bucket),
         ("Prefix", show(wanted.prefix)),
         ("Delimiter", show(wanted.delimiter) if wanted.delimiter else None),
-        ("MaxKeys", most),
+        ("MaxKeys", wanted.most),
         ("EncodingType", encoding_type or None),
         ("IsTruncated", page.truncated),
     ]

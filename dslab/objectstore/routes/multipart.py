@@ -70,11 +70,11 @@ def list_parts(  # noqa: PLR0917
         ("UploadId", upload_id),
         ("PartNumberMarker", part_number_marker),
         ("NextPartNumberMarker", shown[-1].number if shown else 0),
-        ("MaxParts", max_parts),
+        ("MaxParts", most),
         ("IsTruncated", len(have) > most > 0),
         ("Initiator", OWNER),
         ("Owner", OWNER),
-        ("StorageClass", upload.meta.headers.get("x-amz-storage-class", "STANDARD")),
+        ("StorageClass", _storage_class(upload)),
         *_kind(upload),
     ]
     for part in shown:
@@ -148,17 +148,21 @@ def list_uploads(  # noqa: PLR0917
         ("Prefix", show(prefix)),
         ("Delimiter", show(delimiter) if delimiter else None),
         ("EncodingType", encoding_type or None),
-        ("MaxUploads", max_uploads),
+        ("MaxUploads", wanted.most),
         ("IsTruncated", page.truncated),
     ]
     for upload in page.entries:
         assert isinstance(upload, Upload)
         row: list[Child] = [("Key", show(upload.key)), ("UploadId", upload.upload_id)]
-        row += [("Initiator", OWNER), ("Owner", OWNER), ("StorageClass", "STANDARD")]
+        row += [("Initiator", OWNER), ("Owner", OWNER), ("StorageClass", _storage_class(upload))]
         row += [("Initiated", time_text(upload.started_s)), *_kind(upload)]
         children.append(("Upload", row))
     children += [("CommonPrefixes", [("Prefix", show(one))]) for one in page.prefixes]
     return xml("ListMultipartUploadsResult", children)
+
+
+def _storage_class(upload: Upload) -> str:
+    return upload.meta.headers.get("x-amz-storage-class", "STANDARD")
 
 
 def _kind(upload: Upload) -> list[Child]:

@@ -91,7 +91,7 @@ def get_attributes(service: Here, call: ObjectCall) -> Response:
 def _parts(service: Service, call: ObjectCall, version: Version) -> list[Child]:
     after = _number(call.headers.get("x-amz-part-number-marker", "0"))
     most = min(_number(call.headers.get("x-amz-max-parts", str(MAX_KEYS))), MAX_KEYS)
-    rest = [one for one in service.store.segments(version) if one.number > after]
+    rest = [one for one in service.store.parts(version) if one.number > after]
     shown = rest[:most]
     children: list[Child] = [
         ("PartsCount", version.content.parts),
