@@ -17,8 +17,8 @@ Read in this order:
    has two faster ways, for small objects (``short``) and for large ones (``files``).
 8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
 
-A GET of 1 KiB takes as long as from nginx (41 us with a bare client; uvicorn alone takes 60), for `short`
-leaves out the machinery. ``bench/objectstore.py`` prints what else is promised, met or missed.
+A GET of 1 KiB takes no longer than from an empty application on uvicorn: `short` leaves out the machinery.
+``bench/objectstore.py`` prints what is promised, met or missed.
 
 ``python -m dslab.objectstore server --bind A --data DIR --key ID:SECRET`` runs one.
 
