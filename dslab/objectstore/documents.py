@@ -160,15 +160,19 @@ def read_delete(document: bytes) -> tuple[list[tuple[str, str | None, Conditions
         (
             text_of(one, "Key"),
             text_of(one, "VersionId", "") or None,
-            Conditions.of_delete(
-                {header: text for name, header in _CONDITIONS.items() if (text := text_of(one, name, ""))}
-            ),
+            _conditions_of(one),
         )
         for one in root.findall("Object")
     ]
     if not 0 < len(objects) <= 1_000 or not all(key for key, _, _ in objects):
         raise S3Error("MalformedXML")
     return objects, text_of(root, "Quiet", "false").strip().lower() == "true"
+
+
+def _conditions_of(element: Element) -> Conditions:
+    """Read the conditions of an object to delete. One that is there and empty is none that could hold."""
+    asked = [name for name in _CONDITIONS if element.find(name) is not None]
+    return Conditions.of_delete({_CONDITIONS[name]: text_of(element, name) for name in asked})
 
 
 def read_parts(document: bytes) -> list[tuple[int, str, Checksum | None]]:

@@ -207,6 +207,16 @@ def test_conditions_that_are_none_delete_nothing(s3: Any, http: httpx.Client, bu
     s3.put_object(Bucket=bucket, Key="key", Body=b"x")
     for header in ("x-amz-if-match-size", "x-amz-if-match-last-modified-time"):
         assert http.delete(f"/{bucket}/key", headers={header: "yesterday"}).status_code == 400
+    for name, text, status, code in (
+        ("Size", "", 400, "InvalidArgument"),
+        ("Size", "many", 400, "InvalidArgument"),
+        ("LastModifiedTime", "", 400, "InvalidArgument"),
+        ("ETag", "", 200, "PreconditionFailed"),
+    ):
+        document = f"<Delete><Object><Key>key</Key><{name}>{text}</{name}></Object></Delete>".encode()
+        headers = {"content-md5": base64.b64encode(hashlib.md5(document).digest()).decode()}
+        answer = http.post(f"/{bucket}?delete", content=document, headers=headers)
+        assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
     s3.head_object(Bucket=bucket, Key="key")
 
 

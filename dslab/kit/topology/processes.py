@@ -77,7 +77,7 @@ def marked(prefix: str) -> set[int]:
 
 
 def living(pids: set[int]) -> set[int]:
-    """Those of the processes that are there, and be it that they are dying."""
+    """Those of the processes that are not gone yet, the dying among them."""
     if not LINUX:
         return pids & process_table().keys()
     return {pid for pid in pids if _row_of_linux(str(pid))}

@@ -63,7 +63,7 @@ def list_versions(  # noqa: PLR0917
 
 
 @router.get("/{bucket}", summary="ListObjects, ListObjectsV2")
-def list_objects(  # noqa: PLR0917  # noqa: has these
+def list_objects(  # noqa: PLR0917
     service: Here,
     call: BucketCall,
     prefix: str = "",
