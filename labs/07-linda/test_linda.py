@@ -649,10 +649,10 @@ def all_blocked(topology: Topology) -> list[WaitsFor]:
 
 
 def who_waits(topology: Topology) -> str:
-    """What programs wait for, in words, for a failure."""
+    """What programs wait for, in words, for a failure: in the order of the words, whoever came first."""
     blocked = [waits for waits in all_blocked(topology) if not waits.template.startswith("('order',")]
     lines = [f"{waits.verb} {waits.template}{waits.nearest and f' ({waits.nearest})'}" for waits in blocked]
-    return f" Blocked: {'; '.join(lines)}." if lines else ""
+    return f" Blocked: {'; '.join(sorted(lines))}." if lines else ""
 
 
 def awaited(
