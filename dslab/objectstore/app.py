@@ -26,7 +26,7 @@ from starlette.exceptions import HTTPException
 
 from dslab.objectstore import objects
 from dslab.objectstore.call import Call, Receive, Scope, Send, answer
-from dslab.objectstore.documents import error_document
+from dslab.objectstore.documents import MEDIA_TYPE, error_document
 from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.routes import routers
 from dslab.objectstore.service import Service
@@ -96,7 +96,7 @@ def answer_to(error: Exception, call: Call | None, scope: Scope) -> tuple[int, d
     resource = scope["raw_path"].decode("ascii", "replace")
     details = [*error.details.items(), ("Resource", resource), ("RequestId", call.id if call else NOBODY)]
     body = error_document(error.code, error.message, [*details, ("HostId", "dslab")])
-    return error.status, {**headers, "content-type": "application/xml"}, body
+    return error.status, {**headers, "content-type": MEDIA_TYPE}, body
 
 
 def application(service: Service) -> Front:

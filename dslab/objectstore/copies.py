@@ -13,7 +13,7 @@ from dslab.objectstore import checksums
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, answer
-from dslab.objectstore.documents import time_text, write
+from dslab.objectstore.documents import MEDIA_TYPE, time_text, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import (
     MAX_PUT_BYTES,
@@ -31,7 +31,7 @@ from dslab.objectstore.puts import part_target, write_conditions
 from dslab.objectstore.service import Service
 from dslab.objectstore.store import present
 
-_XML = {"content-type": "application/xml"}
+_XML = {"content-type": MEDIA_TYPE}
 
 
 async def copy_object(service: Service, call: Call, send: Send) -> None:

@@ -25,6 +25,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Checksum
 from dslab.objectstore.protocol import Conditions
 
+MEDIA_TYPE = "application/xml"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 

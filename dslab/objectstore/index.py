@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 60.0
 MAX_REMEMBERED = 1_000
+MAX_REMEMBERED_BYTES = 8 * 1024 * 1024
 VERSION = 1
 
 SCHEMA = """
@@ -75,13 +76,31 @@ class _Waiting(Generic[T]):
         self.error: Exception | None = None
 
 
+class Memory(dict[Hashable, Any]):
+    """Answers to questions, of the index as it is until the next commit of anybody. Full, it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._size_bytes = 0
+
+    def keep(self, question: Hashable, answer: object, size_bytes: int = 0) -> None:
+        """Remember an answer: `size_bytes` is how long it is, if that may be much."""
+        if size_bytes > MAX_REMEMBERED_BYTES:
+            return
+        if len(self) >= MAX_REMEMBERED or self._size_bytes + size_bytes > MAX_REMEMBERED_BYTES:
+            self.clear()
+            self._size_bytes = 0
+        self[question] = answer
+        self._size_bytes += size_bytes
+
+
 class _Reader:
     """A thread's connection to read with, and what was read since the last commit of anybody."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
         self.commits = -1
-        self.answers: dict[Hashable, Any] = {}
+        self.memory = Memory()
 
 
 class Index:
@@ -119,24 +138,29 @@ class Index:
         """A connection to read with: one per thread."""
         return self._reader().db
 
-    def recall(self, question: Hashable, answer: Callable[[sqlite3.Connection], T]) -> T:
-        """Answer a question from memory, if it was asked before and nobody has committed anything since.
+    def memory(self) -> Memory:
+        """What this thread remembers of the index as it is now: nothing, if anybody has committed since.
 
         SQLite counts for each connection the commits of all others, in whichever process they are; and what
         reads here never writes. So this is never stale: it asks "is it still as it was?" every time, as
         HTTP's caches do with an ETag, and that takes a third of the time of asking anew.
+
+        Whoever asks for it, then reads, and then keeps what was read is right, however long that takes: if
+        there was a commit on the way, there is another memory by then, and nobody looks into this one.
         """
         reader = self._reader()
         (commits,) = reader.db.execute("PRAGMA data_version").fetchone()
-        answers = reader.answers
-        if commits != reader.commits or len(answers) >= MAX_REMEMBERED:
-            answers.clear()
-            reader.commits = commits
-        if question in answers:
-            return answers[question]  # type: ignore[no-any-return]
-        found = answer(reader.db)
-        if reader.commits == commits:  # else it may be older than what was recalled on its way
-            answers[question] = found
+        if commits != reader.commits:
+            reader.commits, reader.memory = commits, Memory()
+        return reader.memory
+
+    def recall(self, question: Hashable, answer: Callable[[sqlite3.Connection], T]) -> T:
+        """Answer a question from memory, if it was asked before and nobody has committed anything since."""
+        memory = self.memory()
+        if question in memory:
+            return memory[question]  # type: ignore[no-any-return]
+        found = answer(self.db)
+        memory.keep(question, found)
         return found
 
     def write(self, change: Callable[[sqlite3.Connection], T], folders: Iterable[str] = ()) -> T:

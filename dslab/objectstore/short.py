@@ -1,13 +1,13 @@
-"""The short way to an answer: for a GET of a small object, which waits for nothing and nobody.
+"""The short way to an answer: for a GET of a small object or of a known list, which waits for nobody.
 
 A task, a scope, an event and four messages, as an asynchronous server has them for every request, take
-longer than such a GET. So `connection` asks here first. What comes out is what `objects.get` sends, byte for
-byte, for it is made by the same `objects.look`; whatever is larger, has a body, or has something wrong with
-it goes the long way, which says what.
+longer than such a GET. So `connection` asks here first. What comes out is what the long way sends, byte for
+byte: an object is found by the same `objects.look`, and a list is what `routes.lists` has made of the same
+question. Whatever is larger, has a body, or has something wrong with it goes the long way, which says what.
 
-Of these most are alike: no signature, no query, no condition. Their answers are remembered as they travel,
-until anybody commits anything to the index (`index.Index.recall` asks it every time): so two servers
-with one folder may remember, and neither is ever stale.
+Of the objects' requests most are alike: no signature, no query, no condition. Their answers are remembered
+as they travel, until anybody commits anything to the index (`index.Index.memory` asks it every time), and so
+are lists: two servers with one folder may remember, and neither is ever stale.
 
 Source: ch. 7, Consistency and replication (caching); ch. 3, Servers.
 """
@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Hashable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from dslab.objectstore import objects
+from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, new_id
+from dslab.objectstore.documents import MEDIA_TYPE
 from dslab.objectstore.errors import S3Error
-from dslab.objectstore.service import Service
+from dslab.objectstore.service import Service, list_question
 
 SMALL_BYTES = 64 * 1024
 REMEMBERED_BYTES = 4 * 1024
@@ -82,13 +84,18 @@ class ShortWay:
         return self._service.store.index.recall((method, url, host), look)
 
     def _look(self, method: str, url: bytes, headers: Lines) -> Answer | None:
-        """Answer a request for a small object, or for the headers of any."""
+        """Answer a request for a small object, for the headers of any, or for a list that is remembered."""
         path, _, query = url.partition(b"?")
         scope = {"method": method, "raw_path": path, "query_string": query, "headers": headers}
         call = Call(scope, _no_body, self._service.domain)
-        if not objects.is_body(call) or not MORE_TO_COME.isdisjoint(call.headers):
+        is_body = objects.is_body(call)
+        question = None if is_body else list_question(call)
+        if not (is_body or question) or not MORE_TO_COME.isdisjoint(call.headers):
             return None
         call.authenticate(self._service.rules, self._service.clock())
+        return self._object(call) if is_body else self._list(call, question)
+
+    def _object(self, call: Call) -> Answer | None:
         status, found, contents = objects.look(self._service, call)
         try:
             if contents.size_bytes > SMALL_BYTES or not _fit(found):
@@ -96,6 +103,14 @@ class ShortWay:
             return Answer(head_of(status, found), b"".join(contents))
         finally:
             contents.close()
+
+    def _list(self, call: Call, question: Hashable) -> Answer | None:
+        self._service.bucket(call, Action.LIST)
+        document = self._service.store.index.memory().get(question)
+        if document is None:
+            return None
+        headers = {"content-length": str(len(document)), "content-type": MEDIA_TYPE}
+        return Answer(head_of(HTTPStatus.OK, headers), document)
 
 
 def head_of(status: int, headers: Mapping[str, str]) -> bytes:

@@ -12,11 +12,15 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
-from dslab.objectstore import connection, short
-from dslab.objectstore.index import Index
+from dslab.objectstore import connection, index, listing, short
+from dslab.objectstore.index import Index, Memory
+from dslab.objectstore.messages import Page
 from dslab.objectstore.server import Options
+from dslab.objectstore.store import Store
 from tests.objectstore.conftest import ID, SECRET, Serve, Served, rules, server_thread
+from tests.objectstore.conftest import client as client_of
 from tests.objectstore.test_hostile import wait_until
 
 SIZES = {
@@ -99,6 +103,18 @@ def ask(served: Served, request: bytes) -> tuple[list[bytes], bytes]:
     "GET /bucket/nothing",
     "GET /no-bucket/key",
     "GET /bucket",
+    "GET /bucket?list-type=2",
+    "GET /bucket?list-type=2&max-keys=2&start-after=huge&fetch-owner=true",
+    "GET /bucket?max-keys=2&max-keys=3",
+    "GET /bucket?max-keys=-1",
+    "GET /bucket?delimiter=l&encoding-type=url",
+    "GET /bucket?list-type=2&continuation-token=nonsense",
+    "GET /bucket?versions",
+    "GET /bucket?location",
+    "GET /bucket?list-type=2\nAuthorization: nonsense",
+    "HEAD /bucket?list-type=2",
+    "GET /no-bucket?list-type=2",
+    "GET /?prefix=b",
     "GET /bucket/%ff",
     "GET /bucket/small\nAuthorization: nonsense",
 ])  # fmt: skip
@@ -127,6 +143,77 @@ def test_the_short_way_is_taken(
         ask(served, at_once)
         ask(served, step_by_step)
     assert taken == [True, False, True, False, True, False, False, False, False, False]
+
+
+def test_a_list_is_made_once(
+    filled: tuple[Served, dict[str, bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, _ = filled
+    made: list[listing.Wanted] = []
+    keys = Store.keys
+
+    def watched(self: Store, bucket: str, wanted: listing.Wanted) -> Page:
+        made.append(wanted)
+        return keys(self, bucket, wanted)
+
+    monkeypatch.setattr(Store, "keys", watched)
+    client = client_of(served)
+    for _ in range(3):
+        assert len(client.list_objects_v2(Bucket="bucket", MaxKeys=4)["Contents"]) == 4
+        ask(served, requests("GET /bucket?list-type=2&max-keys=4&encoding-type=url")[0])  # as boto3 asks
+    assert [each.most for each in made] == [4]
+    httpx.put(f"{served.url}/bucket/another", content=b"x", trust_env=False)
+    keys_then = [each["Key"] for each in client.list_objects_v2(Bucket="bucket", MaxKeys=4)["Contents"]]
+    assert keys_then == ["another", "empty", "huge", "large"]
+    httpx.delete(f"{served.url}/bucket/another", trust_env=False)
+
+
+def test_a_list_that_is_remembered_is_not_for_everybody(serve: Serve) -> None:
+    served = serve(f"{ID}:{SECRET}")
+    client = client_of(served)
+    client.create_bucket(Bucket="bucket")
+    client.put_object(Bucket="bucket", Key="key", Body=b"x")
+    for _ in range(2):
+        assert client.list_objects_v2(Bucket="bucket")["KeyCount"] == 1
+    url = f"{served.url}/bucket?list-type=2&encoding-type=url"
+    assert httpx.get(url, trust_env=False).status_code == 403
+    wrong = client_of(served, f"{ID}:{SECRET[::-1]}")
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        wrong.list_objects_v2(Bucket="bucket")
+
+
+def test_a_list_that_a_commit_overtook_is_not_remembered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    httpx.put(f"{served.url}/bucket", trust_env=False)
+    keys = Store.keys
+
+    def overtaken(self: Store, bucket: str, wanted: listing.Wanted) -> Page:
+        page = keys(self, bucket, wanted)
+        monkeypatch.setattr(Store, "keys", keys)
+        httpx.put(f"{served.url}/bucket/key", content=b"x", trust_env=False)
+        return page
+
+    monkeypatch.setattr(Store, "keys", overtaken)
+    with httpx.Client(trust_env=False) as client:
+        counts = [client.get(f"{served.url}/bucket?list-type=2").text.count("<Key>") for _ in range(3)]
+    assert counts == [0, 1, 1]
+
+
+def test_memory_does_not_grow_for_ever() -> None:
+    memory = Memory()
+    for number in range(10 * index.MAX_REMEMBERED):
+        memory.keep(number, "x")
+        assert len(memory) <= index.MAX_REMEMBERED
+    document = b"x" * (index.MAX_REMEMBERED_BYTES // 4)
+    for number in range(20):
+        memory.keep(-number, document, len(document))
+        assert next(reversed(memory)) == -number
+        assert sum(isinstance(each, bytes) for each in memory.values()) <= 4
+    before = dict(memory)
+    memory.keep("huge", b"", index.MAX_REMEMBERED_BYTES + 1)
+    assert memory == before
 
 
 def test_what_is_remembered_is_short(

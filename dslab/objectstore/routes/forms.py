@@ -21,7 +21,7 @@ from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action, Key
 from dslab.objectstore.blobs import Draft
 from dslab.objectstore.call import Call
-from dslab.objectstore.documents import Child, read_tags, write
+from dslab.objectstore.documents import MEDIA_TYPE, Child, read_tags, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.form_parser import FormParser
 from dslab.objectstore.intake import BATCH_BYTES
@@ -190,6 +190,6 @@ def _answer(service: Service, call: Call, fields: Mapping[str, str], key: str, v
                 ("ETag", etag),
             ]
             document = write("PostResponse", children, namespace=False)
-            return Response(document, 201, headers, media_type="application/xml")
+            return Response(document, 201, headers, media_type=MEDIA_TYPE)
         case _:
             return Response(status_code=204, headers=headers)

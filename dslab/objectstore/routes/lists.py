@@ -11,12 +11,22 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from dslab.objectstore.access import Action
-from dslab.objectstore.documents import Child, Written, escaped, fragment, time_text, url_encoded
+from dslab.objectstore.documents import (
+    MEDIA_TYPE,
+    Child,
+    Written,
+    escaped,
+    fragment,
+    time_text,
+    url_encoded,
+    write,
+)
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.service import list_question
 
 router = subject("lists")
 
@@ -63,7 +73,7 @@ def list_versions(  # noqa: PLR0917
 
 
 @router.get("/{bucket}", summary="ListObjects, ListObjectsV2")
-def list_objects(  # noqa: PLR0917
+async def list_objects(  # noqa: PLR0917
     service: Here,
     call: BucketCall,
     prefix: str = "",
@@ -82,21 +92,25 @@ def list_objects(  # noqa: PLR0917
     second = list_type == "2"
     after = (token_text(continuation_token) if continuation_token else start_after) if second else marker
     wanted = Wanted(prefix, delimiter, after, "", min(max_keys, MAX_KEYS))
-    page = service.store.keys(call.target.bucket, wanted)
-    children = _head(call.target.bucket, wanted, encoding_type, page)
-    if second:
-        children += [
-            ("KeyCount", len(page.entries) + len(page.prefixes)),
-            ("ContinuationToken", continuation_token),
-            ("NextContinuationToken", token(page.next_key) if page.truncated else None),
-            ("StartAfter", show(start_after) if start_after else None),
-        ]
-    else:
-        next_marker = show(page.next_key) if page.truncated and delimiter else None
-        children += [("Marker", show(marker)), ("NextMarker", next_marker)]
-    owner = not second or fetch_owner.lower() == "true"
-    children.append(("", contents(cast("tuple[Listed, ...]", page.entries), show, owner=owner)))
-    return xml("ListBucketResult", [*children, *_prefixes(page, show)])
+
+    def make() -> bytes:
+        page = service.store.keys(call.target.bucket, wanted)
+        children = _head(call.target.bucket, wanted, encoding_type, page)
+        if second:
+            children += [
+                ("KeyCount", len(page.entries) + len(page.prefixes)),
+                ("ContinuationToken", continuation_token),
+                ("NextContinuationToken", token(page.next_key) if page.truncated else None),
+                ("StartAfter", show(start_after) if start_after else None),
+            ]
+        else:
+            next_marker = show(page.next_key) if page.truncated and delimiter else None
+            children += [("Marker", show(marker)), ("NextMarker", next_marker)]
+        owner = not second or fetch_owner.lower() == "true"
+        children.append(("", contents(cast("tuple[Listed, ...]", page.entries), show, owner=owner)))
+        return write("ListBucketResult", [*children, *_prefixes(page, show)])
+
+    return Response(await service.document(list_question(call), make), media_type=MEDIA_TYPE)
 
 
 def contents(entries: Iterable[Listed], show: Callable[[str], str], *, owner: bool) -> Written:

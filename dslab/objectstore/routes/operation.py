@@ -16,7 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from dslab.objectstore.call import Call
-from dslab.objectstore.documents import Child, write
+from dslab.objectstore.documents import MEDIA_TYPE, Child, write
 from dslab.objectstore.protocol import Target
 from dslab.objectstore.service import Service
 
@@ -84,7 +84,7 @@ ObjectCall = Annotated[Call, Depends(_object_call)]
 
 def xml(name: str, children: list[Child], headers: dict[str, str] | None = None) -> Response:
     """Answer with a document."""
-    return Response(write(name, children), media_type="application/xml", headers=headers)
+    return Response(write(name, children), media_type=MEDIA_TYPE, headers=headers)
 
 
 def empty(status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from dslab.objectstore import acl
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
-from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_tags
+from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, MEDIA_TYPE, Child, read_tags
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Version
@@ -52,7 +52,7 @@ async def delete_tags(service: Here, call: ObjectCall) -> Response:
 def get_acl(service: Here, call: ObjectCall) -> Response:
     """Tell who may do what with the object."""
     _, version = service.object(call, Action.OWN)
-    return Response(acl.document(version.meta.acl), media_type="application/xml")
+    return Response(acl.document(version.meta.acl), media_type=MEDIA_TYPE)
 
 
 @router.put("/{bucket}/{key}?acl", summary="PutObjectAcl")

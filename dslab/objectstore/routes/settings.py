@@ -12,7 +12,15 @@ from fastapi.responses import Response
 
 from dslab.objectstore import acl
 from dslab.objectstore.access import Action
-from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read, read_tags, text_of, write_text
+from dslab.objectstore.documents import (
+    MAX_DOCUMENT_BYTES,
+    MEDIA_TYPE,
+    Child,
+    read,
+    read_tags,
+    text_of,
+    write_text,
+)
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Versioning
@@ -28,7 +36,7 @@ router = subject("settings of buckets")
 def get_location(service: Here, call: BucketCall) -> Response:
     """Tell the region that the bucket was created in: empty for the default one."""
     bucket = service.bucket(call, Action.LIST)
-    return Response(write_text("LocationConstraint", bucket.region), media_type="application/xml")
+    return Response(write_text("LocationConstraint", bucket.region), media_type=MEDIA_TYPE)
 
 
 @router.get("/{bucket}?versioning", summary="GetBucketVersioning")
@@ -82,7 +90,7 @@ async def delete_tags(service: Here, call: BucketCall) -> Response:
 def get_acl(service: Here, call: BucketCall) -> Response:
     """Tell who may do what with the bucket."""
     bucket = service.bucket(call, Action.OWN)
-    return Response(acl.document(bucket.acl), media_type="application/xml")
+    return Response(acl.document(bucket.acl), media_type=MEDIA_TYPE)
 
 
 @router.put("/{bucket}?acl", summary="PutBucketAcl")
