@@ -22,6 +22,7 @@ from dslab.kit.grader.run import grade
 from dslab.kit.grader.verdict import CheckResult, RunResult, Verdict, shown
 
 MAX_SEEDS = 3  # shown per check
+TOLD_EVERY = 10  # runs, where there is no terminal for a line that moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +39,29 @@ class Flake:
 
 
 def repeat_run(request: GradeRequest, times: int, console: Console) -> int:
-    """Run it so many times, tell the result, and return the worst exit status."""
+    """Run it so many times, tell the result, and return the worst exit status.
+
+    Whatever ends the series early, what was seen until then is told.
+    """
     results: list[RunResult] = []
-    for number, once in enumerate(_requests(request, times)):
-        watcher = _OneLine(console, number, times)
-        try:
-            results.append(grade(once, watcher))
-        finally:
-            watcher.stop()
-        if number == 0:
-            console.print(heading(results[0]))
-        if results[-1].exit_status:
-            console.print(_told(number, results[-1]), soft_wrap=True)
-    console.print(summary(results, times))
-    if found := flakes(results):
-        console.print(table(found, times))
+    try:
+        for number, once in enumerate(_requests(request, times)):
+            watcher = _OneLine(console, number, times)
+            try:
+                results.append(grade(once, watcher))
+            finally:
+                watcher.stop()
+            if number == 0:
+                console.print(heading(results[0]))
+            if results[-1].exit_status:
+                console.print(_told(number, results[-1]), soft_wrap=True)
+            elif not console.is_terminal and not len(results) % TOLD_EVERY and len(results) < times:
+                console.print(f"run {len(results)} of {times}: {full(results)} with full marks until now")
+    finally:
+        if results:
+            console.print(summary(results, times))
+            if found := flakes(results):
+                console.print(table(found, len(results)))
     return max(result.exit_status for result in results)
 
 
@@ -68,14 +77,20 @@ def flakes(results: list[RunResult]) -> list[Flake]:
 
 
 def summary(results: list[RunResult], times: int) -> Text:
-    """How many of the runs earned everything."""
-    full = sum(result.exit_status == 0 for result in results)
-    line = f"{full} of {times} runs earned full marks"
-    return Text(line, "bold green" if full == times else "bold")
+    """How many of the runs earned everything, and how many there should have been."""
+    line = f"{full(results)} of {len(results)} runs earned full marks"
+    if len(results) < times:
+        line += f"; {times} were wanted"
+    return Text(line, "bold green" if full(results) == times else "bold")
 
 
-def table(found: list[Flake], times: int) -> Table:
-    """Which checks wavered, how often, with which seeds."""
+def full(results: list[RunResult]) -> int:
+    """How many runs earned everything."""
+    return sum(result.exit_status == 0 for result in results)
+
+
+def table(found: list[Flake], runs: int) -> Table:
+    """Which checks wavered, in how many of the runs, with which seeds."""
     rows = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading_, justify in (
         ("step", "left"),
@@ -88,7 +103,7 @@ def table(found: list[Flake], times: int) -> Table:
         seeds = ", ".join(map(str, flake.seeds[:MAX_SEEDS])) + (
             ", ..." if len(flake.seeds) > MAX_SEEDS else ""
         )
-        often = f"{len(flake.seeds)} of {times}"
+        often = f"{len(flake.seeds)} of {runs}"
         rows.add_row(flake.check.hint, flake.check.name, Text(often, STYLES[flake.check.verdict]), seeds)
     return rows
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dslab.kit.grader import repeat
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str], None]
 
@@ -158,6 +160,37 @@ def test_repeat_without_a_failure(run_here: Run) -> None:
     done = run_here("test", "1", "--repeat", "2")
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "2 of 2 runs earned full marks"
+
+
+def test_repeat_says_how_far_it_is(run_here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeat, "TOLD_EVERY", 2)
+    done = run_here("test", "1", "--step", "1.3", "--repeat", "5")
+    assert done.stdout.splitlines()[1:] == [
+        "run 2 of 5: 2 with full marks until now",
+        "run 4 of 5: 4 with full marks until now",
+        "5 of 5 runs earned full marks",
+    ]
+
+
+def test_repeat_that_is_interrupted_tells_what_it_has_seen(write_checks: Write, run_here: Run) -> None:
+    write_checks('''
+        import os, pathlib, signal
+
+        @step("1.3", starts=())
+        def test_wavers(seed):
+            """It holds for the first seed only; in the third run somebody presses Ctrl-C."""
+            runs = pathlib.Path(__file__).with_name("runs")
+            with runs.open("a") as file:
+                file.write(".")
+            if runs.stat().st_size == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            assert seed == 7
+    ''')
+    done = run_here("test", "1", "--seed", "7", "--repeat", "100")
+    assert done.returncode == 130
+    assert "1 of 2 runs earned full marks; 100 were wanted" in done.stdout
+    (row,) = [line.split(None, 2) for line in done.stdout.splitlines() if line.startswith("1.3 ")]
+    assert row[2].startswith("1 of 2")
 
 
 def test_help_has_an_example(run_here: Run) -> None:
