@@ -31,6 +31,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.protocol import parse_http_date
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+OLDER = "AWS "  # what signatures of version 2 begin with
 UNSIGNED = "UNSIGNED-PAYLOAD"
 EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
@@ -138,7 +139,7 @@ class Claim:
 
 
 def claim_of(request: Request, now_s: float) -> Claim | None:
-    """Read who a request says it is from; None for an anonymous one.
+    """Read who a request says it is from; None if it says nothing in this version.
 
     Raises:
         S3Error: The claim is malformed, out of date, or made twice.
@@ -150,18 +151,13 @@ def claim_of(request: Request, now_s: float) -> Claim | None:
         raise S3Error("InvalidArgument", "Only one auth mechanism allowed")
     if in_query:
         return _claim_in_query(query, request.headers, now_s)
-    if not authorization:
+    if not authorization or authorization.startswith(OLDER):
         return None
     return _claim_in_header(authorization, request.headers, now_s)
 
 
 def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: float) -> Claim:
     if not authorization.startswith(ALGORITHM):
-        if authorization.startswith("AWS "):
-            message = (
-                "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-            )
-            raise S3Error("InvalidRequest", message)
         raise S3Error("InvalidArgument", "Unsupported Authorization Type", ArgumentName="Authorization")
     found = _HEADER.fullmatch(authorization)
     if not found:

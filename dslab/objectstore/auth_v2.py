@@ -1,10 +1,13 @@
-"""Signature Version 2, the older scheme, as far as clients still use it: presigned URLs and POST forms.
+"""Signature Version 2, the older scheme: in a header, in the query of a URL, in a POST form.
 
-boto3 presigns with it unless it is told otherwise. A URL carries ``AWSAccessKeyId``, ``Expires`` (seconds
-since 1970) and ``Signature``, the HMAC-SHA1 of::
+boto3 presigns with it unless it is told otherwise, and older clients know no other. A request carries
+``Authorization: AWS access-key:signature``, a URL ``AWSAccessKeyId``, ``Expires`` (seconds since 1970) and
+``Signature``. That is the HMAC-SHA1, in base64, of::
 
-    method LF Content-MD5 LF Content-Type LF Expires LF x-amz- headers, each with LF; path with some of the
-    query
+    method LF Content-MD5 LF Content-Type LF date LF x-amz- headers, each with LF; path with some of the query
+
+The date is that of the Date header, nothing where there is an x-amz-date, and in a URL what Expires says. The
+body is not signed, unless by its Content-MD5: one reason why there is a version 4.
 
 Source: Amazon S3 User Guide, Signing and authenticating REST requests (AWS Signature Version 2).
 """
@@ -13,9 +16,12 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from dslab.objectstore.auth import Request
+from dslab.objectstore.auth import MAX_SKEW_S, OLDER, Request, time_text
 from dslab.objectstore.errors import S3Error
+from dslab.objectstore.protocol import parse_http_date
 
 _SIGNED_QUERY = {
     *("acl", "cors", "delete", "lifecycle", "location", "logging", "notification", "partNumber", "policy"),
@@ -30,15 +36,73 @@ _SIGNED_QUERY = {
 }
 
 
-def access_key_of(request: Request, now_s: float) -> str | None:
-    """Who a presigned URL of this version says it is from; None if the request is none.
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who a request says it is from.
+
+    Attributes:
+        access_key: The name of the secret.
+        date: What is signed of the time, beside x-amz-date.
+    """
+
+    access_key: str
+    date: str
+    signature: str
+
+    def verify(self, request: Request, secret: str, bucket_in_host: str) -> None:
+        """Does the signature come from who knows this secret?
+
+        Args:
+            request: The request.
+            secret: The access key's secret.
+            bucket_in_host: The bucket, if it is named by the host.
+
+        Raises:
+            S3Error: SignatureDoesNotMatch.
+        """
+        texts = [string_to_sign(request, self.date, bucket_in_host)]
+        if not bucket_in_host and request.path.count(b"/") == 1 and request.path != b"/":
+            # It is a bucket's path: some clients, boto3 too, sign a slash at its end that they do not send.
+            texts.append(string_to_sign(replace(request, path=request.path + b"/"), self.date, ""))
+        proofs = [signature(secret, text).encode() for text in texts]
+        if not any(hmac.compare_digest(proof, self.signature.encode()) for proof in proofs):
+            raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=self.access_key, StringToSign=texts[0])
+
+
+def claim_of(request: Request, now_s: float) -> Claim | None:
+    """Read who a request says it is from; None if it says nothing in this version.
 
     Raises:
-        S3Error: AccessDenied, it has expired, or lacks something.
+        S3Error: The claim is malformed, out of date, or made twice.
     """
+    authorization = request.headers.get("authorization")
     query = dict(request.query)
-    if "AWSAccessKeyId" not in query and "Signature" not in query:
+    in_query = "AWSAccessKeyId" in query or "Signature" in query
+    if authorization and in_query:
+        raise S3Error("InvalidArgument", "Only one auth mechanism allowed")
+    if in_query:
+        return _claim_in_query(query, now_s)
+    if not authorization:
         return None
+    return _claim_in_header(authorization, request.headers, now_s)
+
+
+def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: float) -> Claim:
+    access_key, colon, signed = authorization.removeprefix(OLDER).strip().rpartition(":")
+    if not access_key or not colon or not signed:
+        message = "AWS authorization header is invalid. Expected AwsAccessKeyId:signature"
+        raise S3Error("InvalidArgument", message, ArgumentName="Authorization")
+    date, amz_date = headers.get("date"), headers.get("x-amz-date")
+    told = date if amz_date is None else amz_date
+    told_s = parse_http_date(told)
+    if told is None or told_s is None:
+        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+    if abs(now_s - told_s) > MAX_SKEW_S:
+        raise S3Error("RequestTimeTooSkewed", RequestTime=told, ServerTime=time_text(now_s))
+    return Claim(access_key, told if amz_date is None else "", signed)
+
+
+def _claim_in_query(query: Mapping[str, str], now_s: float) -> Claim:
     if not {"AWSAccessKeyId", "Signature", "Expires"} <= query.keys():
         message = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
         raise S3Error("AccessDenied", message)
@@ -47,40 +111,21 @@ def access_key_of(request: Request, now_s: float) -> str | None:
         raise S3Error("AccessDenied", f"Invalid date (should be seconds since epoch): {expires[:40]}")
     if len(expires) < 16 and int(expires) < now_s:
         raise S3Error("AccessDenied", "Request has expired", Expires=expires)
-    return query["AWSAccessKeyId"]
+    return Claim(query["AWSAccessKeyId"], expires, query["Signature"])
 
 
-def verify(request: Request, secret: str, bucket_in_host: str) -> None:
-    """Does a presigned URL come from who knows this secret?
-
-    Args:
-        request: The request.
-        secret: The access key's secret.
-        bucket_in_host: The bucket, if it is named by the host.
-
-    Raises:
-        S3Error: SignatureDoesNotMatch.
-    """
-    query = dict(request.query)
-    text = string_to_sign(request, query["Expires"], bucket_in_host)
-    if not hmac.compare_digest(signature(secret, text).encode(), query["Signature"].encode()):
-        raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=query["AWSAccessKeyId"], StringToSign=text)
-
-
-def string_to_sign(request: Request, expires: str, bucket_in_host: str) -> str:
+def string_to_sign(request: Request, date: str, bucket_in_host: str) -> str:
     """What the secret is applied to."""
     headers = request.headers
     amz = "".join(
-        f"{name}:{' '.join(value.split())}\n"
-        for name, value in sorted(headers.items())
-        if name.startswith("x-amz-")
+        f"{name}:{value.strip()}\n" for name, value in sorted(headers.items()) if name.startswith("x-amz-")
     )
     resource = (f"/{bucket_in_host}" if bucket_in_host else "") + request.path.decode("ascii", "replace")
     signed = sorted(pair for pair in request.query if pair[0] in _SIGNED_QUERY)
     if signed:
         resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
     md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")
-    return f"{request.method}\n{md5}\n{kind}\n{expires}\n{amz}{resource}"
+    return f"{request.method}\n{md5}\n{kind}\n{date}\n{amz}{resource}"
 
 
 def signature(secret: str, text: str) -> str:

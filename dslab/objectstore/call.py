@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from dslab.objectstore import auth_v2
 from dslab.objectstore.access import OWNER, Action, Key, Rules
 from dslab.objectstore.auth import Request, Seal, claim_of
-from dslab.objectstore.auth_v2 import access_key_of, verify
 from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.messages import Bucket, Version
 from dslab.objectstore.protocol import Target, target
@@ -84,9 +84,9 @@ class Call:
             self.seal = claim.verify(request, key.secret)
             self.payload = claim.payload
             self.key = key
-        elif self.pairs and (access_key := access_key_of(request, now_s)) is not None:
-            key = rules.key(access_key)
-            verify(request, key.secret, self.in_host)
+        elif (older := auth_v2.claim_of(request, now_s)) is not None:
+            key = rules.key(older.access_key)
+            older.verify(request, key.secret, self.in_host)
             self.key = key
 
     def check(self, rules: Rules, action: Action, bucket: Bucket, version: Version | None = None) -> None:

@@ -145,7 +145,11 @@ MALFORMED = {
         "AuthorizationHeaderMalformed",
         400,
     ),
-    "AWS id:signature": ("InvalidRequest", 400),
+    "AWS": ("InvalidArgument", 400),
+    "AWS nonsense": ("InvalidArgument", 400),
+    "AWS :signature": ("InvalidArgument", 400),
+    "AWS id:": ("InvalidArgument", 400),
+    "AWS id:signature": ("AccessDenied", 403),  # in version 2, an x-amz-date is written as HTTP's are
     "Basic dXNlcjpwYXNz": ("InvalidArgument", 400),
     "": ("AccessDenied", 403),
     "\xff\xfe": ("InvalidArgument", 400),

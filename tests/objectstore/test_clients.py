@@ -116,7 +116,8 @@ def test_the_aws_command_line(run: Run, files: tuple[Path, Path], tmp_path: Path
 
 
 @pytest.mark.timeout(300)
-def test_s3cmd(run: Run, served: Served, files: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("signature", ["v4", "v2"])
+def test_s3cmd(run: Run, served: Served, files: tuple[Path, Path], tmp_path: Path, signature: str) -> None:
     small, large = files
     host = str(served.address)
     options = [
@@ -125,19 +126,21 @@ def test_s3cmd(run: Run, served: Served, files: tuple[Path, Path], tmp_path: Pat
         f"--host-bucket={host}",
         f"--access_key={ID}",
         f"--secret_key={SECRET}",
+        *(["--signature-v2"] if signature == "v2" else []),
     ]
+    bucket = f"s3://by-s3cmd-{signature}"
     s3cmd = [str(BIN / "s3cmd"), "--config=/dev/null", *options]
-    run(*s3cmd, "mb", "s3://by-s3cmd")
-    run(*s3cmd, "put", small, "s3://by-s3cmd/small.txt")
-    run(*s3cmd, "put", large, "s3://by-s3cmd/large.bin")
-    assert "s3://by-s3cmd/large.bin" in run(*s3cmd, "ls", "s3://by-s3cmd")
-    run(*s3cmd, "get", "s3://by-s3cmd/large.bin", tmp_path / "back")
+    run(*s3cmd, "mb", bucket)
+    run(*s3cmd, "put", small, f"{bucket}/small.txt")
+    run(*s3cmd, "put", large, f"{bucket}/large.bin")
+    assert f"{bucket}/large.bin" in run(*s3cmd, "ls", bucket)
+    run(*s3cmd, "get", f"{bucket}/large.bin", tmp_path / "back")
     assert same(large, tmp_path / "back")
-    run(*s3cmd, "cp", "s3://by-s3cmd/small.txt", "s3://by-s3cmd/copy.txt")
-    get = run(*s3cmd, "signurl", "s3://by-s3cmd/small.txt", "+600").strip()
+    run(*s3cmd, "cp", f"{bucket}/small.txt", f"{bucket}/copy.txt")
+    get = run(*s3cmd, "signurl", f"{bucket}/small.txt", "+600").strip()
     assert httpx.get(get, trust_env=False).content == b"Hello"
-    run(*s3cmd, "rm", "--recursive", "--force", "s3://by-s3cmd")
-    run(*s3cmd, "rb", "s3://by-s3cmd")
+    run(*s3cmd, "rm", "--recursive", "--force", bucket)
+    run(*s3cmd, "rb", bucket)
 
 
 @pytest.mark.timeout(300)

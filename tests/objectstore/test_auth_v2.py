@@ -1,0 +1,205 @@
+"""Signature Version 2, in a header. In a URL: test_auth; in a form: test_forms."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from contextlib import closing
+from dataclasses import replace
+from email.utils import formatdate
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from dslab.objectstore import auth
+from dslab.objectstore.auth import Request
+from dslab.objectstore.auth_v2 import claim_of, signature, string_to_sign
+from dslab.objectstore.chunked import SIGNED
+from dslab.objectstore.errors import S3Error
+from tests.objectstore.conftest import ID, READER, SECRET, Served, client
+from tests.objectstore.test_auth import EXAMPLE_SECRET
+
+DATE = "Tue, 27 Mar 2007 19:36:42 +0000"
+DATE_S = 1175024202.0
+
+
+@pytest.mark.parametrize(
+    ("request_", "date", "expected"),
+    [
+        (Request("GET", b"/photos/puppy.jpg", (), {}), DATE, "bWq2s1WEIj+Ydj0vQ697zp+IXMU="),
+        (
+            Request("PUT", b"/photos/puppy.jpg", (), {"content-type": "image/jpeg"}),
+            "Tue, 27 Mar 2007 21:15:45 +0000",
+            "MyyxeRY7whkBe+bq8fHCL/2kKUg=",
+        ),
+        (
+            Request("GET", b"/", (("prefix", "photos"), ("max-keys", "50"), ("marker", "puppy")), {}),
+            "Tue, 27 Mar 2007 19:42:41 +0000",
+            "htDYFYduRNen8P9ZfE/s9SuKy0U=",
+        ),
+        (
+            Request("GET", b"/", (("acl", ""),), {}),
+            "Tue, 27 Mar 2007 19:44:46 +0000",
+            "c2WLPFtWHVgbEmeEG93a4cG37dM=",
+        ),
+    ],
+    ids=["get", "put", "list", "acl"],
+)
+def test_the_specifications_examples(request_: Request, date: str, expected: str) -> None:
+    assert signature(EXAMPLE_SECRET, string_to_sign(request_, date, "johnsmith")) == expected
+
+
+def signed(**headers: str) -> Request:
+    """A signed request. Its date is in the header Date, if not in another."""
+    headers = {
+        "content-md5": "m",
+        "content-type": "t",
+        "x-amz-meta-b": "1",
+        "x-amz-acl": "private",
+        **headers,
+    }
+    request = Request("PUT", b"/b/k%20ey", (("partNumber", "1"), ("uploadId", "x")), headers)
+    date = "" if "x-amz-date" in headers else headers.setdefault("date", DATE)
+    text = string_to_sign(request, date, "")
+    return replace(request, headers={**headers, "authorization": f"AWS {ID}:{signature(SECRET, text)}"})
+
+
+def verify(request: Request, secret: str = SECRET, now_s: float = DATE_S) -> None:
+    claim = claim_of(request, now_s)
+    assert claim is not None
+    assert claim.access_key == ID
+    claim.verify(request, secret, "")
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-amz-date": DATE}, {"x-amz-date": DATE, "date": "yesterday"}])
+def test_a_signed_request_is_taken(headers: dict[str, str]) -> None:
+    verify(signed(**headers))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "GET"},
+        {"path": b"/b/k ey"},
+        {"query": (("partNumber", "2"), ("uploadId", "x"))},
+        {"query": (("partNumber", "1"), ("uploadId", "x"), ("acl", ""))},
+        *(
+            {"headers": {**signed().headers, name: value}}
+            for name, value in {
+                "content-md5": "n",
+                "content-type": "u",
+                "date": "Tue, 27 Mar 2007 19:36:43 +0000",
+                "x-amz-meta-b": "2",
+                "x-amz-meta-c": "",
+                "x-amz-acl": "public-read",
+                "x-amz-date": DATE,
+            }.items()
+        ),
+    ],
+    ids=repr,
+)
+def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(S3Error) as error:
+        verify(replace(signed(), **change))
+    assert error.value.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x", SECRET.upper()])
+def test_a_wrong_secret_is_refused(secret: str) -> None:
+    with pytest.raises(S3Error) as error:
+        verify(signed(), secret)
+    assert error.value.code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize(
+    ("headers", "now_s", "code"),
+    [
+        ({}, DATE_S + auth.MAX_SKEW_S + 1, "RequestTimeTooSkewed"),
+        ({}, DATE_S - auth.MAX_SKEW_S - 1, "RequestTimeTooSkewed"),
+        ({"x-amz-date": DATE, "date": formatdate(DATE_S + 3_600)}, DATE_S + 3_600, "RequestTimeTooSkewed"),
+        ({"date": ""}, DATE_S, "AccessDenied"),
+        ({"date": "yesterday"}, DATE_S, "AccessDenied"),
+        ({"x-amz-date": "20070327T193642Z"}, DATE_S, "AccessDenied"),
+    ],
+)
+def test_another_time_is_refused(headers: dict[str, str], now_s: float, code: str) -> None:
+    with pytest.raises(S3Error) as error:
+        verify(signed(**headers), now_s=now_s)
+    assert error.value.code == code
+
+
+def test_one_request_has_one_claim() -> None:
+    query = (("AWSAccessKeyId", ID), ("Signature", "x"), ("Expires", "9999999999"))
+    with pytest.raises(S3Error, match="Only one auth mechanism"):
+        verify(replace(signed(), query=query))
+
+
+def test_boto3_as_it_once_was(served: Served, bucket: str) -> None:
+    with closing(client(served, signature_version="s3")) as s3:
+        s3.put_object(Bucket=bucket, Key="a b/\u00e4+", Body=b"x" * 1_000, Metadata={"a": "b  c"})
+        got = s3.get_object(Bucket=bucket, Key="a b/\u00e4+", ResponseContentType="a/b")
+        assert (got["Body"].read(), got["Metadata"], got["ContentType"]) == (
+            b"x" * 1_000,
+            {"a": "b  c"},
+            "a/b",
+        )
+        s3.put_object_tagging(
+            Bucket=bucket, Key="a b/\u00e4+", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]}
+        )
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+        part = s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"y")
+        parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
+        s3.complete_multipart_upload(
+            Bucket=bucket, Key="parts", UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+        found = s3.list_objects_v2(Bucket=bucket, Prefix="", Delimiter="/")
+        assert [each["Key"] for each in found["Contents"]] == ["parts"]
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "parts"}, {"Key": "a b/\u00e4+"}]})
+        assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [(READER, "AccessDenied"), (f"{ID}:wrong", "SignatureDoesNotMatch"), ("NOBODY:x", "InvalidAccessKeyId")],
+)
+def test_a_key_may_do_what_it_may(served: Served, bucket: str, key: str, code: str) -> None:
+    with closing(client(served, key, signature_version="s3")) as s3, pytest.raises(ClientError, match=code):
+        s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+
+def ask(
+    http: httpx.Client, method: str, path: str, bucket_in_host: str = "", **options: Any
+) -> httpx.Response:
+    headers = {"date": formatdate(time.time(), usegmt=True), **options.pop("headers", {})}
+    text = string_to_sign(Request(method, path.encode(), (), headers), headers["date"], bucket_in_host)
+    headers["authorization"] = f"AWS {ID}:{signature(SECRET, text)}"
+    return http.request(method, path, headers=headers, **options)
+
+
+def test_the_body_is_held_against_its_md5(http: httpx.Client, bucket: str) -> None:
+    md5 = base64.b64encode(hashlib.md5(b"one", usedforsecurity=False).digest()).decode()
+    for body, status in ((b"one", 200), (b"other", 400)):
+        answer = ask(http, "PUT", f"/{bucket}/k", headers={"content-md5": md5}, content=body)
+        assert (answer.status_code, "<Code>BadDigest</Code>" in answer.text) == (status, status == 400)
+
+
+def test_chunks_cannot_be_signed_in_this_version(http: httpx.Client, bucket: str) -> None:
+    headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": "1"}
+    answer = ask(http, "PUT", f"/{bucket}/k", headers=headers, content=b"1\r\nx\r\n0\r\n\r\n")
+    assert answer.status_code in (400, 403)
+
+
+def test_paths_of_buckets_and_of_keys(http: httpx.Client, bucket: str) -> None:
+    assert ask(http, "PUT", f"/{bucket}/k", content=b"x").status_code == 200
+    host = {"host": f"{bucket}.s3.localhost:1234"}
+    assert ask(http, "GET", "/k", bucket, headers=host).content == b"x"
+    assert ask(http, "GET", "/k", headers=host).status_code == 403
+    assert ask(http, "GET", "/", bucket, headers=host).status_code == 200
+    for path, in_host, status in (("/k", bucket, 403), (f"/{bucket}", "", 200), (f"/{bucket}/k", "", 403)):
+        date = formatdate(time.time(), usegmt=True)
+        proof = signature(SECRET, string_to_sign(Request("GET", f"{path}/".encode(), (), {}), date, in_host))
+        headers = {"date": date, "authorization": f"AWS {ID}:{proof}", **(host if in_host else {})}
+        assert http.get(path, headers=headers).status_code == status
