@@ -14,10 +14,11 @@ Read in this order:
 5. ``auth`` (and ``auth_v2``, ``chunked``, ``policy``): signatures. ``access``: who may do what.
 6. ``call``: a request. ``objects``, ``puts``, ``intake``, ``copies``: bodies in and out, at full speed.
 7. ``routes``: everything else, with FastAPI. ``app`` and ``server`` serve it; ``connection`` sets limits, and
-   has two faster ways, for small objects (``short``) and for large ones (``files``).
+   has two faster ways, for small objects and known lists (``short``) and for large objects (``files``).
 8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
 
-A GET of 1 KiB takes no longer than from an empty application on uvicorn: `short` leaves out the machinery.
+A GET of 1 KiB takes no longer than from an empty application on uvicorn: `short` leaves out the machinery. A
+list of 1,000 keys takes 7 ms the first time after a write, and 0.3 ms from then on.
 ``bench/objectstore.py`` prints what is promised, met or missed.
 
 ``python -m dslab.objectstore server --bind A --data DIR --key ID:SECRET`` runs one.
