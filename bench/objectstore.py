@@ -241,7 +241,7 @@ def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
             if row == OURS:
                 fill(folder)
         if MOTO not in left_out:
-            # not the one whose memory counts
+            # Another one: the first one's memory is measured, and these keys would be in it.
             server = stack.enter_context(servers.moto(Path(), *MOTO_COUNTS))
             client = stack.enter_context(closing(Lean(server.address, unchecked)))
             client.request("PUT", "/bucket")
@@ -254,21 +254,21 @@ def _probes_of(row: str, folder: Path, stack: ExitStack) -> list[Probe]:
     server = stack.enter_context(peer.serve(folder))
     clients = [stack.enter_context(closing(Lean(server.address, peer.headers))) for _ in range(CLIENTS)]
     client = clients[0]
-    in_turn: list[Measure] = [partial(small, peer, server, client)]
-    at_once_too: list[Measure] = [lambda: {"memory, MiB": servers.rss_bytes(server) / MIB}]
+    on_one_cpu: list[Measure] = [partial(small, peer, server, client)]
+    on_all_cpus: list[Measure] = [lambda: {"memory, MiB": servers.rss_bytes(server) / MIB}]
     if peer.is_s3:
         client.request("PUT", "/bucket")
     if peer.stores:
-        in_turn.append(partial(after_write, peer, client))
-        at_once_too += [partial(large, client), partial(crowd, peer, clients)]
+        on_one_cpu.append(partial(after_write, peer, client))
+        on_all_cpus += [partial(large, client), partial(crowd, peer, clients)]
         at_once(clients, "PUT", 1, os.urandom(64 * MIB))
         at_once(clients, "GET", 1)
     if row in (OURS, MOTO, BARE):
-        in_turn.append(by_boto3(peer, server))
+        on_one_cpu.append(by_boto3(peer, server))
     if row == OURS:
-        in_turn.append(partial(lists, client, KEY_COUNTS))
-    return [_probe(row, server, clients, measure) for measure in in_turn] + [
-        _probe(row, server, clients, measure, all_cpus=True) for measure in at_once_too
+        on_one_cpu.append(partial(lists, client, KEY_COUNTS))
+    return [_probe(row, server, clients, measure) for measure in on_one_cpu] + [
+        _probe(row, server, clients, measure, all_cpus=True) for measure in on_all_cpus
     ]
 
 
@@ -283,8 +283,9 @@ def _probe(
             each.renew()
         sides = (os.getpid(), server.pid)
         try:
-            for side in sides if not all_cpus else ():
-                keep_on(side, sorted(everywhere)[:1])
+            if not all_cpus:
+                for side in sides:
+                    keep_on(side, sorted(everywhere)[:1])
             return measure()
         finally:
             for side in sides:

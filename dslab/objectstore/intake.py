@@ -159,8 +159,7 @@ def decoder(call: Call) -> Decoder | None:
 
     Raises:
         S3Error: InvalidArgument, x-amz-content-sha256 says nothing that is known; InvalidRequest, its
-        chunks are
-            to be signed, but it is not.
+            chunks are to be signed, but it is not.
     """
     kind = call.payload or call.headers.get("x-amz-content-sha256", "")
     if kind in KINDS:

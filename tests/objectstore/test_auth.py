@@ -19,6 +19,7 @@ from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import ID, LIMITED, READER, SECRET, Serve, Served, client
 
 REGION = "us-east-1"
+WRONG_SECRETS = ["", SECRET[:-1], SECRET + "x", SECRET.upper()]
 EXAMPLE_ID = "AKIAIOSFODNN7EXAMPLE"
 EXAMPLE_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 EXAMPLE_TIME_S = 1369353600.0  # 2013-05-24T00:00:00Z
@@ -108,7 +109,7 @@ def test_a_changed_header_is_refused(name: str) -> None:
     assert error.value.code == "SignatureDoesNotMatch"
 
 
-@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x", SECRET.upper()])
+@pytest.mark.parametrize("secret", WRONG_SECRETS)
 def test_a_wrong_secret_is_refused(secret: str) -> None:
     with pytest.raises(S3Error) as error:
         verify(signed(), secret)

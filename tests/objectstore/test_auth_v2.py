@@ -20,7 +20,7 @@ from dslab.objectstore.auth_v2 import claim_of, signature, string_to_sign
 from dslab.objectstore.chunked import SIGNED
 from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import ID, READER, SECRET, Served, client
-from tests.objectstore.test_auth import EXAMPLE_SECRET
+from tests.objectstore.test_auth import EXAMPLE_SECRET, WRONG_SECRETS
 
 DATE = "Tue, 27 Mar 2007 19:36:42 +0000"
 DATE_S = 1175024202.0
@@ -107,11 +107,10 @@ def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
     assert error.value.code == "SignatureDoesNotMatch"
 
 
-@pytest.mark.parametrize("secret", ["", SECRET[:-1], SECRET + "x", SECRET.upper()])
-def test_a_wrong_secret_is_refused(secret: str) -> None:
-    with pytest.raises(S3Error) as error:
+@pytest.mark.parametrize("secret", WRONG_SECRETS)
+def test_who_does_not_know_the_secret_is_refused(secret: str) -> None:
+    with pytest.raises(S3Error, match="does not match"):
         verify(signed(), secret)
-    assert error.value.code == "SignatureDoesNotMatch"
 
 
 @pytest.mark.parametrize(
@@ -189,7 +188,7 @@ def test_the_body_is_held_against_its_md5(http: httpx.Client, bucket: str) -> No
 def test_chunks_cannot_be_signed_in_this_version(http: httpx.Client, bucket: str) -> None:
     headers = {"x-amz-content-sha256": SIGNED, "x-amz-decoded-content-length": "1"}
     answer = ask(http, "PUT", f"/{bucket}/k", headers=headers, content=b"1\r\nx\r\n0\r\n\r\n")
-    assert answer.status_code in (400, 403)
+    assert (answer.status_code, "<Code>InvalidRequest</Code>" in answer.text) == (400, True)
 
 
 def test_paths_of_buckets_and_of_keys(http: httpx.Client, bucket: str) -> None:
