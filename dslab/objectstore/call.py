@@ -66,6 +66,11 @@ class Call:
         self._receive = receive
 
     @property
+    def question(self) -> tuple[str, Target, tuple[tuple[str, str], ...]]:
+        """What it asks, whoever does, and whether they may."""
+        return self.method, self.target, self.pairs
+
+    @property
     def in_host(self) -> str:
         """The bucket, if it is named by the host and not by the path."""
         bucket = self.target.bucket

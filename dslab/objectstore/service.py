@@ -23,11 +23,6 @@ THREADS = 8
 DEFAULT_DOMAIN = "s3.localhost"
 DEFAULT_REGION = "us-east-1"
 
-_OF_LISTS = frozenset({
-    *("prefix", "delimiter", "max-keys", "encoding-type", "list-type"),
-    *("marker", "start-after", "continuation-token", "fetch-owner"),
-})  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -54,13 +49,12 @@ class Service:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, lambda: function(*args, **kwargs))
 
-    async def document(self, question: Hashable | None, make: Callable[[], bytes]) -> bytes:
-        """Make a document in a thread, and remember it as the answer to a question, if it is one."""
+    async def remembered(self, question: Hashable, make: Callable[[], bytes]) -> bytes:
+        """Make a document in a thread, and remember it as the answer to a question."""
         memory = self.store.index.memory()  # before it is made: see there
-        made = await self.run(make)
-        if question is not None:
-            memory.keep(question, made, len(made))
-        return made
+        document = await self.run(make)
+        memory.keep(question, document, len(document))
+        return document
 
     def close(self) -> None:
         """Wait for what is under way, and close the store."""
@@ -108,10 +102,3 @@ def version_of(call: Call) -> str | None:
         message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
         raise S3Error("InvalidArgument", message, ArgumentName="versionId", ArgumentValue=version_id)
     return version_id
-
-
-def list_question(call: Call) -> Hashable | None:
-    """What a request for a list of objects asks, whoever does; None if it is anything else, or unusual."""
-    names = {name for name, _ in call.pairs}
-    is_list = call.method == "GET" and call.target.bucket and not call.target.key and names <= _OF_LISTS
-    return (call.target.bucket, frozenset(call.pairs)) if is_list and len(names) == len(call.pairs) else None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Hashable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, new_id
 from dslab.objectstore.documents import MEDIA_TYPE
 from dslab.objectstore.errors import S3Error
-from dslab.objectstore.service import Service, list_question
+from dslab.objectstore.service import Service
 
 SMALL_BYTES = 64 * 1024
 REMEMBERED_BYTES = 4 * 1024
@@ -88,14 +88,12 @@ class ShortWay:
         path, _, query = url.partition(b"?")
         scope = {"method": method, "raw_path": path, "query_string": query, "headers": headers}
         call = Call(scope, _no_body, self._service.domain)
-        is_body = objects.is_body(call)
-        question = None if is_body else list_question(call)
-        if not (is_body or question) or not MORE_TO_COME.isdisjoint(call.headers):
+        if not MORE_TO_COME.isdisjoint(call.headers):
             return None
-        call.authenticate(self._service.rules, self._service.clock())
-        return self._object(call) if is_body else self._list(call, question)
+        return self._object(call) if objects.is_body(call) else self._list(call)
 
     def _object(self, call: Call) -> Answer | None:
+        call.authenticate(self._service.rules, self._service.clock())
         status, found, contents = objects.look(self._service, call)
         try:
             if contents.size_bytes > SMALL_BYTES or not _fit(found):
@@ -104,11 +102,12 @@ class ShortWay:
         finally:
             contents.close()
 
-    def _list(self, call: Call, question: Hashable) -> Answer | None:
-        self._service.bucket(call, Action.LIST)
-        document = self._service.store.index.memory().get(question)
+    def _list(self, call: Call) -> Answer | None:
+        document = self._service.store.index.memory().get(call.question)
         if document is None:
             return None
+        call.authenticate(self._service.rules, self._service.clock())
+        self._service.bucket(call, Action.LIST)
         headers = {"content-length": str(len(document)), "content-type": MEDIA_TYPE}
         return Answer(head_of(HTTPStatus.OK, headers), document)
 

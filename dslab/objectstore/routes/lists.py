@@ -26,7 +26,6 @@ from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
-from dslab.objectstore.service import list_question
 
 router = subject("lists")
 
@@ -110,7 +109,7 @@ async def list_objects(  # noqa: PLR0917
         children.append(("", contents(cast("tuple[Listed, ...]", page.entries), show, owner=owner)))
         return write("ListBucketResult", [*children, *_prefixes(page, show)])
 
-    return Response(await service.document(list_question(call), make), media_type=MEDIA_TYPE)
+    return Response(await service.remembered(call.question, make), media_type=MEDIA_TYPE)
 
 
 def contents(entries: Iterable[Listed], show: Callable[[str], str], *, owner: bool) -> Written:
