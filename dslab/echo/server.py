@@ -113,7 +113,11 @@ def converse(connection: socket.socket, options: Options) -> None:
 
 @contextmanager
 def stops_held() -> Iterator[None]:
-    """Hold back the signals that end a server, around what must not be left half done."""
+    """Hold back the signals that end a server, around what must not be left half done.
+
+    And around what drops the last reference to a thread or a process: when such an object goes, Python code
+    runs that keeps account of them, and an exception in there is printed and lost, a signal's too.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield

@@ -29,7 +29,8 @@ def serve(listener: socket.socket, options: Options) -> None:
             place_is_free = len(children) < options.max_connections
             for ready in wait([*children, *([listener] if place_is_free else [])], GLANCE_S):
                 if isinstance(ready, int):
-                    reap(children.pop(ready))
+                    with stops_held():
+                        reap(children.pop(ready))
                 else:
                     start_child(children, listener, options)
     finally:

@@ -27,9 +27,10 @@ def serve(listener: socket.socket, options: Options) -> None:
         while True:
             places.get()
             connection = accept(listener)
-            conversations = {thread: client for thread, client in conversations.items() if thread.is_alive()}
-            thread = Thread(target=converse_and_leave, args=(connection, options, places))
-            conversations[thread] = connection
+            with stops_held():
+                conversations = {one: client for one, client in conversations.items() if one.is_alive()}
+                thread = Thread(target=converse_and_leave, args=(connection, options, places))
+                conversations[thread] = connection
             start(thread, connection, places)
     finally:
         hang_up(conversations)

@@ -318,6 +318,41 @@ def test_idle_clients_are_dropped_where_asked_for(model: str, start_server: Star
     assert "idle for too long" in server.stop()
 
 
+STOPPED_WHILE_SOMETHING_GOES = """
+import os, signal, sys, threading, weakref
+from multiprocessing.context import ForkProcess
+from dslab.echo.__main__ import main
+
+def stop(parent):
+    if os.getpid() == parent:
+        os.kill(parent, signal.SIGTERM)
+
+def begun(self, start):
+    weakref.finalize(self, stop, os.getpid())  # as this goes, a signal meets code that nobody called
+    start(self)
+
+for kind in (ForkProcess, threading.Thread):
+    kind.start = lambda self, start=kind.start: begun(self, start)
+sys.exit(main(["server", "--bind", "127.0.0.1:0", "--model", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("model", ["threads", "processes"])
+def test_a_signal_is_not_lost_while_a_thread_or_a_process_goes(model: str) -> None:
+    command = [sys.executable, "-c", STOPPED_WHILE_SOMETHING_GOES, model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as popen:
+        try:
+            assert popen.stdout is not None
+            server = Server(Address.parse(popen.stdout.readline().split()[-1]), popen)
+            for _ in range(3):  # a thread goes when the next client has come, and a process at its end
+                with suppress(PeerError), server.connect() as connection:
+                    connection.request(b"Hello")
+            _, stderr = popen.communicate(timeout=10)
+            assert (popen.returncode, "ignored" in stderr) == (0, False)
+        finally:
+            popen.kill()
+
+
 @each_concurrent_model
 def test_more_clients_than_places_wait(model: str, start_server: StartServer) -> None:
     server = start_server(model, "--max-connections", "2")
