@@ -17,6 +17,7 @@ from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
 
 PATIENCE_S = 3.0  # for an answer that a correct program gives within milliseconds
+STILL_S = 0.05  # what has not moved for so long has stopped
 MB = 1_000_000
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def test_message_in_pieces(topology: Topology, rng: Random) -> None:
     link = topology.link("grader", "message-server")
     link.fragment(max_bytes=1)
     with connected(topology["message-server"]) as connection:
-        message = rng.randbytes(50)
+        message = rng.randbytes(20)
         assert connection.request(message) == message + b"*"
     assert link.injected > 0
 
@@ -119,7 +120,7 @@ def test_client_pairs_replies(topology: Topology, rng: Random) -> None:
     """The client gets the reply to each of its messages, though every byte of it comes alone."""
     link = topology.link("message-client", "reference")
     link.fragment(max_bytes=1)
-    messages = [rng.randbytes(length) for length in (20, 0, 1)]
+    messages = [rng.randbytes(length) for length in (8, 0, 1)]
     assert run_message_client(topology, messages) == [message + b"*" for message in messages]
     assert link.stats().connections == 1
     assert link.injected > 0
@@ -246,7 +247,7 @@ def test_client_that_never_reads(topology: Topology, rng: Random) -> None:
     """A client that sends and never reads is slowed down: the server does not store its answers."""
     server = topology["concurrent-server"]
     before = server.usage().memory_bytes
-    with connect(server.address(), timeout_s=0.25, max_message_bytes=0) as connection:
+    with connect(server.address(), timeout_s=0.2, max_message_bytes=0) as connection:
         send_until_blocked(connection, frame(rng.randbytes(MB)), at_most=60)
         grown_bytes = server.usage().memory_bytes - before
         assert grown_bytes < 30 * MB, f"The server has grown by {grown_bytes / MB:.0f} MB."
@@ -263,7 +264,7 @@ def test_lost_datagrams(topology: Topology, rng: Random) -> None:
     link.lose(1.0, direction="backward", count=1)
     link.lose(0.3)
     requests = [text(rng, 12).decode() for _ in range(5)]
-    assert run_udp_client(topology, requests, timeout_s=0.02, tries=200) == [each + "*" for each in requests]
+    assert run_udp_client(topology, requests, timeout_s=0.01, tries=400) == [each + "*" for each in requests]
     assert link.injected > 0
 
 
@@ -281,9 +282,9 @@ def test_reply_of_an_earlier_request(topology: Topology, rng: Random) -> None:
 def test_reply_after_retransmission(topology: Topology, rng: Random) -> None:
     """A reply counts also when it answers an earlier transmission: all of them carry the same id."""
     link = topology.link("udp-client", "udp-reference")
-    link.delay(s=0.02)
+    link.delay(s=0.01)
     requests = [text(rng, 12).decode() for _ in range(2)]
-    assert run_udp_client(topology, requests, timeout_s=0.015, tries=80) == [each + "*" for each in requests]
+    assert run_udp_client(topology, requests, timeout_s=0.008, tries=160) == [each + "*" for each in requests]
     assert link.injected > 0
 
 
@@ -292,7 +293,7 @@ def test_giving_up(topology: Topology, rng: Random) -> None:
     """When nothing is ever answered, the client sends as often as it may, then gives up and says so."""
     link = topology.link("udp-client", "udp-reference")
     link.lose(1.0)
-    client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.02, tries=4)
+    client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.01, tries=4)
     assert client.wait(PATIENCE_S) == 1
     assert "no reply" in client.errors()
     assert link.stats().forward_pieces == 4
@@ -342,8 +343,8 @@ def test_closed_before_the_reply(topology: Topology, rng: Random) -> None:
 def test_one_byte_now_and_then(topology: Topology, rng: Random) -> None:
     """The time is for the whole reply: a server that sends a byte now and then is given up as well."""
     link = topology.link("outcome-client", "reference")
-    link.throttle(bytes_per_s=20, direction="backward")
-    assert outcome(topology, rng, timeout_s=0.2) == "timeout: unknown"
+    link.throttle(bytes_per_s=30, direction="backward")
+    assert outcome(topology, rng, timeout_s=0.15) == "timeout: unknown"
     assert link.injected > 0
 
 
@@ -405,12 +406,13 @@ def until(look: Callable[[], T], good: Callable[[T], bool], pause_s: float = 0.0
 
 def until_still(look: Callable[[], int]) -> None:
     """Wait until something has begun to move, and moves no more."""
-    seen = [0, 0, 0, 0]
-    until(
-        lambda: seen.append(look()) or seen,
-        lambda seen: seen[-1] > 0 and len(set(seen[-4:])) == 1,
-        pause_s=0.02,
-    )
+
+    def is_still() -> bool:
+        before = look()
+        time.sleep(STILL_S)
+        return look() == before > 0
+
+    until(is_still, bool)
 
 
 def ends_well(client: Service) -> None:

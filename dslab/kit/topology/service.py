@@ -20,7 +20,7 @@ from dslab.kit.trace.event import NodeState
 
 READY_TIMEOUT_S = 20.0
 # Between two looks: a tenth of what it has taken so far, within these limits.
-POLL_S = (0.005, 0.05)
+POLL_S = (0.002, 0.05)
 TAIL_CHARACTERS = 4_000
 
 

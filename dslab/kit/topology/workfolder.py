@@ -16,12 +16,14 @@ from pathlib import Path
 from dslab.kit.errors import UsageError
 
 # Not needed by any service, or not for a service to read: the checks. Solutions have wrong/ and alternative/
-# beside them, each a submission of its own, and what their makers keep: it would be copied for every check.
+# beside them, each a submission of its own, and what their makers keep. All of it, and the handout, would be
+# copied for every check.
 LEFT_OUT = (
     "test_*.py",
     "conftest.py",
     "lab.toml",
-    "PROOF.md",
+    "*.md",
+    "pictures",
     "wrong",
     "alternative",
     "golden",
