@@ -16,7 +16,8 @@ more and more. Memory is what a server has after eight clients at once have put 
 
 What goes to and fro in small pieces has client and server on one CPU (on Linux), as in `bench.rpc`, for the
 same reason: only one of them has work at a time, and on two, a GET lasts 48 or 105 microseconds, depending
-on which of them the kernel wakes the other on. Large objects, and eight clients at once, have all CPUs.
+on which of them the kernel wakes the other on. It is measured in slices, server after server and again. Large
+objects, and eight clients at once, have all CPUs.
 
 Run it as ``python bench/objectstore.py``; it prints tables, and writes ``bench/results/objectstore.json`` and
 ``objectstore.svg``. What is not installed is left out: nginx is a package of the system, and moto is found by
@@ -60,6 +61,8 @@ MOTO, NGINX, BARE = "moto", "nginx", "bare uvicorn"
 KIB, MIB = 1024, 1024**2
 CLIENTS = 8
 LISTS = 5
+SLICES = 8
+BOTO3_TRIPS = 5
 AFTER_A_WRITE = " after a write"
 KEY_COUNTS = (1_000, 10_000, 100_000, 1_000_000)
 MOTO_COUNTS = (1_000, 100_000)
@@ -76,7 +79,7 @@ class Peer:
         needs: What it cannot do without.
         stores: Does it keep what is put?
         is_s3: Does it have buckets?
-        trips: How many small requests make a figure.
+        trips: How many small requests a slice has, or one of the eight clients makes.
     """
 
     serve: Callable[[Path], AbstractContextManager[Server]]
@@ -84,17 +87,17 @@ class Peer:
     needs: Needs = NOTHING
     stores: bool = True
     is_s3: bool = True
-    trips: int = 400
+    trips: int = 50
 
 
 OPEN = ("--anonymous", "write")
 PEERS: dict[str, Peer] = {
     OURS: Peer(lambda folder: servers.ours(folder, "--no-sync", *OPEN)),
-    DURABLE: Peer(lambda folder: servers.ours(folder, *OPEN), trips=100),
+    DURABLE: Peer(lambda folder: servers.ours(folder, *OPEN), trips=12),
     SIGNED: Peer(lambda folder: servers.ours(folder, "--no-sync"), signed),
     MOTO: Peer(
         servers.moto, unchecked,
-        Needs(programs=("moto_server",), install="pip install 'moto[server]', and have it in PATH"), trips=60,
+        Needs(programs=("moto_server",), install="pip install 'moto[server]', and have it in PATH"), trips=8,
     ),
     NGINX: Peer(servers.nginx, needs=Needs(programs=("nginx",), install="install nginx"), is_s3=False),
     BARE: Peer(servers.bare, stores=False, is_s3=False),
@@ -128,7 +131,7 @@ def small(peer: Peer, server: Server, client: Lean) -> dict[str, float]:
 def after_write(peer: Peer, client: Lean) -> dict[str, float]:
     """Measure a GET that follows a PUT of another key."""
     times_s = []
-    for _ in range(peer.trips // 4):
+    for _ in range(max(2, peer.trips // 4)):
         client.request("PUT", "/bucket/other", b"x")
         start_s = time.perf_counter()
         client.request("GET", "/bucket/small")
@@ -164,11 +167,10 @@ def at_once(clients: Sequence[Lean], method: str, trips: int, body: bytes = b"")
 
 def crowd(peer: Peer, clients: Sequence[Lean]) -> dict[str, float]:
     """Measure eight clients with 1 KiB objects."""
-    trips = max(8, peer.trips // 8)
-    put_s = at_once(clients, "PUT", trips, os.urandom(KIB))
+    put_s = at_once(clients, "PUT", peer.trips, os.urandom(KIB))
     return {
         "PUT 1 KiB by 8, us": put_s * 1e6,
-        "GET 1 KiB by 8, us": at_once(clients, "GET", trips) * 1e6,
+        "GET 1 KiB by 8, us": at_once(clients, "GET", peer.trips) * 1e6,
     }
 
 
@@ -186,8 +188,8 @@ def by_boto3(peer: Peer, server: Server) -> Measure:
 
     def measure() -> dict[str, float]:
         put = partial(client.put_object, Bucket="bucket", Key="boto3", Body=body)
-        measured = {"boto3 PUT 1 KiB, ms": _p50_s(put, 30) * 1e3} if peer.stores else {}
-        return {**measured, "boto3 GET 1 KiB, ms": _p50_s(get, 30) * 1e3}
+        measured = {"boto3 PUT 1 KiB, ms": _p50_s(put, BOTO3_TRIPS) * 1e3} if peer.stores else {}
+        return {**measured, "boto3 GET 1 KiB, ms": _p50_s(get, BOTO3_TRIPS) * 1e3}
 
     return measure
 
@@ -254,26 +256,35 @@ def _probes_of(row: str, folder: Path, stack: ExitStack) -> list[Probe]:
     server = stack.enter_context(peer.serve(folder))
     clients = [stack.enter_context(closing(Lean(server.address, peer.headers))) for _ in range(CLIENTS)]
     client = clients[0]
-    on_one_cpu: list[Measure] = [partial(small, peer, server, client)]
+    in_slices: list[Measure] = [partial(small, peer, server, client)]
+    on_one_cpu: list[Measure] = []
     on_all_cpus: list[Measure] = [lambda: {"memory, MiB": servers.rss_bytes(server) / MIB}]
     if peer.is_s3:
         client.request("PUT", "/bucket")
     if peer.stores:
-        on_one_cpu.append(partial(after_write, peer, client))
+        in_slices.append(partial(after_write, peer, client))
         on_all_cpus += [partial(large, client), partial(crowd, peer, clients)]
         at_once(clients, "PUT", 1, os.urandom(64 * MIB))
         at_once(clients, "GET", 1)
     if row in (OURS, MOTO, BARE):
-        on_one_cpu.append(by_boto3(peer, server))
+        in_slices.append(by_boto3(peer, server))
     if row == OURS:
         on_one_cpu.append(partial(lists, client, KEY_COUNTS))
-    return [_probe(row, server, clients, measure) for measure in on_one_cpu] + [
-        _probe(row, server, clients, measure, all_cpus=True) for measure in on_all_cpus
+    return [
+        *[_probe(row, server, clients, measure, slices=SLICES) for measure in in_slices],
+        *[_probe(row, server, clients, measure) for measure in on_one_cpu],
+        *[_probe(row, server, clients, measure, all_cpus=True) for measure in on_all_cpus],
     ]
 
 
 def _probe(
-    row: str, server: Server, clients: Sequence[Lean], measure: Measure, *, all_cpus: bool = False
+    row: str,
+    server: Server,
+    clients: Sequence[Lean],
+    measure: Measure,
+    *,
+    slices: int = 1,
+    all_cpus: bool = False,
 ) -> Probe:
     """Make a probe that calls anew first; all processes share one CPU meanwhile, or have all of them."""
     everywhere = cpus()
@@ -291,7 +302,7 @@ def _probe(
             for side in sides:
                 keep_on(side, everywhere)
 
-    return Probe(row, measured)
+    return Probe(row, measured, slices)
 
 
 def times(figure_name: str) -> Value:
@@ -302,6 +313,16 @@ def times(figure_name: str) -> Value:
 def of_nginx(figure_name: str) -> Value:
     """Our speed, of nginx's."""
     return ratio(NGINX, OURS, figure_name)
+
+
+def nginx_itself(figure_name: str) -> Value:
+    """How many times longer moto takes than nginx: more than that cannot be asked of who does more."""
+    return ratio(MOTO, NGINX, figure_name)
+
+
+def bare_itself(figure_name: str) -> Value:
+    """How many times more moto takes than a server that does nothing."""
+    return ratio(MOTO, BARE, figure_name)
 
 
 def flat(when: str = "") -> Value:
@@ -316,8 +337,10 @@ GOALS = [
     Goal("PUT 1 KiB: times moto's speed", times("PUT 1 KiB, us"), at_least=3.5),
     Goal("CPU per GET 1 KiB: moto's to ours", times("GET 1 KiB, cpu_us"), at_least=24),
     Goal("GET 64 MiB: times moto's speed", times("GET 64 MiB, ms"), at_least=3.5),
+    Goal("... nginx itself", nginx_itself("GET 64 MiB, ms")),
     Goal("GET 64 MiB: of nginx's speed", of_nginx("GET 64 MiB, ms"), at_least=0.65),
     Goal("PUT 64 MiB: times moto's speed", times("PUT 64 MiB, ms"), at_least=2.6),
+    Goal("... nginx itself", nginx_itself("PUT 64 MiB, ms")),
     *[
         Goal(f"list of 1,000 of {n:,}: times moto's speed", times(_list(n)), at_least=230)
         for n in MOTO_COUNTS
@@ -326,7 +349,9 @@ GOALS = [
     Goal("list of 1,000: of 1,000,000 to of 1,000", flat(), at_most=1.25),
     Goal("... after a write", flat(AFTER_A_WRITE), at_most=1.25),
     Goal("memory: moto's to ours", times("memory, MiB"), at_least=9),
+    Goal("... bare uvicorn itself", bare_itself("memory, MiB")),
     Goal("boto3 GET 1 KiB: times moto's speed", times("boto3 GET 1 KiB, ms"), at_least=4.3),
+    Goal("... bare uvicorn itself", bare_itself("boto3 GET 1 KiB, ms")),
     Goal("boto3 PUT 1 KiB: times moto's speed", times("boto3 PUT 1 KiB, ms"), at_least=2.8),
 ]
 

@@ -25,9 +25,9 @@ managers                    blocking  of multiprocessing
 
 Sequential latency is the median of calls that wait for each other, with client and server on one CPU (on
 Linux): only one of them has work at a time, and on two, most of what would be measured is how long a virtual
-machine takes to wake the other, which is the same for all rows, and changes from round to round. In flight
-are small calls, on all CPUs. Server CPU is the user and system time of the server's processes for one call,
-driven as the row says.
+machine takes to wake the other, which is the same for all rows, and changes from round to round. They are
+measured in slices, row after row and again. In flight are small calls, on all CPUs. Server CPU is the user
+and system time of the server's processes for one call, driven as the row says.
 
 Run it as ``python bench/rpc.py`` (four minutes; ``--short``: two); it prints tables, and writes
 ``bench/results/rpc.json`` and ``rpc.svg``.
@@ -60,6 +60,7 @@ from dslab.kit.errors import MachineError
 OURS, LOOP = "dslab.rpc", "dslab.rpc: asyncio server"
 DEADLINES, AT_MOST_ONCE = "+ deadlines", "+ at-most-once"
 BARE = "bare asyncio server"
+SLICES = 5
 Drive = Callable[[Address], Callable[[ExitStack, Callable[[], float]], Driver]]
 
 
@@ -198,7 +199,7 @@ def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
                 clients[row] = stack.enter_context(_client(row, server))
         yield (
             [
-                Probe(row, partial(ask, what))
+                Probe(row, partial(ask, what), SLICES if what in VALUES else 1)
                 for what in (*VALUES, *map(str, IN_FLIGHT))
                 for row, ask in clients.items()
                 if what in VALUES or PEERS[row].in_flight

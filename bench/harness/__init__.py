@@ -1,10 +1,10 @@
 """What the benchmarks share: how they measure, when a round counts, and how the result is shown.
 
 A benchmark is a list of `rounds.Probe`: who is measured, and a function that measures once. In every round
-each probe is measured once, in turn, so that whatever else the machine does hits all of them alike; the first
-round warms up and does not count. A **ratio** is taken inside one round, of two figures that were measured
-moments apart, and only then is the median taken over the rounds: it is steadier than a ratio of medians.
-Every median is shown with its quartiles.
+each probe is measured, in turn, once or in several slices, so that whatever else the machine does hits all of
+them alike; the first round warms up and does not count. A **ratio** is taken inside one round, of two figures
+that were measured moments apart, and only then is the median taken over the rounds: it is steadier than a
+ratio of medians. Every median is shown with its quartiles.
 
 A round counts if the machine was free when it began, and the programs of others took little of it meanwhile:
 load changes the ratios, not only the times.

@@ -1,5 +1,9 @@
 """Interleaved rounds, and which of them count.
 
+A virtual machine may be half again as slow for some hundredths of a second, or for some seconds. So what is
+short, and compared with what others take for it, is measured in slices, in turn: then both sides have their
+share of such moments, and the median of the slices is seldom one of them.
+
 A round counts if others took less than `MAX_OTHERS` of the machine in the moment before it, and while it ran.
 One that does not is measured again, until `Patience` is at its end: then there are fewer rounds, and the
 report says how many; or there is none, and no report: `MachineLoaded`.
@@ -7,6 +11,7 @@ report says how many; or there is none, and no report: `MachineLoaded`.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,10 +37,12 @@ class Probe:
     Attributes:
         row: Who is measured. Several probes may be of one row.
         measure: Measures once: figures by their names.
+        slices: How often that is done in a round, in turn with the others; a figure is the median.
     """
 
     row: str
     measure: Measure
+    slices: int = 1
 
 
 @dataclass(slots=True)
@@ -154,8 +161,13 @@ def run(
 
 
 def one_round(probes: Sequence[Probe]) -> dict[str, dict[str, float]]:
-    """Measure each probe once: figures by row."""
-    measured: dict[str, dict[str, float]] = {}
-    for probe in probes:
-        measured.setdefault(probe.row, {}).update(probe.measure())
-    return measured
+    """Measure each probe, slice by slice: figures by row."""
+    slices: dict[str, dict[str, list[float]]] = {}
+    for number in range(max(probe.slices for probe in probes)):
+        for probe in (probe for probe in probes if number < probe.slices):
+            for figure, value in probe.measure().items():
+                slices.setdefault(probe.row, {}).setdefault(figure, []).append(value)
+    return {
+        row: {figure: statistics.median(values) for figure, values in figures.items()}
+        for row, figures in slices.items()
+    }

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bench.harness.machine import Look
-from bench.harness.rounds import LOOK_S, MachineLoaded, Patience, Probe, Samples, run
+from bench.harness.rounds import LOOK_S, MachineLoaded, Patience, Probe, Samples, one_round, run
 
 
 class FakeMachine:
@@ -61,6 +61,23 @@ def test_every_other_round_goes_backwards(machine_with: Machines) -> None:
     order: list[str] = []
     run([probe(fake, "a", order), probe(fake, "b", order)], 2, patience)
     assert "".join(order) == "ab" + "ab" + "ba"
+
+
+def test_slices_take_turns_and_a_figure_is_their_median() -> None:
+    order: list[str] = []
+
+    def probe_of(row: str, values: list[float], slices: int) -> Probe:
+        def measure() -> dict[str, float]:
+            order.append(row)
+            return {"p50": values.pop(0)}
+
+        return Probe(row, measure, slices)
+
+    figures = one_round(
+        [probe_of("a", [9.0, 1.0, 2.0], 3), probe_of("b", [5.0], 1), probe_of("c", [4.0, 8.0], 2)]
+    )
+    assert "".join(order) == "abc" + "ac" + "a"
+    assert figures == {"a": {"p50": 2.0}, "b": {"p50": 5.0}, "c": {"p50": 6.0}}
 
 
 def test_a_round_waits_until_the_machine_is_free(machine_with: Machines) -> None:
