@@ -124,7 +124,8 @@ class Keeper:
         part = b""
         with suppress(OSError):  # a reset is an end too
             part = self._control.recv(65_536)
-        self._running = bool(part)
+        if not part:
+            self._running = False
         self._received += part
         *lines, rest = self._received.split(b"\n")
         self._received = rest
@@ -213,11 +214,15 @@ class Keeper:
             end.setblocking(False)
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, self._stop)
         for number in IGNORED:
             signal.signal(number, signal.SIG_IGN)
         self._wake_up = (receiver, sender)  # kept open
         self._selector.register(receiver, selectors.EVENT_READ, self._child_changed)
+
+    def _stop(self, *_: object) -> None:
+        """End at the next turn. An exception could be raised where Python throws it away: in a destructor."""
+        self._running = False
 
     def _child_changed(self) -> None:
         self._wake_up[0].recv(4096)

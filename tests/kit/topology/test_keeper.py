@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.errors import KitError, MachineError
-from dslab.kit.topology import pump
+from dslab.kit.topology import processes, pump
 from dslab.kit.topology.keeper_client import Keeper
 
 WaitFor = Callable[[Callable[[], object], str], None]
@@ -213,6 +213,14 @@ def test_ctrl_c_does_not_reach_it(kept: Kept) -> None:
     os.kill(kept.keeper.pid, signal.SIGHUP)
     assert os.getsid(kept.keeper.pid) == kept.keeper.pid
     kept.ask("flush")
+
+
+def test_a_keeper_that_is_asked_to_end_ends_its_services(kept: Kept, wait_for: WaitFor) -> None:
+    service = kept.spawn("import time; print('up', flush=True); time.sleep(60)")
+    wait_for(lambda: kept.out.read_text() == "up\n", "its output")
+    os.kill(kept.keeper.pid, signal.SIGTERM)
+    wait_for(lambda: not kept.keeper.alive, "the keeper's end")
+    assert service not in processes.process_table()
 
 
 def test_a_keeper_that_is_gone(tmp_path: Path, wait_for: WaitFor) -> None:
