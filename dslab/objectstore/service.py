@@ -14,7 +14,7 @@ from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Bucket, Version
 from dslab.objectstore.multipart import Multipart
-from dslab.objectstore.store import Store, present
+from dslab.objectstore.store import Store, is_version_id, present
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,7 +98,7 @@ def version_of(call: Call) -> str | None:
     version_id = call.query.get("versionId")
     if version_id is None:
         return None
-    if version_id != "null" and not (len(version_id) == 32 and version_id.isalnum()):
+    if not is_version_id(version_id):
         message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
         raise S3Error("InvalidArgument", message, ArgumentName="versionId", ArgumentValue=version_id)
     return version_id

@@ -268,6 +268,7 @@ class Store:
             for key, version_id, conditions in wanted:
                 try:
                     check_key(key)
+                    check_version_id(version_id)
                     outcomes.append(self._delete(db, bucket, key, version_id, conditions))
                 except S3Error as error:  # nothing was changed: it is raised before
                     outcomes.append(error)
@@ -350,6 +351,21 @@ class Store:
 def new_id() -> str:
     """Make up a version id or an upload id: nobody can guess it."""
     return secrets.token_hex(16)
+
+
+def is_version_id(text: str) -> bool:
+    """Can that be the id of a version?"""
+    return text == "null" or (len(text) == 32 and text.isalnum())
+
+
+def check_version_id(text: str | None) -> None:
+    """Hold one id of many against what ids are like; of no id there is nothing to say.
+
+    Raises:
+        S3Error: NoSuchVersion.
+    """
+    if text is not None and not is_version_id(text):
+        raise S3Error("NoSuchVersion")
 
 
 def present(found: Version | None, key: str, version_id: str | None) -> Version:

@@ -114,6 +114,18 @@ def test_many_versions_deleted_at_once(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
+def test_what_is_no_version_id_is_no_version_of_many(s3: Any, bucket: str) -> None:
+    """As Amazon's answers, while a version that may once have been counts as deleted."""
+    put(s3, bucket, b"x")
+    gone = "0" * 32
+    wanted = [{"Key": "key", "VersionId": one} for one in ("abc", gone)]
+    done = s3.delete_objects(Bucket=bucket, Delete={"Objects": wanted})
+    assert done["Deleted"] == [{"Key": "key", "VersionId": gone}]
+    message = "The specified version does not exist."
+    assert done["Errors"] == [{"Key": "key", "VersionId": "abc", "Code": "NoSuchVersion", "Message": message}]
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x"
+
+
 def test_a_delete_marker_meets_no_condition(s3: Any, bucket: str) -> None:
     turn(s3, bucket, "Enabled")
     put(s3, bucket, b"1")
