@@ -255,7 +255,7 @@ def _probes_of(row: str, folder: Path, stack: ExitStack) -> list[Probe]:
     clients = [stack.enter_context(closing(Lean(server.address, peer.headers))) for _ in range(CLIENTS)]
     client = clients[0]
     on_one_cpu: list[Measure] = [partial(small, peer, server, client)]
-    on_all_cpus: list[Measure] = [lambda: {"memory, MiB": servers.rss_bytes(server) / MIB}]
+    on_all_cpus: list[Measure] = [lambda: {"memory, MiB": server.rss_bytes() / MIB}]
     if peer.is_s3:
         client.request("PUT", "/bucket")
     if peer.stores:

@@ -1,4 +1,4 @@
-"""The machine: what it is, what others take of it, and what a server has taken.
+"""The machine: what it is, what others take of it, and what a server has taken; where processes run in it.
 
 CPU times are user and system time together.
 """
@@ -49,6 +49,11 @@ def _exact_cpu_s(process: psutil.Process) -> float:
         return time.clock_gettime(~process.pid << 3 | 2)  # clock_getcpuclockid(3), as the kernel numbers them
     times = process.cpu_times()
     return times.user + times.system
+
+
+def rss_bytes(pid: int) -> int:
+    """Say what a process and its descendants have in memory: their resident sets."""
+    return sum(process.memory_info().rss for process in tree(pid))
 
 
 def cpus() -> frozenset[int]:

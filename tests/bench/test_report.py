@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.harness import plot, report
 from bench.harness.goals import Goal, difference, figure, ratio
 from bench.harness.machine import cpu_s
-from bench.harness.peers import Needs, role, server
+from bench.harness.peers import Needs, free_address, role, server, server_at
 from bench.harness.plot import PLOT_PX, Axis, panel
 from bench.harness.report import Block, Column
 from bench.harness.rounds import Samples
@@ -122,6 +122,7 @@ def test_a_server_is_a_process_that_tells_its_address_and_ends() -> None:
     with server([sys.executable, "-c", SERVER]) as running:
         assert str(running.address) == "127.0.0.1:7000"
         assert running.cpu_s() > 0
+        assert running.rss_bytes() > 2**20
         pid = running.pid
     with pytest.raises(Exception, match=str(pid)):
         cpu_s(pid)
@@ -129,6 +130,21 @@ def test_a_server_is_a_process_that_tells_its_address_and_ends() -> None:
 
 def test_a_server_that_does_not_start_is_said_to() -> None:
     with pytest.raises(MachineError, match="did not start"), server([sys.executable, "-c", "pass"]):
+        pass
+
+
+def test_a_server_that_says_nothing_is_waited_for() -> None:
+    address = free_address()
+    listens = f"import socket; socket.create_server({address.pair}).accept()[0].recv(1)"
+    with server_at([sys.executable, "-c", f"{listens}; import time; time.sleep(60)"], address) as running:
+        assert running.address == address
+
+
+def test_a_server_that_ends_before_it_listens_is_not_waited_for() -> None:
+    with (
+        pytest.raises(MachineError, match="did not start"),
+        server_at([sys.executable, "-c", "pass"], free_address()),
+    ):
         pass
 
 
