@@ -31,20 +31,30 @@ class Needs:
         modules: Python modules.
         programs: Programs.
         install: How to get them.
+        ruby: Libraries of Ruby, as its ``require`` calls them.
     """
 
     modules: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     install: str = EXTRA
+    ruby: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """Say in one line what is not there, and how to get it; empty if all is there."""
         absent = [module for module in self.modules if find_spec(module) is None]
         absent += [program for program in self.programs if shutil.which(program) is None]
+        absent += [library for library in self.ruby if not _is_in_ruby(library)]
         return f"{', '.join(absent)} not installed: {self.install}" if absent else ""
 
 
 NOTHING = Needs()
+
+
+def _is_in_ruby(library: str) -> bool:
+    command = ["ruby", "-r", library, "-e", ""]
+    return bool(
+        shutil.which("ruby") and not subprocess.run(command, capture_output=True, check=False).returncode
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -112,6 +113,7 @@ def test_a_picture_is_svg_that_needs_nothing_else(samples: Samples) -> None:
 def test_what_is_not_installed_is_named_with_the_remedy() -> None:
     needs = Needs(("json", "no_such_module"), ("no-such-program",), "apt-get install it")
     assert needs.missing() == "no_such_module, no-such-program not installed: apt-get install it"
+    assert Needs(ruby=("no/such/library",)).missing().startswith("no/such/library not installed")
     assert Needs(("json",), ("sh",)).missing() == ""
 
 
@@ -146,6 +148,18 @@ def test_a_server_that_ends_before_it_listens_is_not_waited_for() -> None:
         server_at([sys.executable, "-c", "pass"], free_address()),
     ):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there")
+def test_fixed_addresses_are_the_same_in_every_run_and_change_nothing_else() -> None:
+    program = "import ctypes, sys; from bench.harness.machine import fix_addresses; fix_addresses(); "
+    program += "print(ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, 'Py_Version')), sys.argv[1:])"
+    command = [sys.executable, "-X", "utf8", "-c", program, "an", "argument"]
+    if subprocess.run(["sh", "-c", "setarch -R true"], capture_output=True, check=False).returncode:
+        pytest.skip("not to be had here")
+    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert said[0] == said[1]
+    assert said[0].endswith("['an', 'argument']\n")
 
 
 def test_a_role_is_the_same_file_again() -> None:
