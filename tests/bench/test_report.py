@@ -95,6 +95,11 @@ def test_equal_ratios_are_equal_distances_in_a_picture() -> None:
     assert axis.px(1000) == PLOT_PX
 
 
+def test_an_axis_has_its_powers_of_ten_written_out() -> None:
+    written = [text for _, text in Axis(-1, 6).ticks()]
+    assert written == ["0.1", "1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"]
+
+
 def test_a_picture_lists_the_least_first_and_marks_ours(samples: Samples) -> None:
     laid = panel(BLOCK, COLUMN, samples)
     assert laid is not None
