@@ -258,7 +258,7 @@ def _probes_of(row: str, folder: Path, stack: ExitStack) -> list[Probe]:
     client = clients[0]
     in_slices: list[Measure] = [partial(small, peer, server, client)]
     on_one_cpu: list[Measure] = []
-    on_all_cpus: list[Measure] = [lambda: {"memory, MiB": servers.rss_bytes(server) / MIB}]
+    on_all_cpus: list[Measure] = [lambda: {"memory, MiB": server.rss_bytes() / MIB}]
     if peer.is_s3:
         client.request("PUT", "/bucket")
     if peer.stores:
@@ -383,6 +383,7 @@ BENCHMARK = Benchmark(
     probes=probes,
     roles={},
     rounds=5,
+    fixed_addresses=True,
 )
 
 if __name__ == "__main__":

@@ -215,6 +215,7 @@ BENCHMARK = Benchmark(
     goals=GOALS,
     probes=probes,
     roles={"server": be_server, "client": be_client},
+    fixed_addresses=True,
 )
 
 if __name__ == "__main__":

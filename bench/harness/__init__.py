@@ -13,7 +13,7 @@ load changes the ratios, not only the times.
 module                what it has
 ====================  ======================================================================
 `spread`              medians with quartiles; ratios, round by round. Pure
-`machine`             what others take of the CPU; CPU time of a server and its children
+`machine`             what others take of the CPU; what a server takes, and where it runs
 `rounds`              interleaved rounds, and which of them count
 `peers`               servers as processes; who is left out because it is not installed
 `goals`               what is promised, as a figure or a ratio with a bound

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from bench.harness import plot, report
+from bench.harness import machine, plot, report
 from bench.harness.goals import Goal
 from bench.harness.report import Block
 from bench.harness.rounds import Patience, Probe, Samples, run
@@ -33,6 +33,8 @@ class Benchmark:
         probes: Starts all that is needed, and gives the probes, and who is left out and why.
         roles: The other processes of the measurement, which are this file again with ``--be``.
         rounds: How many rounds have to count.
+        fixed_addresses: Does it matter where in memory things happen to be? Then all processes get theirs at
+            the same addresses, every time.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Benchmark:
     probes: Callable[[], AbstractContextManager[tuple[Sequence[Probe], dict[str, str]]]]
     roles: Mapping[str, Role]
     rounds: int = 7
+    fixed_addresses: bool = False
 
 
 def main(benchmark: Benchmark) -> None:
@@ -51,6 +54,8 @@ def main(benchmark: Benchmark) -> None:
         if options.be:
             benchmark.roles[options.be[0]](options.be[1:])
         else:
+            if benchmark.fixed_addresses:
+                machine.fix_addresses()
             measure(benchmark, options.rounds, Patience(options.patience, options.loaded))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""The machine: what it is, what others take of it, and what a server has taken.
+"""The machine: what it is, what others take of it, and what a server has taken; where processes run in it.
 
 CPU times are user and system time together.
 """
@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+
+ADDR_NO_RANDOMIZE = 0x0040000  # <linux/personality.h>
 
 
 def describe() -> dict[str, object]:
@@ -51,6 +56,11 @@ def _exact_cpu_s(process: psutil.Process) -> float:
     return times.user + times.system
 
 
+def rss_bytes(pid: int) -> int:
+    """Say what a process and its descendants have in memory: their resident sets."""
+    return sum(process.memory_info().rss for process in tree(pid))
+
+
 def cpus() -> frozenset[int]:
     """Say which CPUs there are for this process; none where systems do not tell."""
     return frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
@@ -64,6 +74,19 @@ def keep_on(pid: int, allowed: Iterable[int]) -> None:
         for thread in process.threads():
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.sched_setaffinity(thread.id, allowed)
+
+
+def fix_addresses() -> None:
+    """Begin this program again with its memory at the same addresses every time, where that can be had.
+
+    What it starts inherits that. Does nothing in a program that has begun so.
+    """
+    personality = Path("/proc/self/personality")
+    if not personality.exists() or int(personality.read_text(), 16) & ADDR_NO_RANDOMIZE:
+        return
+    fixed = ["setarch", "-R"]
+    if shutil.which(fixed[0]) and not subprocess.run([*fixed, "true"], check=False).returncode:
+        os.execvp(fixed[0], [*fixed, sys.executable, *sys.orig_argv[1:]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from bench.harness.machine import cpu_s
+from bench.harness.machine import cpu_s, rss_bytes
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
 
 EXTRA = "pip install -e '.[bench]' -c constraints.txt"
+START_S = 120.0
 END_S = 5.0
 
 
@@ -28,20 +31,30 @@ class Needs:
         modules: Python modules.
         programs: Programs.
         install: How to get them.
+        ruby: Libraries of Ruby, as its ``require`` calls them.
     """
 
     modules: tuple[str, ...] = ()
     programs: tuple[str, ...] = ()
     install: str = EXTRA
+    ruby: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """Say in one line what is not there, and how to get it; empty if all is there."""
         absent = [module for module in self.modules if find_spec(module) is None]
         absent += [program for program in self.programs if shutil.which(program) is None]
+        absent += [library for library in self.ruby if not _is_in_ruby(library)]
         return f"{', '.join(absent)} not installed: {self.install}" if absent else ""
 
 
 NOTHING = Needs()
+
+
+def _is_in_ruby(library: str) -> bool:
+    command = ["ruby", "-r", library, "-e", ""]
+    return bool(
+        shutil.which("ruby") and not subprocess.run(command, capture_output=True, check=False).returncode
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,10 @@ class Server:
     def cpu_s(self) -> float:
         """Say how much CPU time it has taken, with its children."""
         return cpu_s(self.pid)
+
+    def rss_bytes(self) -> int:
+        """Say what it has in memory, with its children."""
+        return rss_bytes(self.pid)
 
 
 @contextmanager
@@ -78,6 +95,38 @@ def server(command: Sequence[str]) -> Iterator[Server]:
             yield Server(Address.parse(line[-1]), process.pid)
         finally:
             end(process)
+
+
+@contextmanager
+def server_at(command: Sequence[str], address: Address) -> Iterator[Server]:
+    """Start a server that is told where to listen, and does not say that it does; end it afterwards.
+
+    Raises:
+        MachineError: It ended, or took no connection in all of `START_S`.
+    """
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=null, stderr=null, text=True) as process:
+        try:
+            _reach(address, process)
+            yield Server(address, process.pid)
+        finally:
+            end(process)
+
+
+def _reach(address: Address, process: subprocess.Popen[str]) -> None:
+    deadline_s = time.monotonic() + START_S
+    while True:
+        with suppress(OSError), socket.create_connection(address.pair):
+            return
+        if process.poll() is not None or time.monotonic() > deadline_s:
+            raise MachineError(f"{process.args!r} did not start.")
+        time.sleep(0.05)
+
+
+def free_address() -> Address:
+    """Give an address where nobody listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return Address(*listener.getsockname()[:2])
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -77,7 +77,8 @@ class Axis:
     def ticks(self) -> tuple[tuple[float, str], ...]:
         """Give the powers of ten."""
         return tuple(
-            (self.px(10.0**power), f"{10.0**power:,g}") for power in range(self.first, self.last + 1)
+            (self.px(10.0**power), f"{10.0**power:,.{max(0, -power)}f}")
+            for power in range(self.first, self.last + 1)
         )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ from rich.console import Console
 from bench.harness import plot, report
 from bench.harness.goals import Goal, difference, figure, ratio
 from bench.harness.machine import cpu_s
-from bench.harness.peers import Needs, role, server
+from bench.harness.peers import Needs, free_address, role, server, server_at
 from bench.harness.plot import PLOT_PX, Axis, panel
 from bench.harness.report import Block, Column
 from bench.harness.rounds import Samples
@@ -94,6 +95,11 @@ def test_equal_ratios_are_equal_distances_in_a_picture() -> None:
     assert axis.px(1000) == PLOT_PX
 
 
+def test_an_axis_has_its_powers_of_ten_written_out() -> None:
+    written = [text for _, text in Axis(-1, 6).ticks()]
+    assert written == ["0.1", "1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"]
+
+
 def test_a_picture_lists_the_least_first_and_marks_ours(samples: Samples) -> None:
     laid = panel(BLOCK, COLUMN, samples)
     assert laid is not None
@@ -112,6 +118,7 @@ def test_a_picture_is_svg_that_needs_nothing_else(samples: Samples) -> None:
 def test_what_is_not_installed_is_named_with_the_remedy() -> None:
     needs = Needs(("json", "no_such_module"), ("no-such-program",), "apt-get install it")
     assert needs.missing() == "no_such_module, no-such-program not installed: apt-get install it"
+    assert Needs(ruby=("no/such/library",)).missing().startswith("no/such/library not installed")
     assert Needs(("json",), ("sh",)).missing() == ""
 
 
@@ -122,6 +129,7 @@ def test_a_server_is_a_process_that_tells_its_address_and_ends() -> None:
     with server([sys.executable, "-c", SERVER]) as running:
         assert str(running.address) == "127.0.0.1:7000"
         assert running.cpu_s() > 0
+        assert running.rss_bytes() > 2**20
         pid = running.pid
     with pytest.raises(Exception, match=str(pid)):
         cpu_s(pid)
@@ -130,6 +138,33 @@ def test_a_server_is_a_process_that_tells_its_address_and_ends() -> None:
 def test_a_server_that_does_not_start_is_said_to() -> None:
     with pytest.raises(MachineError, match="did not start"), server([sys.executable, "-c", "pass"]):
         pass
+
+
+def test_a_server_that_says_nothing_is_waited_for() -> None:
+    address = free_address()
+    listens = f"import socket; socket.create_server({address.pair}).accept()[0].recv(1)"
+    with server_at([sys.executable, "-c", f"{listens}; import time; time.sleep(60)"], address) as running:
+        assert running.address == address
+
+
+def test_a_server_that_ends_before_it_listens_is_not_waited_for() -> None:
+    with (
+        pytest.raises(MachineError, match="did not start"),
+        server_at([sys.executable, "-c", "pass"], free_address()),
+    ):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there")
+def test_fixed_addresses_are_the_same_in_every_run_and_change_nothing_else() -> None:
+    program = "import ctypes, sys; from bench.harness.machine import fix_addresses; fix_addresses(); "
+    program += "print(ctypes.addressof(ctypes.c_char.in_dll(ctypes.pythonapi, 'Py_Version')), sys.argv[1:])"
+    command = [sys.executable, "-X", "utf8", "-c", program, "an", "argument"]
+    if subprocess.run(["sh", "-c", "setarch -R true"], capture_output=True, check=False).returncode:
+        pytest.skip("not to be had here")
+    said = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    assert said[0] == said[1]
+    assert said[0].endswith("['an', 'argument']\n")
 
 
 def test_a_role_is_the_same_file_again() -> None:
