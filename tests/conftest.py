@@ -1,6 +1,7 @@
 """Options of the whole suite."""
 
 import signal
+from collections.abc import Generator
 
 import pytest
 
@@ -11,6 +12,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what wrong submissions show on the terminal to solutions/*/golden; review the diff",
     )
+
+
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+SIGNALS = pytest.StashKey[object]()
+
+
+def signals() -> object:
+    """What becomes of a signal that comes now."""
+    handlers = {number: signal.getsignal(number) for number in WATCHED}
+    return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[SIGNALS] = signals()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    # The next test in this process may be about Ctrl-C.
+    yield
+    assert signals() == item.stash[SIGNALS], "The test has changed how this process takes signals."
 
 
 class FailuresAtOnce:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,6 +27,7 @@ from pathlib import Path
 
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
+from dslab.kit.stopping import stop_event
 from dslab.linda.journal import Journal
 from dslab.linda.messages import DEFAULT_MAX_MESSAGE_BYTES, Refused, append, decode_request
 from dslab.linda.peer import HIGH_WATER_BYTES, MAX_UNSENT_BYTES, Peer
@@ -224,13 +224,10 @@ async def serving(address: Address, options: Options) -> AsyncIterator[tuple[Add
 
 async def serve(address: Address, options: Options) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop, stopped.set)
-    async with serving(address, options) as (bound, server):
-        print(f"listening on {bound}", flush=True)  # noqa: T201
-        server.failed.add_done_callback(lambda _: stopped.set())
-        await stopped.wait()
-        if server.failed.done():
-            server.failed.result()
+    with stop_event() as stopped:
+        async with serving(address, options) as (bound, server):
+            print(f"listening on {bound}", flush=True)  # noqa: T201
+            server.failed.add_done_callback(lambda _: stopped.set())
+            await stopped.wait()
+            if server.failed.done():
+                server.failed.result()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ import uvloop
 
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
+from dslab.kit.stopping import stop_event
 from dslab.objectstore.access import Rules
 from dslab.objectstore.app import application
 from dslab.objectstore.connection import Connection, watch
@@ -122,13 +122,10 @@ async def serving(address: Address, options: Options) -> AsyncIterator[tuple[Add
 
 async def serve(address: Address, options: Options) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop, stopped.set)
-    async with serving(address, options) as (bound, _):
-        print(f"listening on {bound}", flush=True)  # noqa: T201
-        await stopped.wait()
+    with stop_event() as stopped:
+        async with serving(address, options) as (bound, _):
+            print(f"listening on {bound}", flush=True)  # noqa: T201
+            await stopped.wait()
 
 
 def run(address: Address, options: Options) -> None:

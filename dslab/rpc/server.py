@@ -18,7 +18,6 @@ Source: ch. 3, Servers (general design issues); ch. 4, Remote procedure call.
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +26,7 @@ from typing import Any, cast
 
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
+from dslab.kit.stopping import stop_event
 from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.messages import Batch, Message, Response
@@ -34,7 +34,6 @@ from dslab.rpc.service import Service, complain
 
 BACKLOG = 1024
 HIGH_WATER_BYTES = 256 * 1024
-STOPS = (signal.SIGTERM, signal.SIGINT)
 
 Serving = Callable[[Address, Service, int], AbstractAsyncContextManager[Address]]
 
@@ -224,9 +223,7 @@ def cannot_listen(address: Address, error: OSError) -> MachineError:
 
 async def serve(address: Address, service: Service, workers: int = 0, by: Serving = serving) -> None:
     """Serve until SIGTERM or Ctrl-C, by TCP or another transport's ``serving``."""
-    stopped = asyncio.Event()
-    for stop in STOPS:
-        asyncio.get_running_loop().add_signal_handler(stop, stopped.set)
-    async with by(address, service, workers) as bound:
-        print(f"listening on {bound}", flush=True)  # noqa: T201
-        await stopped.wait()
+    with stop_event() as stopped:
+        async with by(address, service, workers) as bound:
+            print(f"listening on {bound}", flush=True)  # noqa: T201
+            await stopped.wait()

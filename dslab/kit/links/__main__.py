@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from dslab.kit.address import MAX_PORT, Address
 from dslab.kit.errors import DslabError, UsageError
 from dslab.kit.links.program import Program, serve
+from dslab.kit.stopping import stop_event
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def _run(options: argparse.Namespace, token: str) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     program = Program(options.seed, link_host=options.link_host, ports=_ports(options.ports))
     listen = Address.parse(options.control)
-    await serve(program, token, listen, stop, lambda address: print(f"listening on {address}", flush=True))
+    with stop_event() as stopped:
+        await serve(
+            program, token, listen, stopped, lambda address: print(f"listening on {address}", flush=True)
+        )
 
 
 def _token(options: argparse.Namespace) -> str:
