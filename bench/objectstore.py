@@ -383,7 +383,6 @@ BENCHMARK = Benchmark(
     probes=probes,
     roles={},
     rounds=5,
-    fixed_addresses=True,
 )
 
 if __name__ == "__main__":

@@ -215,7 +215,6 @@ BENCHMARK = Benchmark(
     goals=GOALS,
     probes=probes,
     roles={"server": be_server, "client": be_client},
-    fixed_addresses=True,
 )
 
 if __name__ == "__main__":
