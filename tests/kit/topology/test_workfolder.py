@@ -44,10 +44,12 @@ def test_in_place(tmp_path: Path) -> None:
     assert names(tmp_path / "work") == {"server.py", "given.py"}
 
 
-def test_checks_and_litter_stay_behind(tmp_path: Path) -> None:
+def test_checks_handout_and_litter_stay_behind(tmp_path: Path) -> None:
     mine = make(tmp_path / "mine", main_py="", test_lab_py="", conftest_py="", wrong__a__main_py="")
     make(mine / ".git", HEAD="")
     make(mine / "__pycache__", main_pyc="")
+    make(mine / "pictures", **{"one.svg": ""})
+    make(mine, **{"README.md": "the handout"})
     (mine / "link").symlink_to("/etc/hostname")
     os.mkfifo(mine / "pipe")
     fill_work_folder(tmp_path / "work", submission=mine, provided=mine, edited=())
