@@ -14,12 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIGNALS = pytest.StashKey[object]()
 
 
 def signals() -> object:
-    """What becomes of a signal that comes now."""
+    """What becomes of a signal that comes now. (SIGALRM is pytest-timeout's.)"""
     handlers = {number: signal.getsignal(number) for number in WATCHED}
     return handlers, signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
