@@ -57,7 +57,7 @@ from bench.rpc_peers.drive import IN_FLIGHT, VALUES, Driver, blocking, tasks, wi
 from dslab.kit.address import Address
 from dslab.kit.errors import MachineError
 
-OURS, LOOP = "dslab.rpc", "dslab.rpc: asyncio server"
+OURS, LOOP, UVLOOP = "dslab.rpc", "dslab.rpc: asyncio server", "dslab.rpc: uvloop server"
 DEADLINES, AT_MOST_ONCE = "+ deadlines", "+ at-most-once"
 BARE = "bare asyncio server"
 SLICES = 5
@@ -89,7 +89,7 @@ MSGPACK = Needs(("msgpack",))
 PEERS: dict[str, Peer] = {
     OURS: Peer(ours.serve_threads, _windows()),
     LOOP: Peer(ours.serve, _windows()),
-    "dslab.rpc: uvloop server": Peer(ours.serve_uvloop, _windows()),
+    UVLOOP: Peer(ours.serve_uvloop, _windows()),
     DEADLINES: Peer(ours.serve, _windows(deadlines=True)),
     AT_MOST_ONCE: Peer(ours.serve, _windows(semantics="at-most-once")),
     "dslab.rpc: asyncio": Peer(ours.serve, lambda at: tasks(partial(ours.asyncio_client, at))),
@@ -137,6 +137,7 @@ GOALS = [
     Goal("64 in flight: to Pyro5's", ratio(LOOP, "Pyro5", "64, per_s"), at_least=30),
     Goal("64 in flight: to grpc.aio's", ratio(LOOP, "grpc.aio", "64, per_s"), at_least=50),
     Goal("CPU, 64 in flight: to Pyro5's", ratio(LOOP, "Pyro5", "64, cpu_us"), 1 / 80),
+    Goal("... on uvloop", ratio(UVLOOP, "Pyro5", "64, cpu_us"), 1 / 80),
     Goal("CPU, small, deadlines: to bare asyncio", ratio(DEADLINES, BARE, "small, cpu_us"), 1.2),
     Goal("CPU, 64 in flight, deadlines: to bare", ratio(DEADLINES, BARE, "64, cpu_us"), 1.2),
     Goal("p50, small, at-most-once: to off", ratio(AT_MOST_ONCE, LOOP, "small, p50_us"), 1.3),

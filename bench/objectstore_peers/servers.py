@@ -30,9 +30,9 @@ def ours(folder: Path, *options: str) -> Iterator[peers.Server]:
 
 
 @contextmanager
-def bare(folder: Path) -> Iterator[peers.Server]:
-    """Start the floor."""
-    with peers.server([sys.executable, "-m", "bench.objectstore_peers.bare"]) as server:
+def bare(by: str) -> Iterator[peers.Server]:
+    """Start a floor, by ``uvicorn`` or ``fastapi``."""
+    with peers.server([sys.executable, "-m", "bench.objectstore_peers.bare", by]) as server:
         yield server
 
 

@@ -58,8 +58,8 @@ class Store:
 
     Args:
         folder: Made if need be.
-        sync: Whether what is acknowledged is on the disk. Without, it outlives the process, but not the
-        machine. clock: The time, in seconds since 1970.
+        sync: Whether what is acknowledged is on the disk. Without, it outlives the process, not the machine.
+        clock: The time, in seconds since 1970.
     """
 
     def __init__(self, folder: Path, *, sync: bool = True, clock: Callable[[], float] = time.time) -> None:

@@ -152,7 +152,7 @@ class Client:
             PeerClosed: The connection ended.
             Exception: Whatever the procedure raised, as its own type.
         """
-        params = params_of(arguments, named_arguments)
+        params = params_of(arguments, named_arguments) if named_arguments else list(arguments)
         if self.interceptors:
             return chain(self.interceptors, self._call)(Invocation(method, params))
         return self._exchange(method, params)
@@ -251,12 +251,16 @@ class Client:
             except (OSError, MalformedMessage) as error:
                 self._take_end(error)
         now_s = time.monotonic()
+        stub = self.stub
         for message in messages or ():
-            for part in message.messages if type(message) is Batch else (message,):
-                self.stub.receive(part, now_s)
-        if now_s >= self.stub.wakeup_s:
-            self.stub.tick(now_s)
-        if self.stub.outgoing:
+            if type(message) is Batch:
+                for part in message.messages:
+                    stub.receive(part, now_s)
+            else:
+                stub.receive(message, now_s)
+        if now_s >= stub.wakeup_s:
+            stub.tick(now_s)
+        if stub.outgoing:
             self._flush()
         return messages is not None
 

@@ -54,12 +54,13 @@ class Inbox:
 
         What can be read comes out; what cannot is `failure`.
         """
-        self._end += count
-        if self._alone and self._end == count <= self._most_bytes:
+        if self._alone and not self._end and count <= self._most_bytes:
             message = self._codec.decode_alone(self._view[:count])
             if message is not None:
-                self._make_room_for_another(count)
+                if len(self._buffer) > PIECE_BYTES:
+                    self._make_room_for_another(count)
                 return [message]
+        self._end += count
         if self._end - self._start < self._scanner.needed or self.failure:
             self._make_room()
             return []

@@ -187,8 +187,10 @@ class ClientStub:
         """Begin a call."""
         number = self._next_id
         self._next_id = number % MAX_ID + 1
-        self._open[number] = call = Call(number, method, params, timeout_s, now_s + timeout_s)
-        self.wakeup_s = min(self.wakeup_s, call.deadline_s)
+        deadline_s = now_s + timeout_s
+        self._open[number] = call = Call(number, method, params, timeout_s, deadline_s)
+        if deadline_s < self.wakeup_s:
+            self.wakeup_s = deadline_s
         if self._plain and self.connected:  # as `_send` would, in fewer steps
             call.transmissions = 1
             self.sent += 1
