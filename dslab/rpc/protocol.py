@@ -189,7 +189,7 @@ class ClientStub:
         self._next_id = number % MAX_ID + 1
         deadline_s = now_s + timeout_s
         self._open[number] = call = Call(number, method, params, timeout_s, deadline_s)
-        if deadline_s < self.wakeup_s:
+        if deadline_s < self.wakeup_s:  # noqa: PLR1730  min() takes longer
             self.wakeup_s = deadline_s
         if self._plain and self.connected:  # as `_send` would, in fewer steps
             call.transmissions = 1

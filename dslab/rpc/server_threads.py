@@ -92,7 +92,7 @@ class _Connection:
                 if type(message) is Request and message.context is None:
                     # no bookkeeping, no deadline: as `_take` would, of most calls, in fewer steps
                     outcome = execute(self, message)
-                    if type(outcome) is not Response:
+                    if not isinstance(outcome, Response):
                         outcome = asyncio.run(finished(message, outcome))
                     self.send(outcome)
                 else:

@@ -89,8 +89,13 @@ def _label(message: Message) -> str:
 
 
 def _identity(context: Context | None) -> str:
-    """Show what makes copies recognizable: the end of the session's number, and the call's."""
-    return f" call ..{context.session % 1000:03d}/{context.number}" if context and context.number else ""
+    """Show what makes copies recognizable: the end of the session's number, and the call's.
+
+    ``call ..839/7 ack 5``: the caller needs no reply any more to calls below 5.
+    """
+    if not context or not context.number:
+        return ""
+    return f" call ..{context.session % 1000:03d}/{context.number} ack {context.acknowledged}"
 
 
 def _error(error: Any) -> str:

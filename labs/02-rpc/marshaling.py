@@ -44,7 +44,7 @@ def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, in
     """Read what follows a length, at `start`: the bytes of a text, or the values of a list or a map.
 
     Raises:
-        ValueError: They are not all there.
+        ValueError: They are not all there; or a map has a list or a map for a key, which no dict has.
     """
     # TODO step 2.1: a text: so many bytes, decoded; a list: so many values; a map: twice as many
     raise NotImplementedError("lab 2, step 2.1")

@@ -43,12 +43,12 @@ def first(channels: Channels, method: str, timeout_s: float) -> Any:
 def majority(channels: Channels, method: str, timeout_s: float) -> Any:
     """The result that more than half of all servers give, the silent ones included in the count.
 
-    Does not wait for those that cannot change it any more.
+    Does not wait for those that cannot change it any more. An error is no vote.
 
     Raises:
-        NoMajority: There is none.
+        NoMajority: There is none, or there can be none any more.
     """
-    # TODO step 2.7: count the results; more than half of all channels is enough
+    # TODO step 2.7: count the results; more than half of all channels is enough. And what is hopeless?
     raise NotImplementedError("lab 2, step 2.7")
 
 

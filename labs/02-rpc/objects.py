@@ -28,13 +28,17 @@ class Overdrawn(Exception):
 class Bank:
     """Raises exceptions that a client may not know."""
 
-    def withdraw(self, amount: int) -> NoReturn:
-        """Refuse."""
-        raise Overdrawn(f"{amount} is more than there is")
+    def __init__(self) -> None:
+        self._refusals = 0
 
-    def mislead(self) -> NoReturn:
-        """Raise an exception that is called like a function which every client has."""
-        raise type("exit", (Exception,), {})("not a type of exception over there")
+    def withdraw(self, amount: int) -> NoReturn:
+        """Refuse, and count that: an exception is not always without effect."""
+        self._refusals += 1
+        raise Overdrawn(f"{amount} is more than there is (refusal {self._refusals})")
+
+    def mislead(self, name: str) -> NoReturn:
+        """Raise an exception that is called like something else which every client has."""
+        raise type(name, (Exception,), {})("not a type of exception over there")
 
 
 class Counter:
@@ -163,7 +167,7 @@ def offered(folder: str) -> dict[str, object]:
     Args:
         folder: Where the printer's paper is; and a file ``setting``, if a check wants this server to be
             special: it says ``before`` or ``after`` for the printer's crash, the balance of the ledger, or
-            the members of the registry.
+            the members of the registry (and `reference.py` has another).
     """
     file = Path(folder) / "setting"
     setting = file.read_text(encoding="utf-8") if file.exists() else ""

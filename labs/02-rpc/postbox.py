@@ -16,6 +16,7 @@ import socket
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from channel import MAX_DATAGRAM_BYTES, address_of
 
@@ -28,9 +29,17 @@ def answer(yours: ModuleType, datagram: bytes) -> bytes | None:
         print(f"dropped {len(datagram)} bytes: {error}", file=sys.stderr, flush=True)
         return None
     if what == "write":
-        return yours.marshal([1, number, None, ast.literal_eval(value)])
+        return yours.marshal([1, number, None, meant(value)])
     print(repr(value), flush=True)
     return None
+
+
+def meant(text: str) -> Any:
+    """The value that a text stands for; the text itself, if it stands for none (is cut off)."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def main() -> None:

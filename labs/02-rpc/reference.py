@@ -2,7 +2,8 @@
 
 Usage: python -P reference.py HOST:PORT FOLDER
 
-It offers what `objects.py` has. Its window is small: a client may have 4 calls that it has not acknowledged.
+It offers what `objects.py` has. Its window is the smallest: a client may have one call that it has not
+acknowledged. With the setting ``chatter`` it answers nothing, and sends responses that nobody has asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 import runpy
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from dslab.rpc.messages import MAX_DATAGRAM_BYTES, MalformedMessage, Notificatio
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.service import Limits, Service
 
-WINDOW = 4
+WINDOW = 1
+CHATTER_S, PAUSE_S = 30.0, 0.02
 OBJECTS = Path(__file__).with_name("objects.py")
 
 
@@ -79,11 +82,17 @@ def main() -> None:
     for name, served in objects["offered"](sys.argv[2]).items():
         service.objects.register(served, name)
     references = References(service, objects["Page"])
+    setting = Path(sys.argv[2]) / "setting"
+    chatters = setting.exists() and setting.read_text(encoding="utf-8") == "chatter"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind((host, int(port)))
         while True:
             datagram, address = listener.recvfrom(MAX_DATAGRAM_BYTES)
-            answer(service, references, Client(listener, address, service), datagram)
+            client = Client(listener, address, service)
+            if chatters:
+                chatter(client, datagram)
+            else:
+                answer(service, references, client, datagram)
 
 
 def answer(service: Service, references: References, client: Client, datagram: bytes) -> None:
@@ -104,6 +113,17 @@ def answer(service: Service, references: References, client: Client, datagram: b
             service.notice(client, order)
         case Response():
             client.send(order)
+
+
+def chatter(client: Client, datagram: bytes) -> None:
+    """Send, again and again, the response to another request than the one that came."""
+    request = client.service.codec.decode(datagram)
+    assert isinstance(request, Request)
+    assert isinstance(request.id, int)
+    deadline_s = time.monotonic() + CHATTER_S
+    while time.monotonic() < deadline_s:
+        client.send(Response(request.id ^ 1, None, "nobody has asked for that"))
+        time.sleep(PAUSE_S)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -29,6 +30,7 @@ PATIENCE_S = 5.0  # for an answer that a correct program gives within millisecon
 LOOK_S = 0.02
 BUSY, SESSION_LOST = -32002, -32003
 WINDOW, MAX_SESSIONS = 16, 8
+CALLS = 300
 T = TypeVar("T")
 
 
@@ -82,6 +84,7 @@ def test_what_is_no_message(topology: Topology, rng: Random) -> None:
                 peer.send_bytes(cut_off[:length])
         peer.send_bytes(whole + b"\0")
         peer.send_bytes(b"\x94\0\7\xa5write\x91\xc1")
+        peer.send_bytes(b"\x94\0\7\xa5write\x91\x81\x90\1")  # a map whose key is a list
         peer.send(Request(8, "write", ["'ok'"]))
         assert peer.receive() == Response(8, None, "ok")
 
@@ -152,12 +155,13 @@ def test_client_raises_exceptions(topology: Topology, rng: Random) -> None:
     calls = [
         ("calculator.divide", amount, 0),
         ("bank.withdraw", amount),
-        ("bank.mislead",),
+        ("bank.mislead", "exit"),
+        ("bank.mislead", "SystemExit"),
         ("bank.deposit", amount),
         ("counter.value",),
     ]
     lines = run_script(client, calls)
-    assert kinds(lines) == ["ZeroDivisionError", "RemoteError", "RemoteError", "NotExecuted", "0"]
+    assert kinds(lines) == ["ZeroDivisionError", *["RemoteError"] * 3, "NotExecuted", "0"]
     assert lines[0] == "ZeroDivisionError: division by zero"
     assert "Overdrawn" in lines[1]
     assert f"{amount} is more than there is" in lines[1]
@@ -175,6 +179,13 @@ def test_client_gives_up(topology: Topology, rng: Random) -> None:
     assert kinds(lines)[:1] == ["NoReply"]
     assert word in lines  # all three, unless this machine is slow
     assert link.injected > 0
+
+
+@step("2.2", starts=[])
+def test_client_keeps_its_deadline(topology: Topology, rng: Random) -> None:
+    """Responses that are nobody's, however many, do not make the client wait any longer."""
+    client = topology["rpc-client"]
+    assert kinds(chattered_at(topology, client, TIMEOUT_S=0.2)) == ["NoReply"]
 
 
 # Step 2.3: copies and references
@@ -284,7 +295,7 @@ def test_client_is_exact_under_delay(topology: Topology, rng: Random) -> None:
 
 @step("2.4", starts=["rpc-reference"])
 def test_client_acknowledges(topology: Topology, rng: Random) -> None:
-    """The client says which replies it has got, so that a server that keeps only four goes on serving it."""
+    """The client says which replies it has got, so that a server that keeps only one goes on serving it."""
     link = topology.link("retrying-client", "rpc-reference")
     link.duplicate(1.0, direction="backward")
     amounts = [rng.randint(1, 1000) for _ in range(10)]
@@ -304,6 +315,10 @@ def test_client_tries_so_often_and_no_more(topology: Topology, rng: Random) -> N
     lines = run_script(client, calls, SEMANTICS="at-least-once", TIMEOUT_S=0.03, TRIES=4)
     assert kinds(lines) == ["NoReply"]
     assert settled(lambda: link.stats().forward_pieces) == 4
+    link.heal()
+    lines = chattered_at(topology, client, SEMANTICS="at-least-once", TIMEOUT_S=0.1, TRIES=3)
+    assert kinds(lines) == ["NoReply"]
+    assert settled(lambda: link.stats().forward_pieces) == 4 + 3
 
 
 @step("2.4", starts=["server-stub"])
@@ -319,6 +334,19 @@ def test_server_executes_once(topology: Topology, rng: Random) -> None:
         assert peer.identified(mine, 1, 1, amount) == Response(1, None, amount)
         assert other.identified(mine, 2, 1, amount, request_id=77) == Response(77, None, 2 * amount)
         assert other.identified(others, 2, 2, 0) == Response(2, None, 3 * amount)
+
+
+@step("2.4", starts=["server-stub"])
+def test_server_keeps_errors_too(topology: Topology, rng: Random) -> None:
+    """A call that raised an exception was executed: a copy of it has the same error, and no effect."""
+    with Peer(topology["server-stub"]) as peer:
+        session, amount = peer.hello(), rng.randint(1, 1000)
+        errors = [
+            peer.identified(session, number, 1, amount, method="bank.withdraw").error
+            for number in (1, 2, 1, 2)
+        ]
+        texts = [error[1] if isinstance(error, list) else error for error in errors]
+        assert texts == [f"{amount} is more than there is (refusal {number})" for number in (1, 2, 1, 2)]
 
 
 @step("2.4", starts=["server-stub"])
@@ -340,11 +368,31 @@ def test_reply_cache_is_bounded(topology: Topology, rng: Random) -> None:
     """A caller that acknowledges nothing is refused when its window is full, until it acknowledges."""
     with Peer(topology["server-stub"]) as peer:
         session = peer.hello()
+        assert code_of(peer.identified(session, WINDOW + 1, 1, 1)) == BUSY
         for number in range(1, WINDOW + 1):
             assert peer.identified(session, number, 1, 1) == Response(number, None, number)
         assert code_of(peer.identified(session, WINDOW + 1, 1, 1)) == BUSY
         assert peer.identified(session, 1, 1, 1) == Response(1, None, 1)
         assert peer.identified(session, WINDOW + 1, 2, 1) == Response(WINDOW + 1, None, WINDOW + 1)
+
+
+@step("2.4", starts=["server-stub"])
+def test_replies_do_not_pile_up(topology: Topology, rng: Random) -> None:
+    """Replies that were acknowledged are not kept: the server does not grow with every call."""
+    server, repeated = topology["server-stub"], text(rng, 100)
+    with Peer(server) as peer:
+        session = peer.hello()
+        call = partial(peer.identified, session, method="calculator.repeat")
+        assert call(1, 1, repeated, 400) == Response(1, None, repeated * 400)
+        before = server.usage().memory_bytes
+        for number in range(2, CALLS + 2):
+            assert call(number, number, repeated, 400) == Response(number, None, repeated * 400)
+        grown = server.usage().memory_bytes - before
+    if grown > CALLS * len(repeated) * 400 / 2:
+        pytest.fail(
+            f"{server.name} has grown by {grown / 2**20:.0f} MiB in {CALLS} calls, "
+            f"each of which acknowledges the reply of {len(repeated) * 400:,} bytes to the one before it."
+        )
 
 
 @step("2.4", starts=["server-stub"])
@@ -539,6 +587,20 @@ def test_no_majority(topology: Topology, rng: Random) -> None:
     assert "NoReply" in client.errors()
 
 
+@step("2.7", starts=[])
+def test_errors_are_no_votes(topology: Topology, rng: Random) -> None:
+    """Three servers without a result are no majority; and there can be none then, whatever the silent say."""
+    replicas, balance = rng.sample(REPLICAS, 5), rng.randint(1, 10**6)
+    settings = dict.fromkeys(replicas, "") | {replicas[0]: str(balance), replicas[1]: str(balance)}
+    start_group(topology, settings, members=replicas)
+    topology.link("multicast-client", replicas[0]).lose(1.0)
+    client = topology["multicast-client"]
+    client.start(HOW="majority", TIMEOUT_S=30)
+    assert client.wait(2 * PATIENCE_S) == 1, f"The client says that {client.logs().strip()} is the majority."
+    assert "NoMajority" in client.errors()
+    assert topology.link("multicast-client", replicas[0]).injected > 0
+
+
 # What the checks have in common
 
 REPLICAS = [f"replica-{number}" for number in range(1, 6)]
@@ -606,19 +668,25 @@ class Peer:
         pytest.fail(f"The answer to rpc.hello is [session, window], not {greeting.result!r}.")
 
     def identified(
-        self, session: int, number: int, acknowledged: int, amount: int, request_id: int | None = None
+        self, session: int, number: int, acknowledged: int, *params: Any, **named: Any
     ) -> Response:
-        """Call ``counter.add``, with an identity; the request's id is the number, if not said otherwise."""
-        self.send_identified(session, number, acknowledged, amount, request_id)
+        """Call with an identity (`send_identified`)."""
+        self.send_identified(session, number, acknowledged, *params, **named)
         return self.receive()
 
     def send_identified(
-        self, session: int, number: int, acknowledged: int, amount: int, request_id: int | None = None
+        self,
+        session: int,
+        number: int,
+        acknowledged: int,
+        *params: Any,
+        method: str = "counter.add",
+        request_id: int = 0,
     ) -> None:
-        """Send such a call, and wait for nothing."""
+        """Send such a call, and wait for nothing. The request's id is the number, if not said otherwise."""
         context = Context(session, number, acknowledged)
-        sent(Told(f"call {number}: counter.add({amount}), acknowledged: below {acknowledged}"))
-        self.send(Request(request_id or number, "counter.add", [amount], context))
+        sent(Told(f"call {number}: {written(method, params)}, acknowledged: below {acknowledged}"))
+        self.send(Request(request_id or number, method, list(params), context))
 
 
 @dataclass(frozen=True)
@@ -643,6 +711,8 @@ def kind_of(error: Exception) -> str:
 
 def code_of(response: Response) -> Any:
     """The code of the error in a response."""
+    if response.error is None:
+        return f"no error, but the result {response.result!r}"
     return response.error[0] if isinstance(response.error, list) else response.error
 
 
@@ -774,15 +844,32 @@ def run_script(client: Service, calls: list[tuple[Any, ...]], **variables: objec
     return client.logs().splitlines()
 
 
+def chattered_at(topology: Topology, client: Service, **variables: object) -> list[str]:
+    """What the client prints when our server sends it responses to everything but its only request."""
+    reference, earlier = topology["rpc-reference"], len(client.logs())
+    if reference.started:
+        reference.stop()
+    set_up(reference, "chatter")
+    reference.start()
+    start_script(client, [("counter.value",)], **variables)
+    try:
+        ends_well(client, 2 * PATIENCE_S)
+    except PeerSilent:
+        pytest.fail("The client was to give up after its time. It waits for as long as anything comes.")
+    assert topology.link(client.name, reference.name).stats().backward_pieces > 0
+    return client.logs()[earlier:].splitlines()
+
+
 def kinds(lines: list[str]) -> list[str]:
     """What the client printed, without the texts of exceptions."""
     return [line.partition(": ")[0] for line in lines]
 
 
-def ends_well(client: Service) -> None:
+def ends_well(client: Service, within_s: float = 3 * PATIENCE_S) -> None:
     """The client ends by itself, and has nothing to complain about."""
-    status = client.wait(3 * PATIENCE_S)
-    assert status == 0, f"{client.name} ended with exit status {status}."
+    status = client.wait(within_s)
+    if status != 0:
+        pytest.fail(f"{client.name} ended with exit status {status}.")
 
 
 def outcome(topology: Topology, **variables: object) -> str:

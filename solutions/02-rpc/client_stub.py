@@ -96,8 +96,9 @@ def result_of(response: Message) -> Any:
 
     An error is ``[code, message, data]``. Its code may be one of the REFUSALS. Else it is an exception of the
     procedure, and the data are ``{"type": its name, "args": what it was made of, "traceback": text}``: raise
-    it as its own type, made of its own arguments, if every Python has that type; as a RemoteError that has
-    its name and its message if not. The text of the remote traceback goes along as a note.
+    it as its own type, made of its own arguments, if that is an Exception which every Python has; as a
+    RemoteError that has its name and its message if not. (A SystemExit is no Exception: a server has no say
+    in how long its client runs.) The text of the remote traceback goes along as a note.
     """
     # BEGIN SOLUTION step-2.2 "no error: the result. A refusal. Else the exception, rebuilt"
     _, _, error, result = response
@@ -149,4 +150,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import client_stub  # by its name, as `references` and others do: else there would be two classes Stub
+
+    client_stub.main()

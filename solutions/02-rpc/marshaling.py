@@ -97,7 +97,7 @@ def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, in
     """Read what follows a length, at `start`: the bytes of a text, or the values of a list or a map.
 
     Raises:
-        ValueError: They are not all there.
+        ValueError: They are not all there; or a map has a list or a map for a key, which no dict has.
     """
     # BEGIN SOLUTION step-2.1 "a text: so many bytes, decoded; a list: so many values; a map: twice as many"
     if kind is str:
@@ -108,7 +108,11 @@ def read_many(data: bytes, start: int, kind: type, length: int) -> tuple[Any, in
     for _ in range(length if kind is list else 2 * length):
         value, start = read_value(data, start)
         values.append(value)
-    return (values if kind is list else dict(zip(values[::2], values[1::2], strict=True))), start
+    if kind is list:
+        return values, start
+    if any(isinstance(key, list | dict) for key in values[::2]):
+        raise ValueError("a list or a map is no key")
+    return dict(zip(values[::2], values[1::2], strict=True)), start
     # END SOLUTION
 
 

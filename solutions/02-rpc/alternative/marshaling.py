@@ -109,7 +109,10 @@ class Reader:
             return self.take(size).decode("utf-8")
         if kind == "list":
             return [self.value() for _ in range(size)]
-        return {self.value(): self.value() for _ in range(size)}
+        try:
+            return {self.value(): self.value() for _ in range(size)}
+        except TypeError as error:  # no such key
+            raise ValueError(str(error)) from error
 
     def end(self) -> Self:
         """Nothing may follow."""

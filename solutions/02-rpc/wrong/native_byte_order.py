@@ -61,7 +61,11 @@ def read_many(data, start, kind, length):
     for _ in range(length if kind is list else 2 * length):
         value, start = read_value(data, start)
         values.append(value)
-    return (values if kind is list else dict(zip(values[::2], values[1::2], strict=True)), start)
+    if kind is list:
+        return (values, start)
+    if any((isinstance(key, list | dict) for key in values[::2])):
+        raise ValueError('a list or a map is no key')
+    return (dict(zip(values[::2], values[1::2], strict=True)), start)
 
 def unmarshal(data):
     value, end = read_value(data, 0)

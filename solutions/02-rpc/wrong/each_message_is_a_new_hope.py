@@ -1,0 +1,53 @@
+# caught by: test_client_tries_so_often_and_no_more
+# replaces: retrying.py
+# Sends again when nothing has come for a while. Something comes all the time.
+import sys
+from pathlib import Path
+from typing import Any
+import failures
+from channel import Channel, Message, address_of
+from client_stub import Client, run_script
+from failures import NoReply
+from messages import REQUEST, RESPONSE
+
+class AtLeastOnce(Client):
+
+    def __init__(self, channel: Channel, timeout_s: float, tries: int) -> None:
+        super().__init__(channel, timeout_s)
+        self.tries = tries
+
+    def exchange(self, request: Message) -> Message:
+        for _ in range(self.tries):
+            self.channel.send(request)
+            while (message := self.channel.receive(self.channel.deadline(self.timeout_s))) is not None:
+                if message[:2] == [RESPONSE, request[1]]:
+                    return message
+        raise NoReply(f'no reply, though it was sent {self.tries} times')
+
+class AtMostOnce(AtLeastOnce):
+    session = 0
+    number = 0
+
+    def call(self, method: str, *params: Any) -> Any:
+        try:
+            return super().call(method, *params)
+        except failures.SessionLost:
+            self.session = 0
+            raise
+
+    def identified(self, request: Message) -> Message:
+        if not self.session:
+            greeting = self.exchange([REQUEST, next(self.ids), 'rpc.hello', []])
+            self.session, _window = greeting[3]
+        self.number += 1
+        return [*request, [self.session, self.number, self.number]]
+
+def client_of(address: str, semantics: str, timeout_s: float, tries: int) -> AtLeastOnce:
+    kind = {'at-least-once': AtLeastOnce, 'at-most-once': AtMostOnce}[semantics]
+    return kind(Channel(address_of(address)), timeout_s, tries)
+
+def main() -> None:
+    address, script, semantics, timeout_s, tries = sys.argv[1:]
+    run_script(client_of(address, semantics, float(timeout_s), int(tries)), Path(script))
+if __name__ == '__main__':
+    main()
