@@ -48,7 +48,7 @@ def majority(channels: Channels, method: str, timeout_s: float) -> Any:
     Raises:
         NoMajority: There is none, or there can be none any more.
     """
-    # TODO step 2.7: count the results; more than half of all channels is enough. And what is hopeless?
+    # TODO step 2.7: count the results: more than half of all is enough. When is it hopeless?
     raise NotImplementedError("lab 2, step 2.7")
 
 

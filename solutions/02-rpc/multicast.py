@@ -66,7 +66,7 @@ def majority(channels: Channels, method: str, timeout_s: float) -> Any:
     Raises:
         NoMajority: There is none, or there can be none any more.
     """
-    # BEGIN SOLUTION step-2.7 "count the results: more than half of all channels is enough. When is it hopeless?"
+    # BEGIN SOLUTION step-2.7 "count the results: more than half of all is enough. When is it hopeless?"
     votes: list[Any] = []
     missing = len(channels)
     for _, response in ask_all(channels, method, timeout_s):

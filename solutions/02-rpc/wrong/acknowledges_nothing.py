@@ -1,4 +1,4 @@
-# caught by: test_client_is_exact_under_loss, test_client_acknowledges
+# caught by: test_client_is_exact_under_loss, test_client_acknowledges, test_client_is_exact_under_delay
 # replaces: retrying.py
 # The server will know what it may forget.
 import sys

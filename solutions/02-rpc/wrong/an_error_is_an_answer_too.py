@@ -1,4 +1,4 @@
-# caught by: test_first_answer
+# caught by: test_first_answer, test_errors_are_no_votes
 # replaces: multicast.py
 # Takes the first response, whatever it says. The first one says that it has nothing to say.
 import sys

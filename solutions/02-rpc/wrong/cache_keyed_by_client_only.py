@@ -1,4 +1,4 @@
-# caught by: test_server_executes_once, test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_sessions_are_bounded, test_counter_is_exact
+# caught by: test_server_executes_once, test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_sessions_are_bounded, test_counter_is_exact, test_server_keeps_errors_too
 # replaces: reply_cache.py
 # Remembers one reply for each client. The second call of a client is answered with the reply to its first.
 # Answers by chance: which reply comes first.

@@ -1,4 +1,4 @@
-# caught by: test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_sessions_are_bounded
+# caught by: test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_sessions_are_bounded, test_replies_do_not_pile_up
 # replaces: reply_cache.py
 # Keeps every reply for ever, to be on the safe side. Memory is not endless, and who sends numbers decides how much.
 import secrets

@@ -1,4 +1,4 @@
-# caught by: test_no_majority
+# caught by: test_no_majority, test_errors_are_no_votes
 # replaces: multicast.py
 # Who is heard twice has two votes.
 import sys

@@ -1,4 +1,4 @@
-# caught by: test_server_passes_exceptions_on, test_references_come_home
+# caught by: test_server_passes_exceptions_on, test_references_come_home, test_server_keeps_errors_too
 # replaces: server_stub.py
 # The server must not die of an exception, so it catches it. The caller hears: no error, no result.
 import inspect

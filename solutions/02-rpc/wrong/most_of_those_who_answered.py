@@ -1,4 +1,4 @@
-# caught by: test_majority, test_no_majority
+# caught by: test_majority, test_no_majority, test_errors_are_no_votes
 # replaces: multicast.py
 # More than half of the answers that there are, and so the first answer is always the majority.
 import sys

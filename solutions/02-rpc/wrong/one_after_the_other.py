@@ -1,4 +1,4 @@
-# caught by: test_first_answer, test_majority
+# caught by: test_first_answer, test_majority, test_errors_are_no_votes
 # replaces: multicast.py
 # A loop over the servers, a call in it. One silent server keeps all the others waiting.
 import sys

@@ -1,4 +1,4 @@
-# caught by: test_server_executes_once, test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded
+# caught by: test_server_executes_once, test_server_forgets_what_is_acknowledged, test_reply_cache_is_bounded, test_server_keeps_errors_too
 # replaces: reply_cache.py
 # A new call shows that the reply to the one before has arrived. Only if there is never more than one under way.
 import secrets

@@ -1,4 +1,4 @@
-# caught by: test_client_gets_results
+# caught by: test_client_gets_results, test_client_keeps_its_deadline
 # replaces: client_stub.py
 # One request, one response: the next message is the one. Until the network sends one of them twice.
 import builtins

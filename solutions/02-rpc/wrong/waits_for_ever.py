@@ -1,4 +1,4 @@
-# caught by: test_client_gives_up
+# caught by: test_client_gives_up, test_client_keeps_its_deadline
 # replaces: client_stub.py
 # recv returns when something is there. Will something be there?
 import builtins
