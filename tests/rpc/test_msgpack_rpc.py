@@ -251,7 +251,7 @@ def test_links_take_no_nonsense_for_messages() -> None:
     [
         (Request(7, "add", [1, "x"]), "add(1, 'x') #7"),
         (Request(7, "add", {"a": 1}), "add(a=1) #7"),
-        (Request(7, "add", [], Context(1_234, 5, 4)), "add() #7 call ..234/5"),
+        (Request(7, "add", [], Context(1_234, 5, 4)), "add() #7 call ..234/5 ack 4"),
         (Response(7, None, [3]), "#7 -> [3]"),
         (Response(7, Fault(-32601, "Method not found")), "#7 -> error: Method not found"),
         (Notification("log", ["x"]), "log('x') one-way"),

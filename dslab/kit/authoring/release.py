@@ -28,7 +28,7 @@ from dslab.kit.grader.course import Course
 TOP = "dslab-course"  # everything unpacks into one folder
 PACKED = (
     "pyproject.toml", "constraints.txt", "Makefile", "docker-compose.yml", "README.md", "LICENSE",
-    "CHANGELOG.md", "CONTRIBUTING.md", "docker", "docs", "dslab", "labs",
+    "CHANGELOG.md", "CONTRIBUTING.md", "docker", "docs", "dslab", "labs", "linda.py", ".gitignore",
 )  # fmt: skip
 LEFT_OUT = ("PROOF.md",)  # it quotes the solution
 SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", ".dslab", "node_modules"}

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -225,6 +226,16 @@ def test_a_student_can_work_with_the_real_course_s_release(tmp_path: Path) -> No
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True)
         return done.stdout
 
+    installed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    for module in installed["wheel"]["only-include"]:
+        name = module.removesuffix(".py")
+        found = subprocess.check_output(
+            [sys.executable, "-c", f"import {name}; print({name}.__file__)"],
+            cwd=root,
+            env=environment,
+            text=True,
+        )
+        assert Path(found.strip()).is_relative_to(root), f"{module} is not in what students get"
     assert "Sockets and layered protocols" in dslab("labs")
     (root / "labs" / "01-sockets" / "echo_server.py").write_text("broken\n")
     assert dslab("reset", "1").endswith("echo_server.py is as given.\n")
