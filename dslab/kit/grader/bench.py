@@ -100,6 +100,7 @@ class Bench:
                 yield topology
             finally:
                 happened.names = topology.targets()
+                happened.earlier = {node: topology[node].earlier_errors for node in self.programs}
             if not happened.errors:
                 refuse_idle_faults(topology)
             elif any(isinstance(error, PeerClosed | PeerRefused) for error in happened.errors):
@@ -114,7 +115,7 @@ class Bench:
             self._tidy(self.folder)
             return Evidence()
         self._note("failed", happened.failed_at_s, check.statement)
-        stderr = read_stderr(self.folder, self.programs)
+        stderr = read_stderr(self.folder, self.programs, happened.earlier)
         if happened.comparison:
             stderr = without_goodbyes(stderr)
         events = read_trace(*sorted(self.folder.glob("*.jsonl")))

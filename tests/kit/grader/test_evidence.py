@@ -75,7 +75,7 @@ def test_stderr_of_the_programs(tmp_path: Path) -> None:
     (tmp_path / "a.err").write_text(traceback)
     (tmp_path / "b.err").write_text("\n")
     (tmp_path / "c.err").write_bytes(b"odd \xff\x1b[0m")
-    stderr = read_stderr(tmp_path, ["a", "b", "c", "never started"])
+    stderr = read_stderr(tmp_path, ["a", "b", "c", "never started"], {})
     assert set(stderr) == {"a", "c"}
     assert last_words({"a": stderr["a"]}) == (
         'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: no'
@@ -90,11 +90,20 @@ def test_who_complains_that_the_check_has_gone_is_left_out() -> None:
     place = 'Traceback (most recent call last):\n  File "a.py", line 3\n'
     stderr = {"a": f"{place}ConnectionResetError: [Errno 104]\n", "b": f"{place}ValueError\n", "c": "hello\n"}
     assert set(without_goodbyes(stderr)) == {"b", "c"}
+    assert not without_goodbyes({"a": stderr["a"] + "dropped a client\n"})
+
+
+def test_what_an_earlier_start_wrote_does_not_count(tmp_path: Path) -> None:
+    earlier = 'Traceback (most recent call last):\n  File "a.py", line 3\nConnectionError: not whole ä\n'
+    (tmp_path / "a.err").write_text(f"{earlier}gave up\n")
+    (tmp_path / "b.err").write_text(earlier)
+    before = {"a": len(earlier), "b": len(earlier)}
+    assert read_stderr(tmp_path, ["a", "b"], before) == {"a": "gave up\n"}
 
 
 def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
     (tmp_path / "a.err").write_bytes(b"x\n" * 1_000_000 + b"the end\n")
-    (text,) = read_stderr(tmp_path, ["a"]).values()
+    (text,) = read_stderr(tmp_path, ["a"], {}).values()
     assert len(text) < 100_000
     assert text.endswith("the end\n")
 
