@@ -19,13 +19,13 @@ from dslab.kit.grader.evidence import (
     last_words,
     programs,
     read_stderr,
+    stated,
     without_goodbyes,
     work_prefix,
 )
 from dslab.kit.grader.ledger import Planned
 from dslab.kit.grader.marks import SENT, StepMark
 from dslab.kit.grader.outcome import Happened
-from dslab.kit.grader.render import render
 from dslab.kit.grader.request import GradeRequest, derived_seed
 from dslab.kit.grader.verdict import CheckResult
 from dslab.kit.topology.compose import read as read_compose
@@ -108,7 +108,7 @@ class Bench:
 
     def gather(self, check: Planned, happened: Happened) -> Evidence:
         """What the check left behind; call it when its topology has been torn down."""
-        sent = render(SENT.value) if SENT.stated else ""
+        sent = stated(SENT.value, happened.comparison) if SENT.stated else ""
         if self.folder is None:
             return Evidence(sent=sent)
         if happened.failed_at_s is None:

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.lastwords import LastException, exceptions, last_exception, tail
-from dslab.kit.grader.render import counted, render, render_beginning
+from dslab.kit.grader.render import LINE_WIDTH, counted, render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
 from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
@@ -53,6 +54,18 @@ class Evidence:
         for pattern in (LIBRARY, OURS):
             text = pattern.sub('File "', text)
         return text.replace(IN_A_CONTAINER, 'File "')
+
+
+def stated(value: object, comparison: Comparison | None) -> str:
+    """What the check said that it sent; of a list that is too long for a line, what the failure is about.
+
+    That is, the item at whose place among what came back the first difference is.
+    """
+    if comparison and comparison.item and isinstance(value, list | tuple) and len(repr(value)) > LINE_WIDTH:
+        at, expected = comparison.item
+        if at < len(value) == expected:
+            return f"item {at} of {expected:,}: {render(value[at])}"
+    return render(value)
 
 
 def last_sent(events: Iterable[Event]) -> str:

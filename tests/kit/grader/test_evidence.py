@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dslab
+from dslab.kit.grader.compare import compare
 from dslab.kit.grader.evidence import (
     Evidence,
     causes,
@@ -13,8 +14,10 @@ from dslab.kit.grader.evidence import (
     last_words,
     programs,
     read_stderr,
+    stated,
     without_goodbyes,
 )
+from dslab.kit.grader.render import render
 from dslab.kit.topology import docker_entry, docker_image
 from dslab.kit.topology.compose import read
 from dslab.kit.trace.event import Direction, Event, Kind
@@ -55,6 +58,17 @@ def test_long_data_of_which_only_the_beginning_was_kept() -> None:
 def test_nothing_sent() -> None:
     assert last_sent([]) == ""
     assert last_sent([chunk(b"x", "backward")]) == ""
+
+
+def test_of_a_long_list_the_item_that_the_failure_is_about() -> None:
+    calls = [f"add({number}, {number})" for number in range(40)]
+    answers = [2 * number for number in range(40)]
+    wrong = compare("==", [*answers[:20], 0, *answers[21:]], answers)
+    assert stated(calls, wrong) == 'item 20 of 40: "add(20, 20)" (11 characters)'
+    assert stated(calls[:2], compare("==", [0, 1], [0, 2])) == "['add(0, 0)', 'add(1, 1)']"
+    for other in (None, compare("==", 1, 2), compare("==", answers[:20], answers[:19])):
+        assert stated(calls, other) == render(calls)
+    assert stated("; ".join(calls), wrong).startswith('"add(0, 0); add(1')
 
 
 def test_programs_are_those_that_run_a_file_of_the_student(tmp_path: Path) -> None:
