@@ -5,6 +5,12 @@ the repository stays out until it is listed. Only files that git tracks are pack
 tree. Students' files are made from the solutions anew, whatever stands in labs/, and stand in ``skeletons/``
 as well, for ``dslab reset``. The same course gives the same bytes.
 
+Of Markdown pages, what is not for students is left out, comments included::
+
+    <!-- not for students -->
+    ...
+    <!-- for students again -->
+
 That nothing leaks is not assumed but searched for, in the finished archive (`search`).
 """
 
@@ -13,6 +19,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,10 +35,14 @@ from dslab.kit.grader.course import Course
 TOP = "dslab-course"  # everything unpacks into one folder
 PACKED = (
     "pyproject.toml", "constraints.txt", "Makefile", "docker-compose.yml", "README.md", "LICENSE",
-    "CHANGELOG.md", "CONTRIBUTING.md", "docker", "docs", "dslab", "labs", "linda.py", ".gitignore",
+    "CHANGELOG.md", "docker", "docs", "dslab", "labs", "linda.py", ".gitignore",
 )  # fmt: skip
 LEFT_OUT = ("PROOF.md",)  # it quotes the solution
 SKIPPED_FOLDERS = {"__pycache__", ".git", ".venv", ".dslab", "node_modules"}
+NOT_FOR_STUDENTS = re.compile(
+    r"^<!-- not for students -->\n.*?^<!-- for students again -->\n\n?", re.MULTILINE | re.DOTALL
+)
+MARK = re.compile(r"<!-- (not for students|for students again) -->")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -85,8 +96,11 @@ def collect(course: Course) -> dict[str, bytes]:
     members = {}
     for name in _names(course.root):
         data = (course.root / name).read_bytes()
-        is_check = name.startswith("labs/") and PurePosixPath(name).name.startswith("test_")
-        members[name] = without_private_checks(data, name) if is_check else data
+        if name.startswith("labs/") and PurePosixPath(name).name.startswith("test_"):
+            data = without_private_checks(data, name)
+        elif name.endswith(".md"):
+            data = for_students(data, name)
+        members[name] = data
     for lab in course.labs():
         for handout in handouts(course, lab):
             members[f"labs/{lab.name}/{handout.name}"] = handout.given
@@ -158,6 +172,18 @@ def without_private_checks(data: bytes, name: str) -> bytes:
                 last += 1
             del lines[first - 1 : last]
     return "".join(lines).encode()
+
+
+def for_students(data: bytes, name: str) -> bytes:
+    """Remove from a Markdown page what is not for students.
+
+    Raises:
+        ConfigError: A mark has no partner.
+    """
+    text = NOT_FOR_STUDENTS.sub("", data.decode())
+    if mark := MARK.search(text):
+        raise ConfigError(f"{name}: the line {mark[0]} has no partner.", remedy="Write both, or neither.")
+    return text.encode()
 
 
 def _is_private(node: ast.AST) -> bool:

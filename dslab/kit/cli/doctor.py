@@ -16,7 +16,7 @@ from dslab import __version__
 from dslab.kit.cli.finding import Finding, Look, State
 from dslab.kit.cli.host import Host, this_host
 from dslab.kit.cli.looks_local import LOCAL_LOOKS
-from dslab.kit.cli.looks_optional import OPTIONAL_LOOKS
+from dslab.kit.cli.looks_optional import OPTIONAL_LOOKS, is_wanted
 from dslab.kit.errors import UsageError
 from dslab.kit.grader.course import find_course
 
@@ -54,8 +54,9 @@ def doctor(
 
 def examine(host: Host, course: Path) -> list[Finding]:
     """Take every look, at the same time where they wait for other programs."""
+    looks = [*LOCAL_LOOKS, *(look for look in OPTIONAL_LOOKS if is_wanted(look, course))]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        return list(pool.map(lambda look: _look(look, host, course), [*LOCAL_LOOKS, *OPTIONAL_LOOKS]))
+        return list(pool.map(lambda look: _look(look, host, course), looks))
 
 
 def _look(look: Look, host: Host, course: Path) -> Finding:

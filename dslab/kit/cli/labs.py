@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dslab.kit.cli.history import Standing, standings
 from dslab.kit.errors import UsageError
 from dslab.kit.grader.course import find_course
+from dslab.kit.grader.history import Standing, standings
 from dslab.kit.grader.verdict import shown
 
 

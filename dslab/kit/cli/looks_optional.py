@@ -1,9 +1,10 @@
-"""What some things need and most do not: Docker, MPI, RabbitMQ."""
+"""What some things need and most do not: Docker, MPI, RabbitMQ. The last two only where a lab needs them."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from dslab.kit.topology.docker_image import COURSE_IMAGE, check_fresh
 ONLY_DOCKER = "Only --backend docker needs it."
 COMMAND_S = 10.0
 DOCKER_LINK = "https://docs.docker.com/get-docker/"
+# In a lab's compose.yaml.
+MPI = re.compile(r"\bmpi", re.IGNORECASE)
+BROKER = re.compile(r"\b(DSLAB_BROKER|rabbitmq)", re.IGNORECASE)
 
 
 def mpi(_host: Host, course: Path) -> Finding:
@@ -26,7 +30,8 @@ def mpi(_host: Host, course: Path) -> Finding:
         return ok("MPI", launcher)
     return Finding(
         "MPI", State.OPTIONAL, "no mpiexec" if not launcher else "no mpi4py",
-        "Every lab but 05-mpi works.", f"{course}/.venv/bin/python -m pip install mpi4py mpich",
+        f"Every lab but {', '.join(_labs_with(MPI, course))} works.",
+        f"{course}/.venv/bin/python -m pip install mpi4py mpich",
     )  # fmt: skip
 
 
@@ -140,6 +145,17 @@ def _run(*command: str) -> tuple[int, str]:
 def _last_line(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip() not in {"", "null"}]
     return lines[-1] if lines else "does not answer"
+
+
+def is_wanted(look: Look, course: Path) -> bool:
+    """Whether a lab of this course needs what is looked for. Many a course has not all of the labs."""
+    needs = {mpi: MPI, rabbitmq_image: BROKER, rabbitmq: BROKER}
+    return look not in needs or bool(_labs_with(needs[look], course))
+
+
+def _labs_with(word: re.Pattern[str], course: Path) -> list[str]:
+    files = sorted((course / "labs").glob("*/compose.yaml"))
+    return [file.parent.name for file in files if word.search(file.read_text(encoding="utf-8"))]
 
 
 OPTIONAL_LOOKS: tuple[Look, ...] = (mpi, docker_engine, compose, course_image, rabbitmq_image, rabbitmq)

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from dslab.kit.cli.clock import ago
 from dslab.kit.cli.hints import told
-from dslab.kit.cli.history import Standing, standings
 from dslab.kit.grader.course import Course, find_course
+from dslab.kit.grader.history import Standing, standings
 from dslab.kit.grader.verdict import number, shown
 
 

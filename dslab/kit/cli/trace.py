@@ -43,7 +43,7 @@ def trace(
         str | None,
         typer.Argument(
             metavar="CHECK",
-            help="A check, or the beginning of its name; else the first one that failed.",
+            help="A check, or a part of its name; else the first one that failed.",
             show_default=False,
         ),
     ] = None,
@@ -127,11 +127,10 @@ def _folder() -> Path:
 
 
 def _only(key: str, what: str, things: Sequence[T], names: Sequence[str]) -> T:
-    """The one thing whose name is `key`, or else begins or ends with it."""
-    matching = [index for index, name in enumerate(names) if name == key]
-    matching = matching or [
-        index for index, name in enumerate(names) if name.startswith(key) or name.endswith(key)
-    ]
+    """The one thing whose name is `key`, or else begins or ends with it, or else has it in the middle."""
+    kinds = (str.__eq__, lambda name, key: name.startswith(key) or name.endswith(key), str.__contains__)
+    found = ([index for index, name in enumerate(names) if fits(name, key)] for fits in kinds)
+    matching = next(filter(None, found), [])
     if len(matching) == 1:
         return things[matching[0]]
     if not matching:

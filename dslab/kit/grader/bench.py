@@ -19,13 +19,13 @@ from dslab.kit.grader.evidence import (
     last_words,
     programs,
     read_stderr,
+    stated,
     without_goodbyes,
     work_prefix,
 )
 from dslab.kit.grader.ledger import Planned
 from dslab.kit.grader.marks import SENT, StepMark
 from dslab.kit.grader.outcome import Happened
-from dslab.kit.grader.render import render
 from dslab.kit.grader.request import GradeRequest, derived_seed
 from dslab.kit.grader.verdict import CheckResult
 from dslab.kit.topology.compose import read as read_compose
@@ -100,6 +100,7 @@ class Bench:
                 yield topology
             finally:
                 happened.names = topology.targets()
+                happened.earlier = {node: topology[node].earlier_errors for node in self.programs}
             if not happened.errors:
                 refuse_idle_faults(topology)
             elif any(isinstance(error, PeerClosed | PeerRefused) for error in happened.errors):
@@ -107,14 +108,14 @@ class Bench:
 
     def gather(self, check: Planned, happened: Happened) -> Evidence:
         """What the check left behind; call it when its topology has been torn down."""
-        sent = render(SENT.value) if SENT.stated else ""
+        sent = stated(SENT.value, happened.comparison) if SENT.stated else ""
         if self.folder is None:
             return Evidence(sent=sent)
         if happened.failed_at_s is None:
             self._tidy(self.folder)
             return Evidence()
         self._note("failed", happened.failed_at_s, check.statement)
-        stderr = read_stderr(self.folder, self.programs)
+        stderr = read_stderr(self.folder, self.programs, happened.earlier)
         if happened.comparison:
             stderr = without_goodbyes(stderr)
         events = read_trace(*sorted(self.folder.glob("*.jsonl")))

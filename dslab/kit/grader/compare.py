@@ -22,6 +22,7 @@ from dslab.kit.grader.render import LINE_WIDTH, as_text, counted, cut, head, is_
 
 HEX_BYTES = 20  # three columns each
 BEFORE_CARET = 24  # how much of what is equal stays in sight
+ANOTHER = "another value came back"
 MANY = 200  # a detail has room for a long value, in one cut line
 
 _LABELS = ("came back  ", "expected   ")
@@ -48,12 +49,14 @@ class Comparison:
         actual: What came back, in one line.
         expected: What was expected, in one line.
         rows: Both, one above the other, with the caret and in hex; what a terminal shows.
+        item: Of two lists, the first item that differs, and how many were expected; None for anything else.
     """
 
     summary: str
     actual: str
     expected: str
     rows: tuple[str, ...]
+    item: tuple[int, int] | None = None
 
     @property
     def headline(self) -> str:
@@ -67,15 +70,21 @@ def compare(operator: str, left: object, right: object) -> Comparison:
         return _containment(operator, left, right)
     if operator != "==":
         wanted = f"{_WORDS.get(operator, operator)} {render(right)}"
-        return _plain(
-            f"{render(left, 30)} is not {_WORDS.get(operator, operator)} {render(right, 30)}", left, wanted
-        )
+        return _plain(_relation(operator, left, right), left, wanted)
     return _unequal(*_same_kind(left, right))
+
+
+def _relation(operator: str, left: object, right: object) -> str:
+    if operator in {"!=", "is not"}:
+        return f"it is {render(left, 40)}, and must not be"
+    return f"{render(left, 30)} is not {_WORDS.get(operator, operator)} {render(right, 30)}"
 
 
 def _unequal(left: object, right: object) -> Comparison:
     result: Comparison
     match left, right:
+        case ((bytes() | str()), (bytes() | str())) if type(left) is type(right) and _unlike(left, right):
+            result = _plain(ANOTHER, left, render(right))
         case bytes(), bytes():
             result = _bytes(left, right)
         case str(), str():
@@ -88,8 +97,20 @@ def _unequal(left: object, right: object) -> Comparison:
         case ((set() | frozenset()), (set() | frozenset())):
             result = _members(left, right)
         case _:
-            result = _plain("another value came back", left, render(right))
+            result = _plain(ANOTHER, left, render(right))
     return result
+
+
+def _unlike(left: bytes | str, right: bytes | str) -> bool:
+    """Whether two short texts have so little to do with each other that no place in them tells anything.
+
+    They have no common beginning; and their common end is short, so that no letter was merely left out.
+    """
+    longer = max(len(left), len(right))
+    if not left or not right or left[0] == right[0] or longer > LINE_WIDTH:
+        return False
+    readable = all(isinstance(text, str) or is_text(text) for text in (left, right))
+    return readable and first_difference(left[::-1], right[::-1]) * 3 < longer * 2
 
 
 def _same_kind(left: object, right: object) -> tuple[object, object]:
@@ -216,7 +237,8 @@ def _items(left: Sequence[object], right: Sequence[object]) -> Comparison:
         rows = tuple(
             f"item {n}, {what}: {render(longer[n], LINE_WIDTH - 14)}" for n in range(at, len(longer))
         )[:3]
-    return Comparison(summary, render(left, MANY), render(right, MANY), (*_count_row(left, right), *rows))
+    rows = (*_count_row(left, right), *rows)
+    return Comparison(summary, render(left, MANY), render(right, MANY), rows, (at, len(right)))
 
 
 def _count_row(left: Sequence[object], right: Sequence[object]) -> tuple[str, ...]:

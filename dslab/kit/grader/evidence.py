@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dslab.kit.grader.lastwords import LastException, last_exception, tail
-from dslab.kit.grader.render import counted, render, render_beginning
+from dslab.kit.grader.compare import Comparison
+from dslab.kit.grader.lastwords import LastException, exceptions, last_exception, tail
+from dslab.kit.grader.render import LINE_WIDTH, counted, render, render_beginning
 from dslab.kit.topology.interpolation import Template, Variable
 from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
 from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT
 
 PICTURE = "picture.html"
-MAX_STDERR_BYTES = 64 * 1024
+MAX_STDERR_CHARACTERS = 64 * 1024
 LIBRARY = re.compile(r'File "/[^"\n]*/(?:lib/python3\.\d+|site-packages)/')
 OURS = re.compile(r'File "/[^"\n]*/(?=dslab/(?:\w+/)*\w+\.py")')
 IN_A_CONTAINER = 'File "/lab/'  # docker_entry.WORK; that module takes the engine's library along
@@ -53,6 +54,18 @@ class Evidence:
         for pattern in (LIBRARY, OURS):
             text = pattern.sub('File "', text)
         return text.replace(IN_A_CONTAINER, 'File "')
+
+
+def stated(value: object, comparison: Comparison | None) -> str:
+    """What the check said that it sent; of a list that is too long for a line, what the failure is about.
+
+    That is, the item at whose place among what came back the first difference is.
+    """
+    if comparison and comparison.item and isinstance(value, list | tuple) and len(repr(value)) > LINE_WIDTH:
+        at, expected = comparison.item
+        if at < len(value) == expected:
+            return f"item {at} of {expected:,}: {render(value[at])}"
+    return render(value)
 
 
 def last_sent(events: Iterable[Event]) -> str:
@@ -110,10 +123,18 @@ def _texts(template: Template) -> Iterable[str]:
             yield part
 
 
-def read_stderr(folder: Path, nodes: Iterable[str]) -> dict[str, str]:
-    """What those programs wrote to stderr; those that wrote nothing are left out."""
+def read_stderr(folder: Path, nodes: Iterable[str], earlier: Mapping[str, int]) -> dict[str, str]:
+    """What those programs wrote to stderr; those that wrote nothing are left out.
+
+    Only since their last start: what an earlier life has said is not why this one ended.
+
+    Args:
+        folder: The check's folder.
+        nodes: The programs.
+        earlier: How many characters each had written before its last start.
+    """
     short = Evidence(work=work_prefix(folder)).short
-    written = {node: short(_end_of(folder / f"{node}.err")) for node in nodes}
+    written = {node: short(_end_of(folder / f"{node}.err", earlier.get(node, 0))) for node in nodes}
     return {node: text for node, text in written.items() if text.strip()}
 
 
@@ -122,11 +143,9 @@ def work_prefix(folder: Path) -> str:
     return f"{folder / 'work'}/"
 
 
-def _end_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - MAX_STDERR_BYTES))
-            return file.read().decode("utf-8", errors="replace")
+def _end_of(path: Path, earlier: int) -> str:
+    try:  # whole: it is never longer than `dslab.kit.topology.backend.MAX_OUTPUT_BYTES`
+        return path.read_text(encoding="utf-8", errors="replace")[earlier:][-MAX_STDERR_CHARACTERS:]
     except OSError:
         return ""  # it was never started
 
@@ -144,15 +163,16 @@ def without_goodbyes(stderr: Mapping[str, str]) -> dict[str, str]:
     A check that got a wrong answer fails and leaves, and a server in the middle of its work notices, or does
     not, as chance has it. Where no answer came, such an exception may be the reason, and stays.
     """
-    found = {node: last_exception(text) for node, text in stderr.items()}
+    # The last told of, whatever follows: which of its threads has the last word is chance, too.
+    found = {node: [*filter(None, exceptions(text))] for node, text in stderr.items()}
     return {
         node: text
         for node, text in stderr.items()
-        if not ((last := found[node]) and last.text.startswith(_GOODBYES))
+        if not ((told := found[node]) and told[-1].text.startswith(_GOODBYES))
     }
 
 
 def causes(stderr: Mapping[str, str], own_files: Collection[str]) -> dict[str, LastException]:
-    """The last exception that each program told of."""
+    """The exception that each program told of last, if it said nothing else after it."""
     found = {node: last_exception(text, own_files) for node, text in stderr.items()}
     return {node: exception for node, exception in found.items() if exception}

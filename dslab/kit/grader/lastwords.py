@@ -6,7 +6,7 @@ Reads the tracebacks that Python writes, those of a SyntaxError (no header, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -18,6 +18,9 @@ MAX_LINE_CHARACTERS = 160
 _PLACE = re.compile(r'\s*File "(?P<path>[^"]+)", line (?P<line>\d+)')
 _RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: (?P<text>.*))?\Z")
 _INDENTED = (" ", "\t", "Traceback ", "During handling", "The above exception")
+_HEADER = "Traceback (most recent call last)"  # that of a group has more in front
+_AS_IT_ENDS = re.compile(r"\S+:\d+: \w*Warning: ")  # Python may say this after the last traceback
+NOT_WRITTEN = "NotImplementedError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,35 @@ class LastException:
 
 
 def last_exception(stderr: str, own_files: Collection[str] = ()) -> LastException | None:
-    """Find it; prefer the innermost place in `own_files`, since that is where the student can look."""
-    places: list[tuple[str, int]] = []
+    """Find the one that the stderr ends with; None if something else came after it.
+
+    Who writes more has lived on: the traceback is of an exception that was caught. What is not written yet
+    explains whatever follows. The innermost place in `own_files` is preferred, since that is where the
+    student can look.
+    """
     found: LastException | None = None
+    for told in exceptions(stderr, own_files):
+        if told or not (found and found.text.startswith(NOT_WRITTEN)):
+            found = told
+    return found
+
+
+def exceptions(stderr: str, own_files: Collection[str] = ()) -> Iterator[LastException | None]:
+    """Every exception that a stderr tells of, and None wherever something else begins."""
+    places: list[tuple[str, int]] = []
     for line in stderr.splitlines():
-        if line.startswith("Traceback (most recent call last)"):
+        if _HEADER in line:
             places = []
+            yield None
         elif place := _PLACE.match(line):
             places.append((PurePath(place["path"]).name, int(place["line"])))
-        elif places and line and not line.startswith(_INDENTED) and (raised := _RAISED.match(line)):
-            file, number = _best(places, own_files)
-            found = LastException(_text(raised), file, number)
+        elif not line.strip() or line.startswith(_INDENTED) or _AS_IT_ENDS.match(line):
+            continue
+        elif places and (raised := _RAISED.match(line)):
+            yield LastException(_text(raised), *_best(places, own_files))
             places = []
-    return found
+        else:
+            yield None
 
 
 def tail(stderr: str) -> str:

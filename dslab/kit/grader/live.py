@@ -76,7 +76,7 @@ class TerminalWatcher(Watcher):
             folder=self._folder,
             here=here,
             width=self._console.width,
-            one_step=len(request.only) == 1,
+            step=request.only[0] if len(request.only) == 1 else "",
             debug=self._debug,
         )
         for part in terminal.told(result, telling):

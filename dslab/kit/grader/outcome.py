@@ -15,7 +15,7 @@ from pathlib import Path
 from dslab.kit.grader.classify import NOT_SO, leaves, message_of, traceback_of, verdict_of
 from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.evidence import Evidence
-from dslab.kit.grader.lastwords import LastException
+from dslab.kit.grader.lastwords import NOT_WRITTEN, LastException
 from dslab.kit.grader.ledger import Blocked, Planned
 from dslab.kit.grader.request import GradeRequest
 from dslab.kit.grader.verdict import CheckResult, RunResult, StepResult, Verdict
@@ -50,6 +50,7 @@ class Happened:
         comparison: The last comparison that did not hold, if an assertion ended the check with it.
         blocked: Why it did not run at all.
         names: The service behind each address that was dialled.
+        earlier: How many characters of each program's stderr are of earlier starts in the check.
         failed_at_s: When it failed; seconds since the run began.
         duration_s: How long it took, teardown included.
     """
@@ -58,6 +59,7 @@ class Happened:
     comparison: Comparison | None = None
     blocked: Blocked | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    earlier: Mapping[str, int] = field(default_factory=dict)
     failed_at_s: float | None = None
     duration_s: float = 0.0
 
@@ -130,7 +132,7 @@ def _message(happened: Happened, comparison: Comparison | None, evidence: Eviden
 
 def _with_cause(message: str, node: str, cause: LastException) -> str:
     """Add what a program raised; only where, if the message has the rest already."""
-    if cause.text.startswith("NotImplementedError"):
+    if cause.text.startswith(NOT_WRITTEN):
         return f"Not written yet: {node} raised {cause}."
     if cause.text in message:
         return message.replace(cause.text, str(cause), 1)

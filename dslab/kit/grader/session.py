@@ -26,6 +26,7 @@ from dslab.kit.grader.classify import message_of, verdict_of
 from dslab.kit.grader.collecting import ignored, planned, reorder, step_mark
 from dslab.kit.grader.compare import compare
 from dslab.kit.grader.evidence import Evidence
+from dslab.kit.grader.history import carry_over, enter
 from dslab.kit.grader.ledger import Ledger, Planned
 from dslab.kit.grader.loading import CheckFile
 from dslab.kit.grader.marks import StepMark
@@ -83,6 +84,7 @@ class GradingSession:
         Raises:
             DslabError: Grading is impossible.
         """
+        self._whatever(lambda: carry_over(self.request.course), None)  # before old runs are removed
         self._bench = Bench(self.request)
         try:
             self._reports = Reports(self._bench.run.path, self.request.report)
@@ -232,6 +234,7 @@ class GradingSession:
             return
         if self._ledger:
             self._write()
+            self._whatever(lambda: enter(self.request.course, self.result.to_json()), None)
             if self.failure is None or self._has_had_topology:
                 self.watcher.ended(self.result)
         if self._ledger or self.failure:

@@ -36,6 +36,9 @@ class Service:
         environment: dslab's own environment, for variables that the check gives no value.
         start: Starts the node of that name, with what it depends on.
         ready_timeout_s: How long it may take to get ready.
+
+    Attributes:
+        earlier_errors: How many characters of `errors` are of starts before the last one.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Service:
     ) -> None:
         self.name = name
         self.spec = spec
+        self.earlier_errors = 0
         self._backend = backend
         self._wiring = wiring
         self._journal = journal
@@ -84,6 +88,7 @@ class Service:
         """Start it, and wait for nothing: neither for what it depends on, nor until it is ready."""
         launch = self._launch()
         self._ready = False
+        self.earlier_errors = len(self.errors())
         self._journal.node(self.name, NodeState.STARTED)
         self._process = self._backend.launch(launch, self._journal.tell)
 
@@ -214,7 +219,7 @@ class Service:
         return self._process
 
     def _failed(self, what: str) -> ServiceFailed | KitError:
-        stderr = self.errors()[-TAIL_CHARACTERS:]
+        stderr = self.errors()[self.earlier_errors :][-TAIL_CHARACTERS:]
         last = next((line for line in reversed(stderr.splitlines()) if _says_something(line)), "").strip()
         message = f"{self.name} {what}{f': {last}' if last else ''}."
         if self._is_dslabs_alone():

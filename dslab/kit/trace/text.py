@@ -1,9 +1,12 @@
-"""The same picture for a terminal: one line per row, no scale, the columns where the page has them."""
+"""The same picture for a terminal: one line per row, no scale, the columns where the page has them.
+
+Where the terminal is too narrow for that, texts are cut, and the last line says so.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from rich.text import Text
@@ -16,6 +19,7 @@ from dslab.kit.trace.quantity import duration
 from dslab.kit.trace.spans import Life
 
 GUTTER = 9
+FIRST = GUTTER + 4  # the first column
 MARGIN = 20
 NARROWEST_LANE = 14
 WIDEST_LANE = 56
@@ -39,6 +43,7 @@ class _Line:
 
     width: int
     cells: list[tuple[str, str]] = field(default_factory=list)
+    lacks: bool = False  # something, for want of room
 
     def __post_init__(self) -> None:
         self.cells = [(" ", "")] * self.width
@@ -51,6 +56,8 @@ class _Line:
                 self.cells[position] = (character, style)
                 if wide:
                     self.cells[position + 1] = ("", style)
+            else:
+                self.lacks |= character != " "
             position += 1 + wide
 
     def text(self) -> Text:
@@ -74,21 +81,29 @@ def draw_text(
     """
     picture = lay_out(events, columns, failed_at_s)
     drawing = _Drawing(picture, _places(picture, width), width)
-    return Text("\n", no_wrap=True, overflow="crop").join(line.text() for line in drawing.lines())
+    lines = list(drawing.lines())
+    texts = [line.text() for line in lines]
+    if drawing.lacks or any(line.lacks for line in lines):
+        told = f"Cut for {width} columns: a wider terminal, or --open in place of --text, shows more."
+        texts.append(Text(told, style=MUTED))
+    return Text("\n", no_wrap=True, overflow="crop").join(texts)
 
 
 def _places(picture: Picture, width: int) -> dict[float, int]:
     """Which character each column stands at."""
     lanes = max(1, len(picture.columns) - 1)
-    lane = min(WIDEST_LANE, max(NARROWEST_LANE, (width - GUTTER - MARGIN) // lanes))
-    return {column.x: GUTTER + 4 + index * lane for index, column in enumerate(picture.columns)}
+    # So many columns that there is no margin are still all in sight.
+    narrowest = max(4, min(NARROWEST_LANE, (width - FIRST - 3) // lanes))
+    lane = min(WIDEST_LANE, max(narrowest, (width - GUTTER - MARGIN) // lanes))
+    return {column.x: FIRST + index * lane for index, column in enumerate(picture.columns)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Drawing:
     picture: Picture
     at: Mapping[float, int]
     width: int
+    lacks: bool = False  # a part of some text, for want of room
 
     def lines(self) -> Iterator[_Line]:
         yield self._heads()
@@ -123,11 +138,19 @@ class _Drawing:
         line = self._line()
         line.put(GUTTER - 2 - len(self.picture.unit), self.picture.unit, MUTED)
         places = sorted(self.at.values())
-        room = min((later - earlier for earlier, later in pairwise(places)), default=line.width) - 2
-        for column in self.picture.columns:
-            name = cut(column.name, room)
-            line.put(max(0, self.at[column.x] - characters(name) // 2), name, "bold")
+        halves = [(earlier + later + 1) // 2 for earlier, later in pairwise(places)]
+        for column, (begin, end) in zip(
+            self.picture.columns, pairwise([GUTTER, *halves, line.width + 1]), strict=False
+        ):
+            name = self._cut(column.name, end - begin - 1)
+            wanted = self.at[column.x] - characters(name) // 2
+            line.put(max(begin, min(wanted, end - 1 - characters(name))), name, "bold")
         return line
+
+    def _cut(self, text: str, room: int) -> str:
+        short = cut(text, room)
+        self.lacks |= short != text
+        return short
 
     def _lifelines(self, y: float) -> _Line:
         line = self._line()
@@ -167,13 +190,18 @@ class _Drawing:
         return start + round((goal - start) * 0.8)
 
     def _words(self, arrow: Arrow, room: int) -> str:
-        writing = fit(write(arrow.event, self.picture.many), (room - 4) * CHARACTER_PX + 2 * INSET_PX)
+        whole = write(arrow.event, self.picture.many)
+        px = (room - 2) * CHARACTER_PX + 2 * INSET_PX
+        writing = fit(whole, px)
+        if writing.characters > room - 3:  # a little of the label tells more than half of the size
+            writing = fit(replace(whole, detail=""), px)
+        self.lacks |= (writing.label, writing.effects) != (whole.label, whole.effects)
         words = [part for part in (writing.connection, writing.label, writing.detail) if part]
         words += [arrow.effects] if arrow.effects else []
         delay_s = (arrow.event.arrive_s or 0.0) - arrow.event.t_s
         if arrow.event.kind in CARRIES_BYTES and delay_s >= TELLING_DELAY_S:
             words.append(f"(takes {duration(delay_s)})")
-        return cut(" ".join(words), max(0, room - 3))
+        return self._cut(" ".join(words), max(0, room - 3))
 
     def _between(self, line: _Line, x0: float, x1: float, text: str, style: str) -> None:
         self._centre(line, (self.at[x0] + self.at[x1]) // 2, text, style)
@@ -185,7 +213,7 @@ class _Drawing:
         self._time(line, notice.event)
         first, last = self.at[notice.x0] + 1, self.at[notice.x1] - 1
         line.put(first, "┄" * (last - first + 1), FAULT)
-        self._between(line, notice.x0, notice.x1, cut(notice.text, max(4, last - first - 3)), FAULT)
+        self._between(line, notice.x0, notice.x1, self._cut(notice.text, max(4, last - first - 3)), FAULT)
 
     def _sign(self, line: _Line, sign: Sign) -> None:
         self._time(line, sign.event)
@@ -193,7 +221,9 @@ class _Drawing:
         grave = sign.event.label in SIGNS
         style = MARK if mark else FAILURE if sign.bad else FAULT if grave else MUTED
         line.put(self.at[sign.x], "◀" if mark else SIGNS.get(sign.event.label, "○"), style)
-        line.put(self.at[sign.x] + 2, sign.text, style)
+        text = characters(sign.text)
+        fits = self.at[sign.x] + 2 + text <= line.width or self.at[sign.x] - 2 - text < GUTTER
+        line.put(self.at[sign.x] + 2 if fits else self.at[sign.x] - 1 - text, sign.text, style)
 
     def _rule(self, rule: Rule) -> _Line:
         line = self._line()

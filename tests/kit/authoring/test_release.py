@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -72,6 +73,10 @@ def test_secret_name():
 def test_again():
     """It says hello again."""
 '''
+
+
+# In Markdown, and in the HTML that stands for a picture.
+LINK = re.compile(r"""(?:\]\(|(?:src|srcset|href)=")(?!https?:|\#)([^)"#]+)""")
 
 
 @pytest.fixture
@@ -196,6 +201,31 @@ def test_private_checks_are_left_out() -> None:
     )
     with pytest.raises(ConfigError, match=r"^labs/test_x\.py:1: this is not Python"):
         without_private_checks(b"def", "labs/test_x.py")
+
+
+def test_what_is_not_for_students_is_left_out_of_pages(course: Course) -> None:
+    page = "# A course\n\n{}One.\n\n{}Two.\n"
+    marked = "<!-- not for students -->\n[Proof](labs/01-greeting/PROOF.md)\n<!-- for students again -->\n\n"
+    (course.root / "README.md").write_text(page.format(marked, marked))
+    assert collect(course)["README.md"].decode() == page.format("", "")
+    (course.root / "README.md").write_text(page.format(marked, "<!-- not for students -->\n"))
+    with pytest.raises(ConfigError, match=r"^README\.md: the line <!-- .* --> has no partner\."):
+        collect(course)
+
+
+def test_no_page_of_the_real_course_s_release_has_a_dead_link() -> None:
+    members = collect(Course(Path(__file__).parents[3]))
+    there = {*members, *(str(folder) for name in members for folder in PurePosixPath(name).parents)}
+    dead = {
+        f"{name}: {target}"
+        for name, data in members.items()
+        if name.endswith(".md")
+        for target in LINK.findall(data.decode())
+        if os.path.normpath(PurePosixPath(name).parent / target) not in there
+    }
+    assert not dead
+    assert b"solutions/" not in members["README.md"]
+    assert b"bench" not in members["README.md"]
 
 
 def test_a_course_without_solutions_is_a_release_already(tmp_path: Path) -> None:

@@ -54,9 +54,24 @@ def test_this_machine_is_ready_for_local_runs(course: Path, run: Run) -> None:
     assert report["system"] == this_host().title
     assert ", ".join(finding["name"] for finding in report["findings"]) == (
         "Python, Packages, Course folder, File system, Disk, Processor, Loopback, Ports, Process table, "
-        "Open files, MPI, Docker engine, Compose, Course image, RabbitMQ image, RabbitMQ"
+        "Open files, Docker engine, Compose, Course image"
     )
     assert not list((course / ".dslab").iterdir())
+
+
+def test_only_what_a_lab_of_the_course_needs_is_asked_for(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "LOCAL_LOOKS", ())
+    monkeypatch.setattr(shutil, "which", lambda *_args, **_options: None)
+    docker = ["Docker engine", "Compose", "Course image"]
+    assert [finding.name for finding in doctor.examine(DEBIAN, course)] == docker
+    for name, command in (("05-ranks", "mpiexec -n 4"), ("04-queues", "worker ${DSLAB_BROKER:-embedded}")):
+        (course / "labs" / name).mkdir()
+        (course / "labs" / name / "compose.yaml").write_text(f"services: {{a: {{command: {command!r}}}}}\n")
+    found = doctor.examine(DEBIAN, course)
+    assert [finding.name for finding in found] == ["MPI", *docker, "RabbitMQ image", "RabbitMQ"]
+    assert found[0].without == "Every lab but 05-ranks works."
 
 
 def test_what_is_missing_is_told_with_its_remedy(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

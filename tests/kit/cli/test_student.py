@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 import typing
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from dslab.kit.cli.clock import ago, stamp
+from dslab.kit.topology import runfolder
 
 Run = Callable[..., typing.Any]
 Record = Callable[..., None]
+OpenTerminal = Callable[..., typing.Any]
 
 
 @pytest.fixture
@@ -91,6 +97,64 @@ def test_progress_survives_a_half_written_result(course: Path, run: Run, record:
     [folder] = (course / ".dslab" / "runs").iterdir()
     (folder / "result.json").write_text('{"lab": ')
     assert run("progress").status == 0
+
+
+def test_no_later_runs_make_progress_forget(course: Path, run: Run, record: Record) -> None:
+    shutil.copy(course / "solutions" / "01-greeting" / "greeter.py", course / "labs" / "01-greeting")
+    assert run("test", "1").status == 0
+    shutil.rmtree(course / ".dslab" / "runs")
+    assert run("progress").out.splitlines()[1].startswith("01-greeting  100 of 100")
+
+
+def test_a_run_carries_over_what_earlier_ones_could_not_enter(
+    course: Path, run: Run, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runfolder.prune, "__defaults__", (1,))
+    record(1, s1_1=60)
+    assert run("test", "1", "--step", "1.2", "--submission", "solutions/01-greeting").status == 0
+    assert len(list((course / ".dslab" / "runs").iterdir())) == 1
+    assert run("progress").out.splitlines()[1].startswith("01-greeting  60 of 100")
+
+
+def test_a_run_that_was_interrupted_changes_nothing(
+    course: Path, terminal: OpenTerminal, run: Run, record: Record
+) -> None:
+    record(1, s1_1=60, s1_2=20)
+    solution = (course / "solutions" / "01-greeting" / "greeter.py").read_text()
+    (course / "labs" / "01-greeting" / "greeter.py").write_text(
+        solution.replace('return f"goodbye', 'import time; time.sleep(1000); return f"goodbye')
+    )
+    one = terminal("test", "1")
+    one.until("2 of 2")
+    one.process.send_signal(signal.SIGINT)
+    assert one.end() == 130
+    assert run("progress").out.splitlines()[1].startswith("01-greeting  80 of 100")
+
+
+def test_runs_that_end_at_once_are_all_entered(tmp_path: Path) -> None:
+    names = [f"{number:02}-lab" for number in range(1, 9)]
+    program = (
+        "import sys; from pathlib import Path; from dslab.kit.grader.course import Course\n"
+        "from dslab.kit.grader.history import enter\n"
+        "root, name = Path(sys.argv[1]), sys.argv[2]; print(flush=True); input()\n"
+        "steps = [{'id': '1.1', 'earned': 1, 'points': 2}]\n"
+        "enter(Course(root), dict(lab=name, submission=str(root / 'labs' / name), complete=True,\n"
+        "                         started='2026-03-01T00:00:00+00:00', steps=steps))\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True) for name in names]
+    for one in running:
+        assert one.stdout
+        one.stdout.readline()  # it is ready
+    for one in running:
+        assert one.stdin
+        one.stdin.write("\n")
+        one.stdin.flush()
+    for one in running:
+        one.communicate()
+        assert one.returncode == 0
+    assert sorted(json.loads((tmp_path / ".dslab" / "progress.json").read_text())) == names
 
 
 def test_progress_for_programs(run: Run, record: Record) -> None:

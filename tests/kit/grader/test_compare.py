@@ -168,7 +168,8 @@ def test_sets_and_dicts() -> None:
     [
         ("<", 3.5, 2, "3.5 is not less than 2\ncame back  3.5\nexpected   less than 2"),
         (">=", 1, 2, "1 is not at least 2\ncame back  1\nexpected   at least 2"),
-        ("!=", 1, 1, "1 is not anything but 1\ncame back  1\nexpected   anything but 1"),
+        ("!=", 1, 1, "it is 1, and must not be\ncame back  1\nexpected   anything but 1"),
+        ("is not", None, None, "it is None, and must not be\ncame back  None\nexpected   anything but None"),
         (
             "in",
             b"abc",
@@ -198,6 +199,27 @@ def test_values_of_unlike_types() -> None:
         shown(b"1", "1") == 'another value came back\ncame back  "1" (1 byte)\nexpected   "1" (1 character)'
     )
     assert shown((1,), [1]) == "another value came back\ncame back  (1,)\nexpected   [1]"
+
+
+def test_short_texts_that_have_nothing_to_do_with_each_other() -> None:
+    assert shown("BadArguments", "TypeError") == (
+        "another value came back\n"
+        'came back  "BadArguments" (12 characters)\n'
+        'expected   "TypeError" (9 characters)'
+    )
+    assert shown(b"ValueError", b"TypeError").startswith("another value came back\n")
+
+
+def test_a_text_whose_beginning_is_wrong() -> None:
+    assert shown("hello", "Hello").startswith("character 0 differs\n")
+    assert shown(b"ello*", b"hello*").startswith("byte 0 differs\n")
+    assert shown("x" * 100, "y" * 100).startswith("character 0 differs\n")
+    assert shown(b"\x05\x00", b"\x00\x05").startswith("byte 0 differs\n")  # these are no texts
+
+
+def test_which_item_of_a_list_differs() -> None:
+    assert compare("==", [1, 2, 3], [1, 5, 3]).item == (1, 3)
+    assert compare("==", "abc", "abd").item is None
 
 
 def test_headline_is_one_short_line() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dslab
+from dslab.kit.grader.compare import compare
 from dslab.kit.grader.evidence import (
     Evidence,
     causes,
@@ -13,8 +14,10 @@ from dslab.kit.grader.evidence import (
     last_words,
     programs,
     read_stderr,
+    stated,
     without_goodbyes,
 )
+from dslab.kit.grader.render import render
 from dslab.kit.topology import docker_entry, docker_image
 from dslab.kit.topology.compose import read
 from dslab.kit.trace.event import Direction, Event, Kind
@@ -57,6 +60,17 @@ def test_nothing_sent() -> None:
     assert last_sent([chunk(b"x", "backward")]) == ""
 
 
+def test_of_a_long_list_the_item_that_the_failure_is_about() -> None:
+    calls = [f"add({number}, {number})" for number in range(40)]
+    answers = [2 * number for number in range(40)]
+    wrong = compare("==", [*answers[:20], 0, *answers[21:]], answers)
+    assert stated(calls, wrong) == 'item 20 of 40: "add(20, 20)" (11 characters)'
+    assert stated(calls[:2], compare("==", [0, 1], [0, 2])) == "['add(0, 0)', 'add(1, 1)']"
+    for other in (None, compare("==", 1, 2), compare("==", answers[:20], answers[:19])):
+        assert stated(calls, other) == render(calls)
+    assert stated("; ".join(calls), wrong).startswith('"add(0, 0); add(1')
+
+
 def test_programs_are_those_that_run_a_file_of_the_student(tmp_path: Path) -> None:
     compose = tmp_path / "compose.yaml"
     compose.write_text(
@@ -75,7 +89,7 @@ def test_stderr_of_the_programs(tmp_path: Path) -> None:
     (tmp_path / "a.err").write_text(traceback)
     (tmp_path / "b.err").write_text("\n")
     (tmp_path / "c.err").write_bytes(b"odd \xff\x1b[0m")
-    stderr = read_stderr(tmp_path, ["a", "b", "c", "never started"])
+    stderr = read_stderr(tmp_path, ["a", "b", "c", "never started"], {})
     assert set(stderr) == {"a", "c"}
     assert last_words({"a": stderr["a"]}) == (
         'Traceback (most recent call last):\n  File "a.py", line 3\nValueError: no'
@@ -90,11 +104,20 @@ def test_who_complains_that_the_check_has_gone_is_left_out() -> None:
     place = 'Traceback (most recent call last):\n  File "a.py", line 3\n'
     stderr = {"a": f"{place}ConnectionResetError: [Errno 104]\n", "b": f"{place}ValueError\n", "c": "hello\n"}
     assert set(without_goodbyes(stderr)) == {"b", "c"}
+    assert not without_goodbyes({"a": stderr["a"] + "dropped a client\n"})
+
+
+def test_what_an_earlier_start_wrote_does_not_count(tmp_path: Path) -> None:
+    earlier = 'Traceback (most recent call last):\n  File "a.py", line 3\nConnectionError: not whole ä\n'
+    (tmp_path / "a.err").write_text(f"{earlier}gave up\n")
+    (tmp_path / "b.err").write_text(earlier)
+    before = {"a": len(earlier), "b": len(earlier)}
+    assert read_stderr(tmp_path, ["a", "b"], before) == {"a": "gave up\n"}
 
 
 def test_endless_stderr_is_read_from_its_end(tmp_path: Path) -> None:
     (tmp_path / "a.err").write_bytes(b"x\n" * 1_000_000 + b"the end\n")
-    (text,) = read_stderr(tmp_path, ["a"]).values()
+    (text,) = read_stderr(tmp_path, ["a"], {}).values()
     assert len(text) < 100_000
     assert text.endswith("the end\n")
 

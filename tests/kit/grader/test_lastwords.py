@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dslab.kit.grader.lastwords import LastException, last_exception, tail
 
 CHAINED = """\
@@ -54,6 +56,29 @@ def test_exception_without_a_text() -> None:
 def test_no_exception() -> None:
     assert last_exception("") is None
     assert last_exception("ValueError: printed, not raised\n") is None
+
+
+@pytest.mark.parametrize("after", ["status 3\n", "\nover there: ValueError: no\n", "dslab:mark on we go\n"])
+def test_an_exception_that_was_survived(after: str) -> None:
+    assert last_exception(CHAINED + after) is None
+    assert str(last_exception(CHAINED + after + SYNTAX)) == "SyntaxError: invalid syntax (server.py, line 3)"
+
+
+def test_an_exception_before_a_group_of_them() -> None:
+    group = (
+        "  + Exception Group Traceback (most recent call last):\n  | ExceptionGroup: two (2 sub-exceptions)\n"
+    )
+    assert last_exception(CHAINED + group) is None
+
+
+@pytest.mark.parametrize("after", ["\n\n", "sys:1: RuntimeWarning: coroutine 'f' was never awaited\n"])
+def test_what_python_itself_says_as_it_ends(after: str) -> None:
+    assert last_exception(CHAINED + after) == last_exception(CHAINED)
+
+
+def test_what_is_not_written_yet_explains_the_rest() -> None:
+    text = 'Traceback (most recent call last):\n  File "a.py", line 1\nNotImplementedError: step 1.1\nbye\n'
+    assert str(last_exception(text)) == "NotImplementedError: step 1.1 (a.py, line 1)"
 
 
 def test_what_a_program_wrote_cannot_paint_over_the_grader() -> None:

@@ -285,6 +285,38 @@ def test_syntax_error_is_told_once(lab: Path, grade_lab: Grade) -> None:
     assert "(server.py, line 1)" in check(result, "test_answer").message
 
 
+SURVIVED = """\
+try:
+    1 / 0
+except ZeroDivisionError:
+    traceback.print_exc()
+"""
+
+
+@pytest.mark.parametrize("end", ["sys.exit('for another reason')", "sys.exit(3) if again else 1 / 0"])
+def test_what_did_not_end_a_program_is_not_named(
+    end: str, lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    """It was caught, or raised in an earlier life of the program in the same check."""
+    (lab / "server.py").write_text(
+        "import os, sys, traceback\nagain = os.path.exists(os.environ['HOME'] + '/again')\n"
+        f"open(os.environ['HOME'] + '/again', 'w').close()\n{SURVIVED if 'another' in end else ''}{end}\n"
+    )
+    write_checks('''
+        @step("1.1", starts=())
+        def test_ends(topology):
+            """It ends well."""
+            server = topology["server"]
+            for _ in range(2):
+                server.launch()
+                status = server.wait()
+            assert status == 0, f"server ended with exit status {status}."
+    ''')
+    found = check(grade_lab(), "test_ends")
+    assert found.message == f"server ended with exit status {1 if 'another' in end else 3}."
+    assert ("ZeroDivisionError" in found.stderr) == ("another" in end)
+
+
 def test_server_that_breaks_in_the_middle_is_named(lab: Path, write_checks: Write, grade_lab: Grade) -> None:
     write_checks('''
         from dslab.kit.errors import PeerClosed

@@ -241,6 +241,16 @@ def test_exit_before_ready(open_lab: OpenLab) -> None:
     assert caught.value.stderr.startswith("once upon a time\n")
 
 
+def test_exit_before_ready_is_not_explained_by_an_earlier_start(open_lab: OpenLab) -> None:
+    once = "import os, sys; again = os.path.exists(os.environ['HOME'] + '/starts')\n"
+    complains = "print('not whole', file=sys.stderr, flush=True)\n"
+    topology = open_lab(PAIR, {"server.py": f"{once}if again: sys.exit(1)\n{complains}{SERVER}"})
+    topology.start("server")
+    with pytest.raises(ServiceFailed, match=r"server ended with status 1 before it was ready\.$"):
+        topology["server"].restart()
+    assert topology["server"].errors() == "not whole\n"
+
+
 def test_exit_before_ready_even_with_success(open_lab: OpenLab) -> None:
     topology = open_lab(PAIR, {"server.py": ""})
     with pytest.raises(ServiceFailed, match=r"server ended with status 0 before it was ready\.$"):

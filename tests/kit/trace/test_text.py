@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import pytest
 from rich.console import Console
 
-from dslab.kit.trace.event import Event
+from dslab.kit.trace.event import Event, Kind
 from dslab.kit.trace.text import draw_text
+from tests.kit.trace.conftest import check, node, travel
 
 Scenario = tuple[list[Event], object, tuple[str, ...]]
 Scenarios = Mapping[str, Callable[[], Scenario]]
@@ -59,9 +61,45 @@ def test_two_thousand_messages_are_a_screenful(scenarios: Scenarios) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_longer_than_the_columns_need(scenario: Scenario, width: int) -> None:
-    lines = lines_of(scenario, width)
+    lines = [line for line in lines_of(scenario, width) if not line.startswith("Cut for ")]
     narrowest = 13 + 14 * (len(lines[0].split()) - 1) + 20
     assert max(map(len, lines)) <= max(width, narrowest)
+
+
+LONG = ("grader", "retrying-client", "multicast-client", "server-1", "server-2", "server-3")
+
+
+def relay(*names: str) -> Scenario:
+    """Each asks the next one; the last one ends."""
+    events = [check(0.05, "begin"), *[node(0.1, name, "started") for name in names]]
+    for number, (source, target) in enumerate(pairwise(names)):
+        request = {"data": b"PUT /mybucket/some-key", "link": f"{source}->{target}"}
+        events.append(travel(0.2 + number / 10, Kind.CHUNK, "forward", **request))  # type: ignore[arg-type]
+    return [*events, node(0.9, names[-1], "exited", "exit status 1")], None, ()
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4, 6])
+def test_heads_never_touch_and_every_column_is_in_sight(columns: int) -> None:
+    lines = lines_of(relay(*LONG[-columns:]), width=80)
+    heads = lines[0].split()
+    assert heads[0] == "ms"
+    assert len(heads) == 1 + columns
+    assert all(
+        name.startswith(head.removesuffix("…")) for head, name in zip(heads[1:], LONG[-columns:], strict=True)
+    )
+    assert any("exit status 1" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_what_had_to_be_cut_is_told() -> None:
+    told = "Cut for 80 columns: a wider terminal, or --open in place of --text, shows more."
+    assert lines_of(relay(*LONG[:4]), width=80)[-1] == told
+    assert not any(line.startswith("Cut") for line in lines_of(relay(*LONG[:4]), width=200))
+    assert lines_of(relay("durable-server"), width=80)[0] == "     ms  durable-server"
+
+
+def test_a_narrow_column_holds_what_was_said_rather_than_its_size() -> None:
+    assert '─ "PUT /mybuc… ▶' in "\n".join(lines_of(relay(*LONG[:4]), width=80))
 
 
 def test_nothing_can_move_the_cursor(scenarios: Scenarios) -> None:

@@ -100,6 +100,11 @@ def test_a_check_alone_prints_the_path_of_its_picture(runs: Path, capsys: pytest
     assert Path(capsys.readouterr().out.strip()).is_file()
 
 
+def test_any_part_of_a_name_finds_a_check(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "last", "ese"]) == 0
+    assert capsys.readouterr().out.strip().endswith("test_reset/picture.html")
+
+
 def test_without_a_browser_it_says_what_to_open(
     runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +120,7 @@ def test_without_a_browser_it_says_what_to_open(
         (["2026"], "'2026' fits more than one run"),
         (["last", "nothing"], "There is no check in " + NEWER),
         (["last", "piece"], "'piece' fits more than one check"),
+        (["last", "iece"], "Type more of one of these: pieces, pieces_of_one."),
     ],
 )
 def test_a_wrong_name_gets_one_clear_message(

@@ -34,7 +34,7 @@ class Telling:
         folder: The run's folder.
         here: The folder that paths are shown relative to.
         width: The terminal's, in columns.
-        one_step: Whether only one step was asked for.
+        step: The step that was asked for, if it was only one.
         debug: Whether to show the tracebacks of errors.
     """
 
@@ -42,7 +42,7 @@ class Telling:
     folder: Path
     here: Path
     width: int = 80
-    one_step: bool = False
+    step: str = ""
     debug: bool = False
 
 
@@ -69,15 +69,18 @@ def told(result: RunResult, telling: Telling) -> Iterator[RenderableType]:
 def failures(result: RunResult, telling: Telling) -> Iterator[Text]:
     """The first failures at length, the others in short."""
     failed = [check for check in result.checks if check.verdict in {Verdict.FAIL, Verdict.ERROR}]
-    at_length = _different([check for check in failed if not _explained_by(result.notes, check)])
-    at_length = at_length[: AT_LENGTH_ONE_STEP if telling.one_step else AT_LENGTH]
+    unexplained = [check for check in failed if not _explained_by(result.notes, check)]
+    at_length = _different(unexplained, telling.step)
+    at_length = at_length[: AT_LENGTH_ONE_STEP if telling.step else AT_LENGTH]
     for check in at_length:
         yield Text()
         yield from failure(check, telling)
     others = [check for check in failed if check not in at_length]
     if others:
         yield Text()
-        yield Text(f"{len(others)} more, in short; --step N.M shows those of a step whole:", style="dim")
+        elsewhere = any(check.hint != telling.step for check in others)
+        advice = "; --step N.M shows those of a step whole" if elsewhere else ""
+        yield Text(f"{len(others)} more, in short{advice}:", style="dim")
         for alike in _alike(others):
             yield _in_a_line(alike, telling.width)
 
@@ -187,11 +190,15 @@ def _checks(step: StepResult) -> str:
     return f"{passed}, {broken} error" if broken else passed
 
 
-def _different(failed: list[CheckResult]) -> list[CheckResult]:
-    """One check for each end that a program came to: the same last line on stderr is the same story."""
-    told: dict[str, CheckResult] = {}
+def _different(failed: list[CheckResult], step: str) -> list[CheckResult]:
+    """One check for each end that a program came to: the same last line on stderr is the same story.
+
+    Who asked for one step wants to see more of it: there, only if the message is the same as well.
+    """
+    told: dict[tuple[str, str], CheckResult] = {}
     for check in failed:
-        told.setdefault(check.stderr.rpartition("\n")[2] or check.name, check)
+        last = check.stderr.rpartition("\n")[2]
+        told.setdefault((last or check.name, check.message if check.hint == step else ""), check)
     return list(told.values())
 
 

@@ -78,19 +78,24 @@ def test_later_failures_in_a_line_each(result: RunResult) -> None:
     assert text.count("came back") == 3
     assert "3 more, in short; --step N.M shows those of a step whole:" in text
     assert "\n1.1 fail  test_3 and 2 more  Byte 5 differs.\n" in text
-    assert (
-        printed(replace(result, steps=(replace(step, checks=many),)), replace(TELLING, one_step=True)).count(
-            "came back"
-        )
-        == 6
-    )
+
+
+def test_of_one_step_all_is_told(result: RunResult) -> None:
+    step = result.steps[0]
+    many = tuple(replace(step.checks[1], name=f"test_{n}", message=f"Byte {n} differs.") for n in range(12))
+    text = printed(replace(result, steps=(replace(step, checks=many),)), replace(TELLING, step="1.1"))
+    assert text.count("came back") == 10
+    assert "\n2 more, in short:\n" in text
+    text = printed(replace(result, steps=(replace(step, checks=many),)), replace(TELLING, step="1.2"))
+    assert "11 more, in short; --step N.M shows" in text
 
 
 def test_failures_with_one_cause_are_told_once(result: RunResult) -> None:
     step = result.steps[0]
     many = tuple(replace(step.checks[1], name=f"test_{n}") for n in range(3))
-    text = printed(replace(result, steps=(replace(step, checks=many),)))
-    assert text.count("came back") == 1
+    for telling in (TELLING, replace(TELLING, step="1.1")):
+        text = printed(replace(result, steps=(replace(step, checks=many),)), telling)
+        assert text.count("came back") == 1
 
 
 def test_syntax_error_is_told_at_the_top_only(result: RunResult) -> None:
