@@ -95,6 +95,7 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.buffer = bytearray()
         self.waiting: dict[int, Look] = {}
+        self.answered: set[int] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: Any = transport
@@ -167,8 +168,11 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(wait_s, self.give_up, number)
 
     def answer(self, number: int, fields: Fields) -> None:
-        """What your space calls. A client that has gone, or has its answer, gets nothing more."""
+        """What your space calls, once. A client that has gone, or has waited long enough, gets nothing."""
+        if number in self.answered:
+            raise RuntimeError(f"answer was called twice for one request, now with {show(fields)}")
         if self.waiting.pop(number, None):
+            self.answered.add(number)
             self.send(Found(number, to_wire(fields)))
 
     def give_up(self, number: int) -> None:

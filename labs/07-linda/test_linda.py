@@ -7,6 +7,7 @@ import string
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from dslab.linda.values import from_wire, show, to_wire
 PATIENCE_S = 10.0  # for what a correct program does within milliseconds
 STILL_S = 1.5  # so long must all programs have been blocked before we believe that nobody will wake them
 LOOK_S = 0.25  # between two looks whether they are
+BEHIND_S = 0.1  # so much later arrives each request of one that is to come after others
+SLOW_S = 0.5  # so much later is each reply to one that is to be overtaken
 OFTEN = 50  # so many requests are more than any way to wait needs
 SPACES = ("space", "gates", "own-space")
 PROGRAMS = (
@@ -113,7 +116,7 @@ def test_multiset(topology: Topology, rng: Random) -> None:
             puts(one, (word, 1))
         assert takes(one, (word, int)) == (word, 1)
         assert takes(other, (word, int)) == (word, 1)
-        assert takes(one, (word, int)) is None
+        assert_nothing(takes(one, (word, int)))
 
 
 @step("7.2", starts=["own-space"])
@@ -126,7 +129,7 @@ def test_rd_leaves_in_takes(topology: Topology, rng: Random) -> None:
         for _ in range(2):
             assert reads(client, (word, bool)) == (word, True)
         assert takes(client, (word, bool)) == (word, True)
-        assert reads(client, (word, bool)) is None
+        assert_nothing(reads(client, (word, bool)))
         assert takes(client, (word, float)) == (word, 1.0)
         assert takes(client, (word, int)) == (word, 1)
 
@@ -147,13 +150,13 @@ def test_waits_until_it_comes(topology: Topology, rng: Random) -> None:
         takes_it.assert_waits("no tuple has come that matches")
         puts(third, (8, wanted))
         assert takes_it.result() == (8, wanted)
-        assert reads(third, (int, wanted)) is None
+        assert_nothing(reads(third, (int, wanted)))
         assert reads(third, (wanted, int)) == (wanted, 7)
 
 
 @step("7.2", starts=["own-space"])
 def test_one_tuple_for_one_taker(topology: Topology, rng: Random) -> None:
-    """A tuple goes to every reader that waits for it, and to one taker."""
+    """A tuple goes to every reader that waits for it, and to one taker; each of them is answered once."""
     (word,) = words(rng, 1)
     with ExitStack() as stack:
         clients = clients_of(topology, stack, 5)
@@ -163,7 +166,7 @@ def test_one_tuple_for_one_taker(topology: Topology, rng: Random) -> None:
         puts(putter, (word, 1))
         assert [looks[number].result() for number in (0, 1, 2, 4)] == [(word, 1)] * 4
         looks[3].assert_waits("the tuple is another taker's")
-        assert reads(putter, (word, int)) is None
+        assert_nothing(reads(putter, (word, int)))
         puts(putter, (word, 2))
         assert looks[3].result() == (word, 2)
 
@@ -196,7 +199,7 @@ def test_who_has_gone_takes_nothing(topology: Topology, rng: Random) -> None:
         third = Look(putter, In, (word, str))
         gone.close()
         until(lambda: link.stats().open_connections, lambda count: count == 2)
-        assert second.result() is None
+        assert_nothing(second.result())
         third.assert_waits("no tuple has come that matches")
         with client_of(topology, "own-space") as last:
             puts(last, (word, 1))
@@ -209,7 +212,12 @@ def test_who_has_gone_takes_nothing(topology: Topology, rng: Random) -> None:
 def test_the_textbooks_programs(topology: Topology, rng: Random) -> None:
     """Bob, Alice and Chuck of the textbook run with your space, although the other two come before Bob."""
     bob, *others = (topology[f"textbook-{name}"] for name in ("bob", "alice", "chuck"))
-    for program in rng.sample(others, 2):
+    bobs_link = topology.link("textbook-bob", "own-space")
+    bobs_link.delay(BEHIND_S, direction="forward")  # so that Chuck waits for his posts as well
+    rng.shuffle(others)
+    names = [program.name.removeprefix("textbook-") for program in (*others, bob)]
+    sent(Told(f"the textbook's {', '.join(names)}, started in this order"))
+    for program in others:
         program.start()
         until(
             topology.link(program.name, "own-space").stats, lambda stats: stats.forward_pieces >= 2, program
@@ -220,6 +228,7 @@ def test_the_textbooks_programs(topology: Topology, rng: Random) -> None:
     shown = topology["textbook-chuck"].logs().splitlines()
     assert shown[0] in ("I am studying chap 2", "The linda example's pretty simple")
     assert shown[1:] == ["This graph theory stuff is not easy", "Cool book!"]
+    assert bobs_link.injected > 0
 
 
 # Step 7.3: the microblog
@@ -260,16 +269,21 @@ def test_chuck_comes_last(topology: Topology, rng: Random) -> None:
 
 @step("7.3", starts=["space"])
 def test_a_space_of_its_own(topology: Topology, rng: Random) -> None:
-    """The posts are in a tuple space of the blog's own; in the universe there is one tuple, the blog."""
+    """The posts are in a tuple space of the blog's own; in the universe one tuple says where, by its name."""
     posts, _, _ = a_microblog(topology, rng)
-    name = words(rng, 1)[0]
-    for author in ("bob", "alice"):
-        topology[author].start(BLOG=name)
-        ends_well(topology, topology[author])
+    name, another = words(rng, 2)
     with client_of(topology) as client:
+        other_blog = client.new_space()
+        client.universe.out((another, other_blog))  # nobody here has to do with it
+        sent(Told(f"posts for the blog {name!r}; there is a blog {another!r}, too"))
+        for author in ("bob", "alice"):
+            topology[author].start(BLOG=name)
+            ends_well(topology, topology[author])
         if posted := client.universe.count((object, object, object)):
             pytest.fail(f"In the universe there are {posted} posts.")
-        assert client.universe.count((object, object)) == 1
+        if strays := other_blog.count((object, object, object)):
+            pytest.fail(f"{strays} posts for the blog {name!r} are in the blog {another!r}.")
+        assert client.universe.count((name, object)) == 1
         found, _ = the_blog(client, name).ls((object, object, object))
         assert sorted(found) == sorted(posts)
 
@@ -280,7 +294,7 @@ def test_waits_for_a_post(topology: Topology, rng: Random) -> None:
     topic, text = words(rng, 2)
     chuck = topology["chuck"]
     (chuck.scratch / "wanted.txt").write_text(f"dora|{topic}\n")
-    sent(f"chuck is to read the post of dora on {topic}")
+    sent(Told(f"chuck is to read the post of dora on {topic}"))
     with client_of(topology) as client:
         blog = client.new_space()
         blog.out(("dora", topic + "x", "another topic"))
@@ -297,10 +311,10 @@ def test_waits_for_a_post(topology: Topology, rng: Random) -> None:
 @step("7.3", starts=["space"])
 def test_digest(topology: Topology, rng: Random) -> None:
     """A digest has every post of an author, each as often as it was posted, and the blog stays as it is."""
-    posts = [("bob", topic, text) for topic in words(rng, 2) for text in words(rng, 2)]
+    posts = [("bob", topic, text) for topic in words(rng, 5) for text in words(rng, 25)]
     posts += [posts[0], ("alice", *words(rng, 2)), ("eve", *words(rng, 2))]
     rng.shuffle(posts)
-    sent(f"posts {', '.join(map(written, posts))}")
+    sent(Told("126 posts of bob, one of them twice, and 2 of others"))
     editor = topology["editor"]
     with ExitStack() as stack:
         client = stack.enter_context(client_of(topology))
@@ -354,7 +368,7 @@ def test_barrier(topology: Topology, rng: Random) -> None:
 
 @step("7.4", starts=["space", "member-1", "member-2", "member-3"])
 def test_barrier_again(topology: Topology, rng: Random) -> None:
-    """A barrier holds in the second round and the third as in the first, whatever happens at another one."""
+    """A barrier holds in every round as in the first, even if one is slow, whatever happens at another."""
     name, other = words(rng, 2)
     with Members(topology) as members:
         for barrier in (name, other):
@@ -372,11 +386,12 @@ def test_barrier_again(topology: Topology, rng: Random) -> None:
             members.assert_waiting(early)
             members.does(late, "wait", name, 2)
             members.ends(early)
+        overtake(topology, members, name, *rng.sample(["one", "two"], 2))
 
 
 @step("7.4", starts=["space", "member-1", "member-2"])
 def test_queue_keeps_the_order(topology: Topology, rng: Random) -> None:
-    """A queue gives what was put in the order in which it was put, whoever put it and whatever it is."""
+    """A queue gives each item once, in the order in which it was put, whoever puts, two at once as well."""
     (name,) = words(rng, 1)
     items: list[Any] = [*words(rng, 3), *rng.sample(range(100), 3), "again", "again", None, (1, "x"), 2.5]
     rng.shuffle(items)
@@ -388,6 +403,7 @@ def test_queue_keeps_the_order(topology: Topology, rng: Random) -> None:
             if not any(holds(fields, item) for fields in tuples):
                 pytest.fail(f"No tuple holds {item!r}, which was put.")
         assert [members.does("two", "get", name) for _ in items] == items
+        put_two_at_once(members, name, words(rng, 3))
 
 
 @step("7.4", starts=["space", "member-1", "member-2", "member-3"])
@@ -455,10 +471,10 @@ def test_worker(topology: Topology, rng: Random) -> None:
         results = {job: bag.put(job) for job in rng.sample(range(1000), 3)}
         for left in (2, 1, 0):
             job = bag.begun("worker-1")
-            if bag.tasks() != left:
-                pytest.fail(
-                    f"While the worker is at one task, {bag.tasks()} of {left} others are in the bag."
-                )
+            if (tasks := bag.tasks()) > left:
+                pytest.fail("The worker is at a task, and the task is still in the bag.")
+            if tasks < left:
+                pytest.fail(f"While the worker is at one task, {tasks} of {left} others are in the bag.")
             assert results[job].count(RESULT) == 0
             factor = bag.finish(job, rng)
             assert bag.result(results[job]) == ("result", job, job * factor)
@@ -564,7 +580,9 @@ def test_time(topology: Topology, rng: Random) -> None:
     receive_until_ready(topology, receiver)
     end_all_ways(topology, ["receiver"])
     ends_well(topology, receiver)
-    assert claims == {way: text not in arrived(receiver, way) for way in WAYS}
+    got = [way for way in WAYS if text in arrived(receiver, way)]
+    seen = "bob was started after the sender had ended, and got the message"
+    assert_true_of(claims, {way: way not in got for way in WAYS}, seen, got)
 
 
 @step("7.7", starts=["space"])
@@ -577,7 +595,9 @@ def test_names(topology: Topology, rng: Random) -> None:
     send_in_all_ways(topology, text)
     end_all_ways(topology, ["other-receiver"], name="carol")
     ends_well(topology, stranger)
-    assert claims == {way: text not in arrived(stranger, way) for way in WAYS}
+    got = [way for way in WAYS if text in arrived(stranger, way)]
+    seen = "carol was there, of whom the sender had never heard, and got the message"
+    assert_true_of(claims, {way: way not in got for way in WAYS}, seen, got)
 
 
 @step("7.7", starts=["space"])
@@ -592,10 +612,22 @@ def test_to_all(topology: Topology, rng: Random) -> None:
     end_all_ways(topology, names)
     for name in names:
         ends_well(topology, topology[name])
-    assert claims == {way: all(text in arrived(topology[name], way) for name in names) for way in WAYS}
+    got = [way for way in WAYS if all(text in arrived(topology[name], way) for name in names)]
+    seen = "two receivers were there, and wanted the message; both of them got it"
+    assert_true_of(claims, {way: way in got for way in WAYS}, seen, got)
 
 
 # What the checks have in common
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was sent, in words; a failure shows it as it is."""
+
+    words: str
+
+    def __repr__(self) -> str:
+        return self.words
 
 
 def words(rng: Random, count: int) -> list[str]:
@@ -673,7 +705,9 @@ def ends_well(topology: Topology, program: Service) -> None:
     status = until(partial(exit_status, program), lambda status: status is not None, among=topology)
     if status is None:
         pytest.fail(f"{program.name} does not end.{who_waits(topology)}")
-    assert status == 0, f"{program.name} ended with exit status {status}."
+    if status != 0:
+        last = program.errors().strip().rpartition("\n")[2].removesuffix(".")
+        pytest.fail(f"{program.name} ended with exit status {status}{last and f': {last}'}.")
 
 
 def exit_status(program: Service) -> int | None:
@@ -702,13 +736,17 @@ def assert_matches(
     topology: Topology, tuples: Sequence[tuple[Any, ...]], template: tuple[Any, ...], expected: Sequence[Any]
 ) -> None:
     """Of these tuples, exactly those match."""
-    sent(f"{written(template)} to be matched with {', '.join(map(written, tuples))}")
+    sent(Told(f"the template {written(template)}"))
     with client_of(topology, "shelf") as client:
         shelf = client.new_space()
         shelf.out_all(tuples)
         found, _ = shelf.ls(template)
-    # as text: for Python True == 1 == 1.0
-    assert [written(fields) for fields in found] == [written(fields) for fields in expected]
+    matched, right = list(map(written, found)), list(map(written, expected))  # for Python True == 1 == 1.0
+    if wrong := [fields for fields in matched if fields not in right]:
+        pytest.fail(f"{written(template)} matches {', '.join(wrong)}, and should not.")
+    if missing := [fields for fields in right if fields not in matched]:
+        pytest.fail(f"{written(template)} does not match {', '.join(missing)}, and should.")
+    assert matched == right
 
 
 def written(fields: tuple[Any, ...]) -> str:
@@ -718,20 +756,26 @@ def written(fields: tuple[Any, ...]) -> str:
 
 def puts(client: Client, fields: tuple[Any, ...]) -> None:
     """A client puts a tuple."""
-    sent(f"out {written(fields)}")
+    sent(Told(f"out {written(fields)}"))
     client.universe.out(fields)
 
 
 def takes(client: Client, template: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What a client takes that does not wait."""
-    sent(f"inp {written(template)}")
+    sent(Told(f"inp {written(template)}"))
     return client.universe.inp(template)
 
 
 def reads(client: Client, template: tuple[Any, ...]) -> tuple[Any, ...] | None:
     """What a client reads that does not wait."""
-    sent(f"rdp {written(template)}")
+    sent(Told(f"rdp {written(template)}"))
     return client.universe.rdp(template)
+
+
+def assert_nothing(fields: tuple[Any, ...] | None) -> None:
+    """No tuple came."""
+    if fields is not None:
+        pytest.fail(f"{written(fields)} came, and no tuple was expected.")
 
 
 class Look:
@@ -743,7 +787,7 @@ class Look:
     def __init__(
         self, client: Client, kind: type[In | Rd], template: tuple[Any, ...], wait_s: float | None = None
     ) -> None:
-        sent(f"{kind.__name__.lower()} {written(template)}")
+        sent(Told(f"{kind.__name__.lower()} {written(template)}"))
         self.client, self.template, self.wait_s = client, template, wait_s
         self.request = client.next_request()
         client.send(encode(kind(self.request, UNIVERSE, to_wire(template, template=True), wait_s)))
@@ -799,7 +843,7 @@ def a_microblog(topology: Topology, rng: Random) -> tuple[list[Post], list[str],
     wanted = rng.sample([*rng.sample(posts, 3), doras], 4)
     lines = [f"{author}|{topic}\n" for author, topic, _ in wanted]
     (topology["chuck"].scratch / "wanted.txt").write_text("".join(lines))
-    sent(f"posts {', '.join(map(written, posts))}")
+    sent(Told(f"{len(posts)} posts of bob and alice; chuck is to read 3 of them, and dora's"))
     return posts, [text for _, _, text in wanted], doras
 
 
@@ -834,6 +878,7 @@ class Members:
         self.client = connect(topology["space"].address(), timeout_s=PATIENCE_S)
         self.space = self.client.new_space()
         self.asked_before: dict[str, int] = {}
+        self.frozen: list[Service] = []
 
     def __enter__(self) -> Members:
         return self
@@ -843,7 +888,7 @@ class Members:
 
     def begins(self, member: str, what: str, *arguments: Any) -> None:
         """Let a member do something."""
-        sent(f"to member {member}: {what} {' '.join(map(repr, arguments))}")
+        sent(Told(f"to {self.services[member].name}: {what} {' '.join(map(repr, arguments))}"))
         self.asked_before[member] = self._asked(member)
         self.client.universe.out(("order", member, self.space, what, arguments))
 
@@ -860,18 +905,51 @@ class Members:
         self.begins(member, what, *arguments)
         return self.ends(member)
 
+    def take_all(self) -> list[tuple[Any, ...]]:
+        """Take all tuples."""
+        templates = [(object,) * arity for arity in range(1, 9)]
+        return [self.space.in_(every) for every in templates for _ in range(self.space.count(every))]
+
     def shuffle(self, rng: Random) -> list[tuple[Any, ...]]:
         """Take all tuples, put them back in another order, for a space has none, and give them all."""
-        templates = [(object,) * arity for arity in range(1, 9)]
-        tuples = [self.space.in_(every) for every in templates for _ in range(self.space.count(every))]
+        tuples = self.take_all()
         rng.shuffle(tuples)
         self.space.out_all(tuples)
         return tuples
 
-    def assert_waiting(self, *members: str) -> None:
-        """These wait in the space until they may go on; the others are idle."""
+    @contextmanager
+    def frozen_for_now(self, member: str) -> Iterator[None]:
+        """Let a member stand still, wherever it is."""
+        service = self.services[member]
+        service.pause()
+        self.frozen.append(service)
+        try:
+            yield
+        finally:
+            service.resume()
+            self.frozen.remove(service)
+
+    def until_idle(self, member: str) -> None:
+        """Wait until it waits for an order."""
+        order = f"('order', {member!r},"
+        until(
+            lambda: [waits for waits in self.client.waiting() if waits.template.startswith(order)],
+            bool,
+            self.services[member],
+        )
+
+    def until_asks(self, member: str) -> None:
+        """Wait until it has sent a request for what it began."""
+        until(partial(self._asked, member), lambda asked: asked > self.asked_before[member])
+
+    def until_settled(self, *members: str) -> None:
+        """Wait until these wait in the space, or are done."""
         services = [self.services[member] for member in members]
         until(partial(self._are_settled, members), bool, *services)
+
+    def assert_waiting(self, *members: str) -> None:
+        """These wait in the space until they may go on; the others are idle."""
+        self.until_settled(*members)
         for member in members:
             if self._has_done(member):
                 pytest.fail(f"{self.services[member].name} does not wait.")
@@ -888,7 +966,7 @@ class Members:
     def _blocked(self) -> int:
         """How many of those that are at work wait; none as long as somebody is not blocked at all."""
         waiting = [waits.template for waits in self.client.waiting()]
-        if len(waiting) < len(self.names):
+        if len(waiting) < len(self.names) - len(self.frozen):
             return 0
         return sum(not template.startswith("('order',") for template in waiting)
 
@@ -903,6 +981,46 @@ class Members:
         return self.topology.link(self.services[member].name, "space").stats().forward_pieces
 
 
+def overtake(topology: Topology, members: Members, name: str, slow: str, fast: str) -> None:
+    """The slow one has come to a barrier, and stands still; the fast one goes on to the next round."""
+    link = topology.link(members.services[slow].name, "space")
+    members.until_idle(slow)
+    link.delay(SLOW_S, direction="backward")
+    members.begins(slow, "wait", name, 2)
+    members.until_asks(slow)
+    members.does(fast, "wait", name, 2)
+    with members.frozen_for_now(slow):  # it has come, and has not heard so yet
+        link.heal()
+        members.begins(fast, "wait", name, 2)
+        one, other = members.services[fast].name, members.services[slow].name
+        sent(Told(f"{one} waits once more; {other} has not left the barrier yet"))
+        members.assert_waiting(fast)
+    members.ends(slow)
+    members.does(slow, "wait", name, 2)
+    members.ends(fast)
+    assert link.injected > 0
+
+
+def put_two_at_once(members: Members, name: str, items: Sequence[str]) -> None:
+    """Two members put the first two items in the same moment, and each comes out of the empty queue once."""
+    *both, last = items
+    tuples = members.take_all()  # so that both wait for what they need first
+    for member, item in zip(("one", "two"), both, strict=True):
+        members.begins(member, "put", name, item)
+    members.until_settled("one", "two")
+    members.space.out_all(tuples)
+    for member in ("one", "two"):
+        members.ends(member)
+    members.does("one", "put", name, last)
+    got = [members.does("two", "get", name) for _ in both]
+    if sorted(map(repr, got)) != sorted(map(repr, both)):
+        pytest.fail(
+            f"Two members put {both[0]!r} and {both[1]!r} at the same time, and later one {last!r}; "
+            f"what came out first is {got[0]!r} and {got[1]!r}."
+        )
+    assert members.does("two", "get", name) == last
+
+
 def holds(value: Any, item: Any) -> bool:
     """Whether a tuple holds an item, at any depth."""
     return value == item or (isinstance(value, tuple | list) and any(holds(one, item) for one in value))
@@ -913,7 +1031,7 @@ def holds(value: Any, item: Any) -> bool:
 
 def start_master(master: Service, jobs: Sequence[int]) -> Service:
     """A master with those jobs."""
-    sent(f"jobs {', '.join(map(str, jobs))}")
+    sent(Told(f"jobs {', '.join(map(str, jobs))}"))
     master.start(JOBS=",".join(map(str, jobs)))
     return master
 
@@ -946,7 +1064,7 @@ class Bag:
     def put(self, job: int) -> TupleSpace:
         """Put a task; where its result should come."""
         results = self.space.new_space()
-        sent(f"out ('task', TupleSpace, {job})")
+        sent(Told(f"out ('task', TupleSpace, {job})"))
         self.space.universe.out(("task", results, job))
         return results
 
@@ -1012,6 +1130,7 @@ def a_bag(topology: Topology) -> Iterator[Bag]:
 def claimed(topology: Topology, claim: str) -> dict[str, bool]:
     """What the table says about one property of each way."""
     program = topology["coupling"]
+    sent(Told("python coupling.py"))
     program.start()
     ends_well(topology, program)
     cells = [line.split() for line in program.logs().splitlines()]
@@ -1020,9 +1139,17 @@ def claimed(topology: Topology, claim: str) -> dict[str, bool]:
     return dict(claims)
 
 
+def assert_true_of(claims: dict[str, bool], true: dict[str, bool], seen: str, got: Sequence[str]) -> None:
+    """The table says what is true. If not, tell all that was seen: the student is to find the entry."""
+    if claims != true:
+        ways = ", ".join(got) or "no way"
+        others = ", ".join(way for way in WAYS if way not in got) or "no way"
+        pytest.fail(f"The table says something else than was seen: {seen} by {ways}, and not by {others}.")
+
+
 def send_in_all_ways(topology: Topology, text: str) -> None:
     """A sender sends that text to Bob, and ends."""
-    sent(f"{text} in all four ways, to bob")
+    sent(Told(f"{text} in all four ways, to bob"))
     topology["sender"].start(TEXT=text)
     ends_well(topology, topology["sender"])
 
