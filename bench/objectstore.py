@@ -101,8 +101,8 @@ PEERS: dict[str, Peer] = {
         Needs(programs=("moto_server",), install="pip install 'moto[server]', and have it in PATH"), trips=8,
     ),
     NGINX: Peer(servers.nginx, needs=Needs(programs=("nginx",), install="install nginx"), is_s3=False),
-    BARE: Peer(lambda folder: servers.bare("uvicorn"), stores=False, is_s3=False),
-    FASTAPI: Peer(lambda folder: servers.bare("fastapi"), stores=False, is_s3=False),
+    BARE: Peer(lambda folder: servers.bare("bare"), stores=False, is_s3=False),
+    FASTAPI: Peer(lambda folder: servers.bare("bare_fastapi"), stores=False, is_s3=False),
 }  # fmt: skip
 
 

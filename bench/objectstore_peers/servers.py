@@ -30,9 +30,9 @@ def ours(folder: Path, *options: str) -> Iterator[peers.Server]:
 
 
 @contextmanager
-def bare(by: str) -> Iterator[peers.Server]:
-    """Start a floor, by ``uvicorn`` or ``fastapi``."""
-    with peers.server([sys.executable, "-m", "bench.objectstore_peers.bare", by]) as server:
+def bare(module: str) -> Iterator[peers.Server]:
+    """Start a floor: ``bare`` or ``bare_fastapi``."""
+    with peers.server([sys.executable, "-m", f"bench.objectstore_peers.{module}"]) as server:
         yield server
 
 
