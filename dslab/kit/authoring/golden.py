@@ -28,9 +28,9 @@ VARYING = (
     (re.compile(r"(ended the connection: waited for) \d+ more bytes to be taken"), r"\1 a reply"),
     (re.compile(r"-\d+(\s+asks\s+again)"), r"-N\1"),  # which of several is noticed first
     (re.compile(r"grown by \d+ (MB|MiB)"), r"grown by N \1"),
-    # How much a program takes before it is ended; and whether the trace has all of that.
+    # How much a program takes before it is ended; and how much of that the link has on record by then.
     (
-        re.compile(r"^( +sent +)[0-9a-f ]+\.\.\. \((?:more than )?[\d,]{5,} bytes\)$", re.MULTILINE),
+        re.compile(r"^( +sent +).* \.\.\. .*\((?:more than )?[\d,]{5,} bytes\)$", re.MULTILINE),
         r"\1N bytes",
     ),
     (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
