@@ -152,7 +152,7 @@ class Client:
             PeerClosed: The connection ended.
             Exception: Whatever the procedure raised, as its own type.
         """
-        params = params_of(arguments, named_arguments) if named_arguments else list(arguments)
+        params = params_of(arguments, named_arguments)
         if self.interceptors:
             return chain(self.interceptors, self._call)(Invocation(method, params))
         return self._exchange(method, params)

@@ -28,7 +28,7 @@ VARYING = (
     (re.compile(r"(ended the connection: waited for) \d+ more bytes to be taken"), r"\1 a reply"),
     (re.compile(r"-\d+(\s+asks\s+again)"), r"-N\1"),  # which of several is noticed first
     (re.compile(r"grown by \d+ (MB|MiB)"), r"grown by N \1"),
-    # How much a program takes before it is ended; and how much of that the link has on record by then.
+    # Of many bytes: how many had been sent when the program ended, or answered out of turn.
     (
         re.compile(r"^( +sent +).* \.\.\. .*\((?:more than )?[\d,]{5,} bytes\)$", re.MULTILINE),
         r"\1N bytes",
