@@ -681,9 +681,11 @@ def test_killed_in_mid_download(topology: Topology, rng: Random) -> None:
     with film_in_store(topology, film):
         link.throttle(100 * KB, direction="backward")  # all of it would take longer than we wait
         downloader.start(TRIES=1, OBJECT="/films/film")
-        kept = until(lambda: size_of(part), lambda size: size > 50 * KB, 2 * PATIENCE_S)
+        kept = until(
+            lambda: size_of(part), lambda size: size > 50 * KB or not downloader.running, 2 * PATIENCE_S
+        )
         downloader.kill()
-        assert kept > 50 * KB, f"FILE.part has {kept:,} bytes, {2 * PATIENCE_S:g} s after the download began."
+        assert kept > 50 * KB, "What comes, slowly, is not in FILE.part as it comes."
         link.heal()
         before = link.stats().backward_bytes
         assert run_downloader(topology, tries=1) == 0
