@@ -8,6 +8,9 @@
 The same operations as ``PUT http://.../mybucket`` and its like, in the words of a library. STORE_ADDR says
 where the store is (``host:port``), STORE_KEY has the key that opens it (``ID:SECRET``).
 
+What the store says is XML. A list has the namespace of S3, ``http://s3.amazonaws.com/doc/2006-03-01/``; what
+says that something failed has none, ``<Error><Code>NoSuchKey</Code>...``.
+
 A library says what went wrong with an exception. What broke on the way stays what it is, a ConnectionError or
 a TimeoutError: whether the operation has happened is then unknown.
 
@@ -30,7 +33,7 @@ class BucketNotEmpty(Exception):
 
 
 class StoreError(Exception):
-    """The store answered something else: its status and code stand in the message."""
+    """The store answered something else: status and code stand in the message, ``400 InvalidBucketName``."""
 
 
 def create(name: str) -> None:

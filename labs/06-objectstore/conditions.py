@@ -1,7 +1,7 @@
 """Step 6.2. Conditional requests: do it only if the object is (or is not) the one that I know.
 
 =====================  ========================================  ====================  =================
-header                 do it only if                             else: GET, HEAD       else: other
+header                 do it only if                             else: GET, HEAD       else: PUT
 =====================  ========================================  ====================  =================
 If-Match: "a", "b"     the object's ETag is one of these         412                   412
 If-Match: *            there is an object                        412                   412
@@ -9,7 +9,8 @@ If-None-Match: "a"     its ETag is none of these                 304, Not Modifi
 If-None-Match: *       there is no object                        304, Not Modified     412
 =====================  ========================================  ====================  =================
 
-412 is called Precondition Failed. Source: RFC 9110, section 13.
+412 is called Precondition Failed. A request with both headers is done only if both allow it; If-Match is
+looked at first. A 304 tells the ETag, as a 200 does. Source: RFC 9110, section 13.
 """
 
 from collections.abc import Mapping

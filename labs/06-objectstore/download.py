@@ -18,11 +18,14 @@ def download(store: Store, path: str, file: Path, tries: int) -> None:
     What has come once is not fetched again. But parts of two versions of an object make none: if it has been
     replaced meanwhile, begin again.
 
+    What comes is written to FILE.part as it comes, so that it is there when the program is killed. A try is a
+    GET, however it ends: one that is refused with 412 is one, too. A HEAD is none.
+
     Raises:
         ConnectionError: It is not whole after so many tries.
         RuntimeError: The store answers something that is not foreseen.
     """
-    # TODO step 6.5: ask for what is missing, if the object is still the same; keep what comes
+    # TODO step 6.5: ask for all that is missing, if the object is still the same; keep what comes
     raise NotImplementedError("lab 6, step 6.5")
 
 

@@ -68,7 +68,8 @@ class ObjectServer:
     def list_keys(self, request: Request) -> Response:
         """GET /bucket: the keys that begin with the query's ``prefix``.
 
-        Step 6.3: ``max-keys`` of them, never more than MAX_KEYS; ``continuation-token`` is where to go on.
+        Step 6.3: ``max-keys`` of them, never more than MAX_KEYS; ``continuation-token`` is where to go on. If
+        ``max-keys`` is no number from 0 on, 400 InvalidArgument.
         """
         # TODO step 6.1: answer with a listing() of the keys; step 6.3: of one page of them
         raise NotImplementedError("lab 6, step 6.1")
@@ -84,13 +85,17 @@ class ObjectServer:
     def get_object(self, request: Request) -> Response:
         """GET or HEAD /bucket/key. To a HEAD the shell sends the headers only.
 
-        Step 6.2: 304 or 412 if a condition says so. Step 6.5: only the part that a Range asks for, with 206.
+        Step 6.2: 304, which tells the ETag too, or 412 if a condition says so. Step 6.5: only the part that a
+        Range asks for, with 206.
         """
         # TODO step 6.1: answer with the object and its headers; step 6.2: conditions; 6.5: ranges
         raise NotImplementedError("lab 6, step 6.1")
 
     def delete_object(self, request: Request) -> Response:
-        """DELETE /bucket/key: afterwards it is not there, and that is all that the client wants to know."""
+        """DELETE /bucket/key: afterwards it is not there, and that is all that the client wants to know.
+
+        No condition is looked at: storage could not test it in one step with the deletion.
+        """
         # TODO step 6.1: delete it; 204 also if there was nothing to delete
         raise NotImplementedError("lab 6, step 6.1")
 

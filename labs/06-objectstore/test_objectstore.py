@@ -8,17 +8,23 @@ import string
 import threading
 import time
 import xml.etree.ElementTree as ET
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from operator import le
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, PeerViolation
 from dslab.kit.grader import sent, step
+from dslab.kit.topology.link import Link
 from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
 
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 4.0  # for an answer that a correct program gives within milliseconds
 MOMENT_S = 3.0  # for what a correct program may do, and need not
 RACES, RUNNERS = 12, 16
+REPLACEMENTS, READERS = 200, 3
 KB, MB = 1_000, 1_000_000
 KEY_ID, SECRET = "student", "open-sesame"
 FRONT_ENDS = ("front-end-1", "front-end-2")
@@ -47,11 +54,11 @@ def test_put_get_head_delete(topology: Topology, rng: Random) -> None:
         assert ask("PUT", "/photos/cat", data, {"Content-Type": kind}).status_code == 200
         assert keys_in(ask("GET", "/photos")) == ["cat"]
         found, head = ask("GET", "/photos/cat"), ask("HEAD", "/photos/cat")
-        assert (found.status_code, found.content) == (200, data)
         for response in (found, head):
-            told = [response.headers.get(name) for name in ("content-type", "content-length")]
-            assert told == [kind, str(len(data))]
-        assert (head.status_code, head.content) == (200, b"")
+            said = {"status": 200, "Content-Type": kind, "Content-Length": str(len(data))}
+            assert told(response, "Content-Type", "Content-Length") == said
+        assert found.content == data
+        assert head.content == b""
         assert ask("DELETE", "/photos/cat").status_code == 204
         assert ask("GET", "/photos/cat").status_code == 404
 
@@ -61,12 +68,13 @@ def test_done_twice(topology: Topology, rng: Random) -> None:
     """PUT and DELETE are idempotent: who does it twice finds the same, and gets the same answer."""
     data = rng.randbytes(200)
     with talking_to(topology["object-server"]) as ask:
-        assert [ask("PUT", "/photos").status_code for _ in range(2)] == [200, 200]
-        assert [ask("PUT", "/photos/cat", data).status_code for _ in range(2)] == [200, 200]
-        assert [ask("PUT", "/photos").status_code, ask("GET", "/photos/cat").content] == [200, data]
+        assert twice(ask, "PUT", "/photos") == {"the first time": 200, "the second time": 200}
+        assert twice(ask, "PUT", "/photos/cat", data) == {"the first time": 200, "the second time": 200}
+        assert ask("PUT", "/photos").status_code == 200
+        assert ask("GET", "/photos/cat").content == data
         assert ask("GET", "/photos/cat").headers.get("content-type") == "application/octet-stream"
-        assert [ask("DELETE", "/photos/cat").status_code for _ in range(2)] == [204, 204]
-        assert [ask("DELETE", "/photos").status_code for _ in range(2)] == [204, 404]
+        assert twice(ask, "DELETE", "/photos/cat") == {"the first time": 204, "the second time": 204}
+        assert twice(ask, "DELETE", "/photos") == {"the first time": 204, "the second time": 404}
 
 
 @step("6.1", starts=["object-server"])
@@ -74,19 +82,20 @@ def test_what_goes_wrong(topology: Topology, rng: Random) -> None:
     """The status says whose fault it was, and the code what it was."""
     name = word(rng)
     with talking_to(topology["object-server"]) as ask:
-        assert failure(ask("GET", f"/{name}")) == (404, "NoSuchBucket")
-        assert failure(ask("GET", f"/{name}/cat")) == (404, "NoSuchBucket")
-        assert failure(ask("PUT", f"/{name}/cat", b"meow")) == (404, "NoSuchBucket")
-        assert failure(ask("DELETE", f"/{name}/cat")) == (404, "NoSuchBucket")
-        assert failure(ask("DELETE", f"/{name}")) == (404, "NoSuchBucket")
+        assert failure(ask("GET", f"/{name}")) == a_failure(404, "NoSuchBucket")
+        assert failure(ask("GET", f"/{name}/cat")) == a_failure(404, "NoSuchBucket")
+        assert failure(ask("PUT", f"/{name}/cat", b"meow")) == a_failure(404, "NoSuchBucket")
+        assert failure(ask("DELETE", f"/{name}/cat")) == a_failure(404, "NoSuchBucket")
+        assert failure(ask("DELETE", f"/{name}")) == a_failure(404, "NoSuchBucket")
         assert ask("PUT", f"/{name}").status_code == 200
-        assert failure(ask("GET", f"/{name}/cat")) == (404, "NoSuchKey")
+        assert failure(ask("GET", f"/{name}/cat")) == a_failure(404, "NoSuchKey")
         assert ask("PUT", f"/{name}/cat", b"meow").status_code == 200
-        assert failure(ask("DELETE", f"/{name}")) == (409, "BucketNotEmpty")
+        assert failure(ask("DELETE", f"/{name}")) == a_failure(409, "BucketNotEmpty")
         assert ask("GET", f"/{name}/cat").content == b"meow"
         refused = ask("POST", f"/{name}/cat", b"woof")
-        assert failure(refused) == (405, "MethodNotAllowed")
-        assert {"GET", "HEAD", "PUT", "DELETE"} <= set(refused.headers.get("allow", "").split(", "))
+        assert failure(refused) == a_failure(405, "MethodNotAllowed")
+        allowed = {method.strip() for method in refused.headers.get("Allow", "").split(",")}
+        assert allowed >= {"GET", "HEAD", "PUT", "DELETE"}, "Allow does not name every method that there is."
 
 
 @step("6.1", starts=["object-server"])
@@ -123,14 +132,11 @@ def test_etag_names_the_content(topology: Topology, rng: Random) -> None:
         ask("PUT", "/notes")
         etags = []
         for data in (rng.randbytes(100), rng.randbytes(100)):
-            responses = [
-                ask("PUT", "/notes/today", data),
-                ask("GET", "/notes/today"),
-                ask("HEAD", "/notes/today"),
-            ]
-            told = [response.headers.get("etag") for response in responses]
-            assert told == 3 * [told[-1]]
-            etags.append(str(told[-1]))
+            put = ask("PUT", "/notes/today", data)
+            tell = {method: ask(method, "/notes/today").headers.get("ETag") for method in ("GET", "HEAD")}
+            etag = str(tell["HEAD"])
+            assert {"PUT": put.headers.get("ETag")} | tell == {"PUT": etag, "GET": etag, "HEAD": etag}
+            etags.append(etag)
         assert etags[0] != etags[1], "Two different contents have the same ETag."
         for etag in etags:
             assert etag.startswith('"') and etag.endswith('"'), f"The ETag {etag} is not in double quotes."
@@ -146,14 +152,15 @@ def test_not_modified(topology: Topology, rng: Random) -> None:
         etag = etag_of(ask)
         for known in (etag, f'"{word(rng)}", {etag}', "*"):
             found = ask("GET", "/notes/today", headers={"If-None-Match": known})
-            assert (found.status_code, found.headers.get("etag"), found.content) == (304, etag, b"")
+            assert told(found, "ETag") == {"status": 304, "ETag": etag}
+            assert found.content == b""
         found = ask("GET", "/notes/today", headers={"If-None-Match": f'"{word(rng)}"'})
-        assert (found.status_code, found.content) == (200, data)
+        assert found.status_code == 200
+        assert found.content == data
         assert ask("HEAD", "/notes/today", headers={"If-None-Match": etag}).status_code == 304
         assert ask("GET", "/notes/today", headers={"If-Match": etag}).content == data
-        assert failure(ask("GET", "/notes/today", headers={"If-Match": '"old"'})) == (
-            412,
-            "PreconditionFailed",
+        assert failure(ask("GET", "/notes/today", headers={"If-Match": '"old"'})) == a_failure(
+            412, "PreconditionFailed"
         )
         assert ask("GET", "/notes/tomorrow", headers={"If-None-Match": "*"}).status_code == 404
 
@@ -171,11 +178,16 @@ def test_lost_update(topology: Topology, rng: Random) -> None:
         seen = str(ask("GET", "/notes/today").headers.get("etag"))
         assert ask("PUT", "/notes/today", alice, {"If-Match": seen}).status_code == 200
         refused = ask("PUT", "/notes/today", first, {"If-Match": seen})
-        assert failure(refused) == (412, "PreconditionFailed")
+        assert failure(refused) == a_failure(412, "PreconditionFailed")
         assert ask("GET", "/notes/today").content == alice
         assert ask("PUT", "/notes/today", bob, {"If-Match": '"old", ' + etag_of(ask)}).status_code == 200
         assert ask("PUT", "/notes/today", first, {"If-None-Match": etag_of(ask)}).status_code == 412
         assert ask("PUT", "/notes/today", first, {"If-None-Match": '"old"'}).status_code == 200
+        both = {"If-Match": '"old"', "If-None-Match": '"older"'}
+        assert ask("PUT", "/notes/today", bob, both).status_code == 412
+        both = {"If-Match": etag_of(ask), "If-None-Match": etag_of(ask)}
+        assert ask("PUT", "/notes/today", bob, both).status_code == 412
+        assert ask("GET", "/notes/today").content == first
 
 
 @step("6.2", starts=["object-server"])
@@ -210,7 +222,8 @@ def test_two_at_the_same_time(topology: Topology, rng: Random) -> None:
                 uploading(server, path, alice, condition) as first,
                 uploading(server, path, bob, condition) as second,
             ):
-                assert [second.finish(), first.finish()] == [200, 412]
+                answers = {"the first to be complete": second.finish(), "the other": first.finish()}
+                assert answers == {"the first to be complete": 200, "the other": 412}
             assert ask("GET", path).content == bob
 
 
@@ -267,7 +280,6 @@ def test_keys_come_and_go(topology: Topology, rng: Random) -> None:
     keys = sorted({word(rng) for _ in range(8)})
     with talking_to(topology["object-server"]) as ask:
         ask("PUT", "/photos")
-        assert page_of(ask, "photos", 3, None) == ([], None)
         for key in keys:
             ask("PUT", f"/photos/{key}", b"x")
         first, token = page_of(ask, "photos", 3, None)
@@ -277,9 +289,28 @@ def test_keys_come_and_go(topology: Topology, rng: Random) -> None:
         ask("DELETE", f"/photos/{keys[5]}")
         third, token = page_of(ask, "photos", 3, token)
         assert [*first, *second, *third] == keys
-        assert token is None
-        assert page_of(ask, "photos", 3, None, prefix="AA") == (["AAA"], None)
+        assert token is None, "The last page says that there is another one."
+
+
+@step("6.3", starts=["object-server"])
+def test_size_of_a_page(topology: Topology, rng: Random) -> None:
+    """A page has as many keys as were asked for, if there are so many, and never more than 1000."""
+    keys = sorted(f"{number:04}-{word(rng)}" for number in range(1_002))
+    server = topology["object-server"]
+    with talking_to(server) as ask:
+        ask("PUT", "/photos")
+        assert page_of(ask, "photos", 3, None) == ([], None)
+        put_all(server, [f"/photos/{key}" for key in keys])
+        assert page_of(ask, "photos", 3, None, prefix="1001-") == ([keys[1_001]], None)
         assert page_of(ask, "photos", 0, None) == ([], None)
+        page, token = page_of(ask, "photos", 5_000, None)
+        assert page == keys[:1_000]
+        assert page_of(ask, "photos", 5_000, token) == (keys[1_000:], None)
+        assert keys_in(ask("GET", "/photos?list-type=2")) == keys[:1_000]
+        for wrong in ("x", "-1"):
+            assert failure(ask("GET", f"/photos?list-type=2&max-keys={wrong}")) == a_failure(
+                400, "InvalidArgument"
+            )
 
 
 @step("6.3", starts=FRONT_ENDS)
@@ -287,15 +318,75 @@ def test_front_ends_agree(topology: Topology, rng: Random) -> None:
     """What is done at one front end is seen at the other one at once."""
     old, new = rng.randbytes(100), rng.randbytes(100)
     with talking_to(topology["front-end-1"]) as one, talking_to(topology["front-end-2"]) as other:
+        both = dict(zip(FRONT_ENDS, (one, other), strict=True))
         one("PUT", "/photos")
         assert other("PUT", "/photos/cat", old).status_code == 200
-        assert [ask("GET", "/photos/cat").content for ask in (one, other)] == [old, old]
+        assert {name: ask("GET", "/photos/cat").content for name, ask in both.items()} == at_both(old)
         assert one("PUT", "/photos/cat", new, {"If-Match": etag_of(other, "/photos/cat")}).status_code == 200
-        assert [ask("GET", "/photos/cat").content for ask in (one, other)] == [new, new]
+        assert {name: ask("GET", "/photos/cat").content for name, ask in both.items()} == at_both(new)
         assert etag_of(one, "/photos/cat") == etag_of(other, "/photos/cat")
         assert other("DELETE", "/photos/cat").status_code == 204
-        assert [ask("GET", "/photos/cat").status_code for ask in (one, other)] == [404, 404]
-        assert [page_of(ask, "photos", 9, None) for ask in (one, other)] == [([], None), ([], None)]
+        assert {name: ask("GET", "/photos/cat").status_code for name, ask in both.items()} == at_both(404)
+        assert {name: page_of(ask, "photos", 9, None) for name, ask in both.items()} == at_both(([], None))
+
+
+@step("6.3", starts=FRONT_ENDS)
+def test_replaced_elsewhere(topology: Topology, rng: Random) -> None:
+    """Of two conditional PUTs, one under way at each front end, only the first to be complete is done."""
+    link = topology.link("front-end-1", "storage-node")
+    slow, fast = rng.randbytes(300 * KB), rng.randbytes(100)
+    with talking_to(topology["front-end-2"]) as ask:
+        ask("PUT", "/notes")
+        ask("PUT", "/notes/today", rng.randbytes(100))
+        known = {"If-Match": etag_of(ask)}
+        with uploading(topology["front-end-1"], "/notes/today", slow, known) as upload:
+            enough = link.stats().forward_bytes + 20 * KB
+            link.throttle(100 * KB, direction="forward")
+            upload.send_rest()
+            carried = until(lambda: link.stats().forward_bytes, partial(le, enough))
+            assert carried >= enough, "The body does not get from the front end to the storage."
+            answers = {"the first to be complete": ask("PUT", "/notes/today", fast, known).status_code}
+            link.heal()
+            with over_a_socket():
+                answers["the other"] = upload.status()
+        assert answers == {"the first to be complete": 200, "the other": 412}
+        assert ask("GET", "/notes/today").content == fast
+    assert link.injected > 0
+
+
+@step("6.3", starts=["dispatcher"])
+def test_passed_on(topology: Topology, rng: Random) -> None:
+    """Requests and responses pass through the dispatcher whole, with their query and their headers."""
+    data, keys = rng.randbytes(3_000), sorted(f"a+b/{word(rng)} 100%?" for _ in range(3))
+    requests: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", "/photos/cat", {}),
+        ("PUT", "/photos/cat", {"If-Match": '"old"'}),
+        ("GET", "/photos/cat", {"If-None-Match": "*"}),
+        ("GET", "/photos/cat", {"Range": "bytes=10-19"}),
+        ("HEAD", "/photos/cat", {}),
+        ("POST", "/photos/cat", {}),
+    ]
+    with talking_to(topology["dispatcher"]) as ask, talking_to(topology["front-end-1"]) as ask_itself:
+        ask("PUT", "/photos")
+        through = ask("PUT", "/photos/cat", data, {"Content-Type": "image/png"})
+        itself = ask_itself("PUT", "/photos/dog", data, {"Content-Type": "image/png"})
+        assert told(through, "ETag") == told(itself, "ETag")
+        cat, dog = (ask_itself("GET", f"/photos/{name}") for name in ("cat", "dog"))
+        assert told(cat, "Content-Type") == told(dog, "Content-Type")
+        assert failure(ask("PUT", "/photos/cat", b"", {"If-Match": '"old"'})) == a_failure(
+            412, "PreconditionFailed"
+        )
+        for key in keys:
+            ask("PUT", f"/photos/{quote(key)}", b"x")
+        page, token = page_of(ask, "photos", 2, None, prefix="a+b/")
+        assert page == keys[:2]
+        assert token, "This page is not the last one, and has no token."
+        for method, target, headers in requests:  # whatever the front ends make of them already
+            names = ("ETag", "Content-Type", "Content-Length", "Content-Range", "Allow")
+            itself = ask_itself(method, target, headers=headers)
+            through = ask(method, target, headers=headers)
+            assert told(through, *names) == told(itself, *names)
+            assert through.content == itself.content
 
 
 @step("6.3", starts=["dispatcher"])
@@ -332,13 +423,39 @@ def test_half_a_response(topology: Topology, rng: Random) -> None:
         link.half_close(direction="backward", after_bytes=1_000)
         for _ in range(4):
             found = ask("GET", "/photos/cat")
-            assert (found.status_code, found.content) == (200, data)
+            assert found.status_code == 200
+            assert found.content == data
         assert link.injected > 0
+
+
+@step("6.3", starts=["dispatcher"])
+def test_one_waits(topology: Topology, rng: Random) -> None:
+    """A request that waits for one front end holds up no other, and goes to the other one when that dies."""
+    data, link = rng.randbytes(100), topology.link("dispatcher", "front-end-1")
+    with talking_to(topology["dispatcher"]) as ask, ThreadPoolExecutor(RUNNERS) as clients:
+        ask("PUT", "/photos")
+        ask("PUT", "/photos/cat", data)
+        link.stall()
+        for _ in FRONT_ENDS:  # until its turn has come
+            connections = link.stats().connections
+            waiting = clients.submit(ask, "GET", "/photos/cat")
+            if waits_behind(link, connections, waiting):
+                break
+        assert not waiting.done(), "Of two requests none has gone to front-end-1."
+        assert ask("GET", "/photos/cat").content == data
+        link.cut()
+        found = waiting.result()
+        assert found.status_code == 200
+        assert found.content == data
+        found_by_many = clients.map(lambda _: ask("GET", "/photos/cat"), range(10 * RUNNERS))
+        statuses = Counter(found.status_code for found in found_by_many)
+        assert dict(statuses) == {200: 10 * RUNNERS}
+    assert link.stats().injected.keys() >= {"stall", "cut"}
 
 
 @step("6.3", starts=FRONT_ENDS)
 def test_silent_front_end(topology: Topology, rng: Random) -> None:
-    """A front end that says nothing is given up after a while, and the other one is asked."""
+    """A front end that says nothing is given up after a while; the other one is asked, but not for a POST."""
     data = rng.randbytes(100)
     topology["dispatcher"].start(TIMEOUT_S=1.5)
     with talking_to(topology["dispatcher"]) as ask:
@@ -351,6 +468,16 @@ def test_silent_front_end(topology: Topology, rng: Random) -> None:
             assert ask("GET", "/photos/cat").content == data
             if link.stats().forward_bytes > before:
                 break
+        for _ in FRONT_ENDS:  # until its turn has come
+            seen = connections_to_front_ends(topology)
+            status = ask("POST", "/photos/cat", data).status_code
+            sent_to = {name: now - seen[name] for name, now in connections_to_front_ends(topology).items()}
+            if sent_to["front-end-1"]:
+                break
+        assert sent_to == {"front-end-1": 1, "front-end-2": 0}, (
+            "A POST that may have been done was sent again."
+        )
+        assert status == 502
         topology["front-end-1"].resume()
 
 
@@ -364,10 +491,12 @@ def test_not_idempotent(topology: Topology, rng: Random) -> None:
         for link in links:
             link.half_close(direction="backward", after_bytes=10)
         before = sum(link.stats().connections for link in links)
-        assert failure(ask("POST", "/photos", rng.randbytes(20))) == (502, "BadGateway")
-        assert sum(link.stats().connections for link in links) - before == 1
+        assert failure(ask("POST", "/photos", rng.randbytes(20))) == a_failure(502, "BadGateway")
+        sent_on = sum(link.stats().connections for link in links) - before
+        assert sent_on == 1, f"The POST has been sent {sent_on} times."
         assert ask("GET", "/photos/cat").status_code == 503
-        assert sum(link.stats().connections for link in links) - before == 3
+        sent_on = sum(link.stats().connections for link in links) - before - sent_on
+        assert sent_on == 2, f"A GET that neither front end answers has been sent {sent_on} times."
         assert sum(link.injected for link in links) > 0
 
 
@@ -380,20 +509,20 @@ def test_round_and_round(topology: Topology, rng: Random) -> None:
         ask("PUT", "/photos")
         ask("PUT", "/photos/cat", data)
         before = [link.stats().forward_bytes for link in links]
-        assert [ask("GET", "/photos/cat").content for _ in range(6)] == 6 * [data]
+        for _ in range(6):
+            assert ask("GET", "/photos/cat").content == data
         carried = [link.stats().forward_bytes - earlier for link, earlier in zip(links, before, strict=True)]
         if not carried[0] == carried[1] > 0:
             raise AssertionError("Of six equal requests they did not get the same share.")
         for link in links:
             link.refuse()
-        assert failure(ask("GET", "/photos/cat")) == (503, "ServiceUnavailable")
-        assert failure(ask("POST", "/photos/cat")) == (503, "ServiceUnavailable")
+        assert failure(ask("GET", "/photos/cat")) == a_failure(503, "ServiceUnavailable")
+        assert failure(ask("POST", "/photos/cat")) == a_failure(503, "ServiceUnavailable")
         for link in links:
             link.heal()
-        assert [ask("GET", "/photos/cat").content for _ in range(4)] == 4 * [data]
-        for (
-            name
-        ) in FRONT_ENDS:  # each of them still gets requests: when it is killed, the other one has to do
+        for _ in range(4):
+            assert ask("GET", "/photos/cat").content == data
+        for name in FRONT_ENDS:  # each still gets requests: when it is killed, the other one has to do
             topology[name].kill()
             assert ask("GET", "/photos/cat").content == data
             topology[name].restart()
@@ -426,18 +555,20 @@ def test_library(topology: Topology, rng: Random) -> None:
         s3.create_bucket(Bucket="theirs")
         s3.put_object(Bucket="theirs", Key=theirs, Body=data)
         calls = [["create", "photos"], ["get", "theirs", theirs], ["list", "theirs"]]
-        assert returned(topology, calls) == [None, latin_1(data), [theirs]]
-        etags = returned(topology, [["put", "photos", key, latin_1(value)] for key, value in others])
+        assert came_of(topology, calls) == named(calls, [None, latin_1(data), [theirs]])
+        puts = [["put", "photos", key, latin_1(value)] for key, value in others]
+        etags = came_of(topology, puts)
         found = [s3.get_object(Bucket="photos", Key=key) for key in ours]
         assert [each["Body"].read() for each in found] == [value for _, value in others]
-        assert etags == [each["ETag"] for each in found]
+        assert etags == named(puts, [each["ETag"] for each in found])
         below_a = [key for key in ours if key.startswith("a/")]
         before = topology.link("library", "store").stats().forward_pieces
-        assert returned(topology, [["list", "photos", "", 2], ["list", "photos", "a/", 1]]) == [ours, below_a]
+        calls = [["list", "photos", "", 2], ["list", "photos", "a/", 1]]
+        assert came_of(topology, calls) == named(calls, [ours, below_a])
         requests = topology.link("library", "store").stats().forward_pieces - before
         assert requests >= 5, f"These pages were to have two keys and one, but it took {requests} requests."
         calls = [["remove", "photos", ours[0]], ["list", "photos"], ["create", "empty"], ["delete", "empty"]]
-        assert returned(topology, calls) == [None, ours[1:], None, None]
+        assert came_of(topology, calls) == named(calls, [None, ours[1:], None, None])
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["photos", "theirs"]
 
 
@@ -453,13 +584,20 @@ def test_exceptions(topology: Topology, rng: Random) -> None:
     ]
     calls += [["remove", name, "cat"], ["create", name], ["get", name, "cat"], ["remove", name, "cat"]]
     calls += [["put", name, "cat", "meow"], ["delete", name], ["create", "No Bucket!"]]
-    raised = [result.get("raised") for result in call_library(topology, calls)]
-    assert raised[:5] == 5 * ["NoSuchBucket"]
-    assert raised[5:] == [None, "NoSuchKey", None, None, "BucketNotEmpty", "StoreError"]
+    results = call_library(topology, calls)
+    raised = named(calls, [result.get("raised") for result in results])
+    assert raised == named(
+        calls, [*5 * ["NoSuchBucket"], None, "NoSuchKey", None, None, "BucketNotEmpty", "StoreError"]
+    )
+    for said in ("400", "InvalidBucketName"):
+        assert said in results[-1]["because"]
     link = topology.link("library", "store")
     link.half_close(direction="backward", after_bytes=10)
     (result,) = call_library(topology, [["get", name, "cat"]])
-    assert result.get("raised") in {"ConnectionError", "ConnectionResetError"}, "That it broke was not told."
+    kind = result.get("raised", "no exception")
+    assert ("ConnectionError" if kind == "ConnectionResetError" else kind) == "ConnectionError", (
+        "That it broke was not told."
+    )
     assert link.injected > 0
 
 
@@ -487,12 +625,12 @@ def test_ranges(topology: Topology, rng: Random) -> None:
         etag = etag_of(ask, "/films/film")
         for header, (begin, end) in cases.items():
             found = ask("GET", "/films/film", headers={"Range": header})
-            told = (found.status_code, found.headers.get("content-range"), found.headers.get("etag"))
-            assert told == (206, f"bytes {begin}-{end}/{size}", etag)
+            said = {"status": 206, "Content-Range": f"bytes {begin}-{end}/{size}", "ETag": etag}
+            assert told(found, "Content-Range", "ETag") == said
             assert found.content == data[begin : end + 1]
-            assert ask("HEAD", "/films/film", headers={"Range": header}).headers.get("content-length") == str(
-                end - begin + 1
-            )
+            head = ask("HEAD", "/films/film", headers={"Range": header})
+            said = {"status": 206, "Content-Length": str(end - begin + 1)}
+            assert told(head, "Content-Length") == said
     with boto3_for(topology["object-server"]) as s3:
         assert s3.get_object(Bucket="films", Key="film", Range="bytes=10-19")["Body"].read() == data[10:20]
 
@@ -510,13 +648,15 @@ def test_no_such_range(topology: Topology, rng: Random) -> None:
             ("/films/film", "bytes=2000-3000", 1000),
             ("/films/film", "bytes=-0", 1000),
             ("/films/empty", "bytes=0-", 0),
+            ("/films/empty", "bytes=-3", 0),
         ):
             refused = ask("GET", path, headers={"Range": header})
-            assert failure(refused) == (416, "InvalidRange")
-            assert refused.headers.get("content-range") == f"bytes */{size}"
+            assert failure(refused) == a_failure(416, "InvalidRange")
+            assert told(refused, "Content-Range") == {"status": 416, "Content-Range": f"bytes */{size}"}
         for header in ("lines=1-2", "bytes=4-2", "bytes=-", "bytes=two-3", "bytes=0-1,4-5"):
             found = ask("GET", "/films/film", headers={"Range": header})
-            assert (found.status_code, found.content) == (200, data)
+            assert found.status_code == 200
+            assert found.content == data
 
 
 @step("6.5", starts=["store"])
@@ -528,7 +668,30 @@ def test_link_that_cuts(topology: Topology, rng: Random) -> None:
         status = run_downloader(topology, tries=6)
         assert status == 0, f"The downloader ended with exit status {status}."
     assert downloaded(topology) == film
-    assert link.stats().connections == 4  # each brings 300 kB: none of it can have come twice
+    # Each of these has brought 300 kB, and the last one the rest: none of it can have come twice. A HEAD that
+    # asks for the ETag brings too little to be cut.
+    assert {"GETs that were cut": link.injected} == {"GETs that were cut": 3}
+
+
+@step("6.5", starts=["store"])
+def test_killed_in_mid_download(topology: Topology, rng: Random) -> None:
+    """What has come is kept as it comes: after a kill the next run asks for the rest only."""
+    film, link, downloader = rng.randbytes(MB), topology.link("downloader", "store"), topology["downloader"]
+    part = downloader.scratch / "film.part"
+    with film_in_store(topology, film):
+        link.throttle(100 * KB, direction="backward")  # all of it would take longer than we wait
+        downloader.start(TRIES=1, OBJECT="/films/film")
+        kept = until(
+            lambda: size_of(part), lambda size: size > 50 * KB or not downloader.running, 2 * PATIENCE_S
+        )
+        downloader.kill()
+        assert kept > 50 * KB, "What comes, slowly, is not in FILE.part as it comes."
+        link.heal()
+        before = link.stats().backward_bytes
+        assert run_downloader(topology, tries=1) == 0
+        assert downloaded(topology) == film
+        if link.stats().backward_bytes - before > MB - 40 * KB:
+            raise AssertionError("It has fetched again what it had already.")
     assert link.injected > 0
 
 
@@ -659,6 +822,27 @@ def test_two_writers(topology: Topology, rng: Random) -> None:
                 raise AssertionError(
                     "Of several that replaced the same version, not exactly one was told so."
                 )
+
+
+@step("6.6", starts=["durable-server"])
+def test_no_moment_in_between(topology: Topology, rng: Random) -> None:
+    """Whoever looks while an object is replaced again and again finds a whole one each time."""
+    server, letters = topology["durable-server"], string.ascii_letters.encode()
+    whole_one, enough = 300 * KB, threading.Event()
+    with talking_to(server) as ask, ThreadPoolExecutor(READERS) as readers:
+        ask("PUT", "/films")
+        ask("PUT", "/films/film", letters[:1] * whole_one)
+        looking = [
+            readers.submit(seen_until, enough, server, "/films/film", whole_one) for _ in range(READERS)
+        ]
+        try:
+            for number in range(REPLACEMENTS):
+                letter = letters[number % len(letters) :][:1]
+                assert ask("PUT", "/films/film", letter * whole_one).status_code == 200
+        finally:
+            enough.set()
+        seen = set().union(*(each.result() for each in looking))
+    assert seen == {"a whole one"}, "There was a moment in between."
 
 
 @step("6.6", starts=["durable-server"])
@@ -799,10 +983,7 @@ class Upload:
 
     def status(self) -> int:
         """Read the head of a response; its status."""
-        status = int(self._answers.readline().split()[1])
-        while self._answers.readline().strip():
-            pass
-        return status
+        return status_in(self._answers)
 
     def close(self) -> None:
         """Hang up."""
@@ -849,6 +1030,34 @@ def race(topology: Topology, path: str, known: str, rng: Random) -> list[int]:
         server.resume()
         with over_a_socket():
             return sorted(upload.status() for upload in uploads)
+
+
+def waits_behind(link: Link, connections: int, request: Future[httpx.Response]) -> bool:
+    """Whether a request, made when the link had seen so many connections, waits there; else it is done."""
+    until(lambda: request.done() or link.stats().connections > connections, bool)
+    return not request.done()
+
+
+def put_all(server: Service, paths: Sequence[str]) -> None:
+    """Put something at each of these paths; over one connection, and no request waits for a response."""
+    sent(Asked(f"PUT {paths[0]}, and {len(paths) - 1:,} more"))
+    requests = [f"PUT {path} HTTP/1.1\r\nHost: store\r\nContent-Length: 1\r\n\r\nx" for path in paths]
+    with (
+        over_a_socket(),
+        socket.create_connection(server.address().pair, PATIENCE_S) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        connection.sendall("".join(requests).encode())
+        statuses = Counter(status_in(answers) for _ in paths)
+    assert dict(statuses) == {200: len(paths)}
+
+
+def status_in(answers: BinaryIO) -> int:
+    """Read the head of a response; its status."""
+    status = int(answers.readline().split()[1])
+    while answers.readline().strip():
+        pass
+    return status
 
 
 @contextmanager
@@ -906,6 +1115,17 @@ class Writer(threading.Thread):
             raise AssertionError("There is an object that nobody has put there.")
 
 
+def seen_until(enough: threading.Event, server: Service, path: str, size: int) -> set[str]:
+    """What is seen of an object of that size, one letter all over, by somebody who looks all the time."""
+    seen = set()
+    with talking_to(server) as ask:
+        while not enough.is_set():
+            found = ask("GET", path)
+            whole = "a whole one" if found.content == found.content[:1] * size else "parts of several"
+            seen.add(whole if found.status_code == 200 else f"status {found.status_code}")
+    return seen
+
+
 def word(rng: Random) -> str:
     """Some letters."""
     return "".join(rng.choices(string.ascii_lowercase, k=10))
@@ -916,9 +1136,24 @@ def latin_1(data: bytes) -> str:
     return data.decode("latin-1")
 
 
-def failure(response: httpx.Response) -> tuple[int, str]:
+def failure(response: httpx.Response) -> dict[str, object]:
     """The status of a response, and the code in its XML."""
-    return response.status_code, parsed(response).findtext("{*}Code", "no code")
+    return a_failure(response.status_code, parsed(response).findtext("{*}Code"))
+
+
+def a_failure(status: int, code: str | None) -> dict[str, object]:
+    """What `failure` finds in a response that says this."""
+    return {"status": status, "code": code}
+
+
+def told(response: httpx.Response, *names: str) -> dict[str, object]:
+    """The status of a response, and these of its headers; None for one that is not there."""
+    return {"status": response.status_code} | {name: response.headers.get(name) for name in names}
+
+
+def twice(ask: Ask, method: str, target: str, content: bytes = b"") -> dict[str, int]:
+    """The statuses when a request is made and made again."""
+    return {time: ask(method, target, content).status_code for time in ("the first time", "the second time")}
 
 
 def parsed(response: httpx.Response) -> ET.Element:
@@ -927,6 +1162,16 @@ def parsed(response: httpx.Response) -> ET.Element:
         return ET.fromstring(response.content)
     except ET.ParseError:
         return ET.Element("nothing")
+
+
+def connections_to_front_ends(topology: Topology) -> dict[str, int]:
+    """How many the dispatcher has made to each of them so far."""
+    return {name: topology.link("dispatcher", name).stats().connections for name in FRONT_ENDS}
+
+
+def at_both(value: T) -> dict[str, T]:
+    """The same, at both front ends."""
+    return dict.fromkeys(FRONT_ENDS, value)
 
 
 def etag_of(ask: Ask, path: str = "/notes/today") -> str:
@@ -988,9 +1233,15 @@ def call_library(topology: Topology, calls: Sequence[Sequence[Any]]) -> list[dic
     return results
 
 
-def returned(topology: Topology, calls: Sequence[Sequence[Any]]) -> list[Any]:
+def came_of(topology: Topology, calls: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """What these calls returned; of one that raised, all that is known of it."""
-    return [result.get("returned", result) for result in call_library(topology, calls)]
+    return named(calls, [result.get("returned", result) for result in call_library(topology, calls)])
+
+
+def named(calls: Sequence[Sequence[Any]], results: Sequence[Any]) -> dict[str, Any]:
+    """What came of each call, under the call."""
+    names = [f"{n}. {call[0]}({', '.join(map(repr, call[1:]))})" for n, call in enumerate(calls, 1)]
+    return dict(zip(names, results, strict=True))
 
 
 @contextmanager
@@ -1014,6 +1265,11 @@ def leave(topology: Topology, name: str, data: bytes) -> None:
     path = topology["downloader"].scratch / name
     path.write_bytes(data)
     path.chmod(0o666)
+
+
+def size_of(file: Path) -> int:
+    """How much a file holds; nothing, if it is not there."""
+    return file.stat().st_size if file.exists() else 0
 
 
 def downloaded(topology: Topology) -> bytes | None:

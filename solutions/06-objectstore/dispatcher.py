@@ -30,7 +30,7 @@ class Dispatcher:
         self._turns = itertools.cycle(front_ends)
 
     def next_front_end(self) -> str:
-        """Whose turn it is."""
+        """Whose turn it is. Every call is a turn, and all requests that are under way share them."""
         return next(self._turns)  # one step of the interpreter: no two threads get the same turn
 
     def forward(self, request: Request) -> Response:
@@ -38,11 +38,14 @@ class Dispatcher:
 
         If that one fails, by the next; each is tried once at most. If none can, 503 ServiceUnavailable.
         A request that is not idempotent and may have been done must not be sent again: 502 BadGateway.
+
+        To fail is to give no whole response. Any response is one, also a 500: it is passed on as it is, with
+        all that it says, as the request was.
         """
         # BEGIN SOLUTION step-6.3 "ask whose turn it is; if that fails, the next one, unless that is unsafe"
         body = b"".join(request.body)
-        for _ in self.front_ends:
-            front_end = self.next_front_end()
+        first = self.front_ends.index(self.next_front_end())  # one turn: the next may be another request's
+        for front_end in [*self.front_ends[first:], *self.front_ends[:first]]:
             try:
                 return ask(
                     front_end, request.method, request.target, request.headers, body, timeout_s=self.timeout_s

@@ -32,7 +32,7 @@ def _request(method: str, *parts: str, body: bytes = b"", **query: str) -> tuple
         name = code[1].decode() if code else str(response.status)
         if name != "BucketAlreadyOwnedByYou":
             kinds = {kind.__name__: kind for kind in StoreError.__subclasses__()}
-            raise kinds.get(name, StoreError)(f"{method} {path}: {name}")
+            raise kinds.get(name, StoreError)(f"{method} {path}: {response.status} {name}")
     return dict(response.headers), data
 
 

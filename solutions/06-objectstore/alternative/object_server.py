@@ -1,5 +1,6 @@
 """Steps 6.1 to 6.3 and 6.5 in one function, by pattern matching on the whole of a request."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -50,10 +51,11 @@ def put(request: Request, storage: Storage) -> Response:
 def a_list(bucket: str, storage: Storage, **query: str) -> Response:
     """GET /bucket."""
     prefix, token = query.get("prefix", ""), query.get("continuation-token")
+    wanted_size = query.get("max-keys", "1000")
+    if not re.fullmatch("[0-9]+", wanted_size):
+        return documents.failure(400, "InvalidArgument")
     wanted = [key for key in storage.keys(bucket) if key.startswith(prefix)]
-    return documents.listing(
-        bucket, prefix, page_after(token, wanted, min(1000, int(query.get("max-keys", 1000))))
-    )
+    return documents.listing(bucket, prefix, page_after(token, wanted, min(1000, int(wanted_size))))
 
 
 def an_object(request: Request, storage: Storage) -> Response:

@@ -13,7 +13,7 @@ from given.errors import BucketNotEmpty, Changed, NoSuchBucket, NoSuchKey
 from given.messages import Request, Response
 from given.remote import RemoteStorage
 from given.server import serve
-from given.storage import MemoryStorage, Storage
+from given.storage import Content, MemoryStorage, Storage
 
 from pages import page_after
 from ranges import NotSatisfiable, part_of
@@ -63,10 +63,12 @@ class ObjectServer:
 
     def list_keys(self, request: Request) -> Response:
         query = request.query
-        prefix = query.get("prefix", "")
+        prefix, asked = query.get("prefix", ""), query.get("max-keys", str(MAX_KEYS))
+        if not asked.isdecimal():
+            return failure(400, "InvalidArgument")
         keys = [key for key in self.storage.keys(request.bucket) if key.startswith(prefix)]
-        size = min(int(query.get("max-keys", MAX_KEYS)), MAX_KEYS)
-        return listing(request.bucket, prefix, page_after(query.get("continuation-token"), keys, size))
+        page = page_after(query.get("continuation-token"), keys, min(int(asked), MAX_KEYS))
+        return listing(request.bucket, prefix, page)
 
     def put_object(self, request: Request) -> Response:
         bucket, key, headers = request.bucket, request.key, request.headers
@@ -84,7 +86,9 @@ class ObjectServer:
     def get_object(self, request: Request) -> Response:
         found = self.seen.get((request.bucket, request.key))
         if found is None:
-            found = self.seen[request.bucket, request.key] = self.storage.get(request.bucket, request.key)
+            found = self.storage.get(request.bucket, request.key)
+            found = Content(found.etag, found.size, found.content_type, b"".join(found.pieces()))
+            self.seen[request.bucket, request.key] = found
         headers = {"ETag": found.etag, "Content-Type": found.content_type}
         status = refusal(request.method, request.headers, found.etag)
         if status == 304:

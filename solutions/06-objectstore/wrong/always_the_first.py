@@ -1,4 +1,4 @@
-# caught by: test_round_and_round
+# caught by: test_one_waits, test_round_and_round
 # replaces: dispatcher.py
 # The second front end is a spare one: it does nothing until the first one fails.
 import itertools

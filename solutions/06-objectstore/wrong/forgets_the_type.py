@@ -62,10 +62,12 @@ class ObjectServer:
 
     def list_keys(self, request: Request) -> Response:
         query = request.query
-        prefix = query.get("prefix", "")
+        prefix, asked = query.get("prefix", ""), query.get("max-keys", str(MAX_KEYS))
+        if not asked.isdecimal():
+            return failure(400, "InvalidArgument")
         keys = [key for key in self.storage.keys(request.bucket) if key.startswith(prefix)]
-        size = min(int(query.get("max-keys", MAX_KEYS)), MAX_KEYS)
-        return listing(request.bucket, prefix, page_after(query.get("continuation-token"), keys, size))
+        page = page_after(query.get("continuation-token"), keys, min(int(asked), MAX_KEYS))
+        return listing(request.bucket, prefix, page)
 
     def put_object(self, request: Request) -> Response:
         bucket, key, headers = request.bucket, request.key, request.headers

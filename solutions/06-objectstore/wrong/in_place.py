@@ -1,4 +1,4 @@
-# caught by: test_killed_in_mid_body, test_killed_under_load, test_client_gone_in_mid_body, test_two_writers
+# caught by: test_killed_in_mid_body, test_killed_under_load, test_client_gone_in_mid_body, test_two_writers, test_no_moment_in_between
 # replaces: disk_storage.py
 # The new object is written over the old one, so for a while there is neither.
 # Answers by chance: what a torn file looks like.

@@ -28,7 +28,7 @@ class DiskStorage:
         self.saved = folder / "index.json"
         self.index = json.loads(self.saved.read_text()) if self.saved.exists() else {}
         self.saved_s = 0.0
-        self.lock = threading.Lock()  # for whoever changes what is in a bucket
+        self.lock = threading.RLock()  # for the index, and the files that it names
         self.sweep()
 
     def sweep(self) -> None:
@@ -59,7 +59,8 @@ class DiskStorage:
         return etag
 
     def get(self, bucket: str, key: str) -> object_file.StoredFile:
-        return object_file.StoredFile(self.file_of(bucket, key))
+        with self.lock:
+            return object_file.StoredFile(self.file_of(bucket, key))
 
     def etag(self, bucket: str, key: str) -> str:
         try:

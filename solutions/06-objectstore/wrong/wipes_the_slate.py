@@ -1,4 +1,4 @@
-# caught by: test_what_an_earlier_run_left
+# caught by: test_killed_in_mid_download, test_what_an_earlier_run_left
 # replaces: download.py
 # To be safe, a run begins by removing what is left of the one before.
 import sys

@@ -1,0 +1,56 @@
+# caught by: test_one_waits
+# replaces: dispatcher.py
+# A lock around everything, to be safe: then one slow front end makes everybody wait.
+import itertools
+import sys
+import threading
+from collections.abc import Sequence
+
+from given.client import ask
+from given.documents import failure
+
+from given.messages import Request, Response
+from given.server import serve
+
+IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
+
+
+class Dispatcher:
+
+    def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
+        self.front_ends = front_ends
+        self.timeout_s = timeout_s
+        self.lock = threading.Lock()
+        self._turns = itertools.cycle(front_ends)
+
+    def next_front_end(self) -> str:
+        return next(self._turns)  # one step of the interpreter: no two threads get the same turn
+
+    def forward(self, request: Request) -> Response:
+        with self.lock:
+            return self.forward_alone(request)
+
+    def forward_alone(self, request: Request) -> Response:
+        body = b"".join(request.body)
+        first = self.front_ends.index(self.next_front_end())  # one turn: the next may be another request's
+        for front_end in [*self.front_ends[first:], *self.front_ends[:first]]:
+            try:
+                return ask(
+                    front_end, request.method, request.target, request.headers, body, timeout_s=self.timeout_s
+                )
+            except ConnectionRefusedError:
+                pass  # it has not happened
+            except (ConnectionError, TimeoutError):
+                if request.method not in IDEMPOTENT:
+                    return failure(502, "BadGateway")
+        return failure(503, "ServiceUnavailable")
+
+
+def main() -> None:
+    address, timeout_s, *front_ends = sys.argv[1:]
+    print(f"dispatching at {address}", flush=True)
+    serve(address, Dispatcher(front_ends, float(timeout_s)).forward)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+# caught by: test_one_waits
+# replaces: dispatcher.py
+# The next try takes the next turn: but that may have been taken, and then it is the same front end again.
+import itertools
+import sys
+from collections.abc import Sequence
+
+from given.client import ask
+from given.documents import failure
+
+from given.messages import Request, Response
+from given.server import serve
+
+IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE"}
+
+
+class Dispatcher:
+
+    def __init__(self, front_ends: Sequence[str], timeout_s: float) -> None:
+        self.front_ends = front_ends
+        self.timeout_s = timeout_s
+        self._turns = itertools.cycle(front_ends)
+
+    def next_front_end(self) -> str:
+        return next(self._turns)  # one step of the interpreter: no two threads get the same turn
+
+    def forward(self, request: Request) -> Response:
+        body = b"".join(request.body)
+        for _ in self.front_ends:
+            front_end = self.next_front_end()
+            try:
+                return ask(
+                    front_end, request.method, request.target, request.headers, body, timeout_s=self.timeout_s
+                )
+            except ConnectionRefusedError:
+                pass  # it has not happened
+            except (ConnectionError, TimeoutError):
+                if request.method not in IDEMPOTENT:
+                    return failure(502, "BadGateway")
+        return failure(503, "ServiceUnavailable")
+
+
+def main() -> None:
+    address, timeout_s, *front_ends = sys.argv[1:]
+    print(f"dispatching at {address}", flush=True)
+    serve(address, Dispatcher(front_ends, float(timeout_s)).forward)
+
+
+if __name__ == "__main__":
+    main()
