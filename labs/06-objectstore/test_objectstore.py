@@ -1119,7 +1119,7 @@ class Writer(threading.Thread):
 def seen_until(enough: threading.Event, server: Service, path: str, size: int) -> set[str]:
     """What is seen of an object of that size, one letter all over, by somebody who looks all the time.
 
-    To ask whether it is there takes less time than to read it: the more looks, the shorter the moment that is seen.
+    Asking whether it is there takes less time than reading it: the more looks, the shorter a moment may be.
     """
     seen = set()
     with talking_to(server) as ask:

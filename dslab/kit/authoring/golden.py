@@ -48,6 +48,7 @@ CHANCE = (
     ),
     (re.compile(r"\b(Byte|Character|Item) [\d,]+ differs"), r"\1 N differs"),
     (re.compile(r"It ends .* too early, after .* bytes?\."), "It ends too early."),
+    (re.compile(r"^(\d+\.\d+ fail  \S+  [^.\n]*\.) .*…$", re.MULTILINE), r"\1"),  # a failure in short
 )
 
 
