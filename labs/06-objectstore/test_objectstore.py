@@ -1125,8 +1125,9 @@ def seen_until(enough: threading.Event, server: Service, path: str, size: int) -
     with talking_to(server) as ask:
         while not enough.is_set():
             found = ask("GET", path)
-            whole = "a whole one" if found.content == found.content[:1] * size else "parts of several"
-            seen.add(whole if found.status_code == 200 else f"status {found.status_code}")
+            whole = len(found.content) == size and len(set(found.content)) == 1
+            what = "a whole one" if whole else "parts of several"
+            seen.add(what if found.status_code == 200 else f"status {found.status_code}")
             statuses = {ask("HEAD", path).status_code for _ in range(LOOKS)}
             seen |= {f"status {status}" for status in statuses - {200}}
     return seen
