@@ -9,7 +9,7 @@ import socket
 
 LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 8_000_000
-"""The longest message that a program of this lab takes."""
+"""The longest message that a program of this lab receives; a star may make the answer to it longer by one."""
 
 
 def send_message(connection: socket.socket, message: bytes) -> None:

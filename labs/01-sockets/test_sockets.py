@@ -18,6 +18,7 @@ from dslab.kit.topology.service import Service
 
 PATIENCE_S = 3.0  # for an answer that a correct program gives within milliseconds
 STILL_S = 0.05  # what has not moved for so long has stopped
+SILENT_CLIENTS = 60
 MB = 1_000_000
 T = TypeVar("T")
 
@@ -29,8 +30,7 @@ T = TypeVar("T")
 def test_pieces_with_a_star(topology: Topology, rng: Random) -> None:
     """Each piece of text comes back with a star, until the client is done."""
     with connect(topology["server"].address(), framing="raw", timeout_s=PATIENCE_S) as connection:
-        for length in (1, 20, 1000):
-            piece = text(rng, length)
+        for piece in (text(rng, 1), text(rng, 20), b" " + text(rng, 998) + b"\n"):
             assert connection.request(piece) == piece + b"*"
 
 
@@ -70,7 +70,30 @@ def test_reply_in_pieces(topology: Topology, rng: Random) -> None:
     link = topology.link("client", "raw-reference")
     link.fragment(max_bytes=1)
     words = text(rng, 24)
-    assert run_client(topology, words).replace(b"*", b"") == words
+    reply = run_client(topology, words)
+    assert reply.replace(b"*", b"") == words, "Without its stars, the reply is not what was sent."
+    if len(reply) != (came := link.stats().backward_bytes):
+        raise AssertionError(f"It has printed {len(reply)} of the {came} bytes that came.")
+    link.heal()
+    link.fragment(max_bytes=1, direction="backward")
+    words = text(rng, 5) + "äß漢字".encode()
+    assert run_client(topology, words) == words + b"*"
+    assert link.injected > 0
+
+
+@step("1.2", starts=["raw-reference"])
+def test_client_is_done(topology: Topology, rng: Random) -> None:
+    """The client says that it has sent everything, and waits for the end of the reply, however late."""
+    server, client = topology["raw-reference"], topology["client"]
+    link, before, words = topology.link("client", "raw-reference"), server.usage().threads, text(rng, 24)
+    link.stall(direction="backward")
+    client.start(TEXT=words.decode())
+    until(lambda: link.stats().backward_bytes, lambda count: count == len(words + b"*"))
+    if until(lambda: server.usage().threads, lambda threads: threads == before) != before:
+        raise AssertionError("The server still waits for more from the client.")
+    link.heal()
+    ends_well(client)
+    assert client.logs().encode().removesuffix(b"\n") == words + b"*"
     assert link.injected > 0
 
 
@@ -115,6 +138,17 @@ def test_empty_message(topology: Topology, rng: Random) -> None:
         assert connection.request(message) == message + b"*"
 
 
+@step("1.3", starts=["message-server"])
+def test_next_client_with_messages(topology: Topology, rng: Random) -> None:
+    """When a client has no more messages, the server closes its connection and serves the next one."""
+    for _ in range(2):
+        message = rng.randbytes(10)
+        with connected(topology["message-server"]) as connection:
+            assert connection.request(message) == message + b"*"
+            connection.finish()
+            assert connection.at_end()
+
+
 @step("1.3", starts=["reference"])
 def test_client_pairs_replies(topology: Topology, rng: Random) -> None:
     """The client gets the reply to each of its messages, though every byte of it comes alone."""
@@ -139,6 +173,20 @@ def test_client_large_message(topology: Topology, rng: Random) -> None:
     assert link.stats().forward_bytes > len(message)
 
 
+@step("1.3", starts=["reference"])
+def test_client_whose_server_closes(topology: Topology, rng: Random) -> None:
+    """A server that closes before it has answered every message is an error: the client does not end well."""
+    link = topology.link("message-client", "reference")
+    messages = [rng.randbytes(8) for _ in range(2)]
+    for after_bytes in (len(frame(messages[0] + b"*")), 15):  # behind the first reply; within the second one
+        link.half_close(direction="backward", after_bytes=after_bytes)
+        client = start_message_client(topology, messages)
+        if client.wait(2 * PATIENCE_S) == 0:
+            raise AssertionError("It has ended as if every message had been answered.")
+        link.heal()
+    assert link.injected > 1
+
+
 # Step 1.4: many clients at once
 
 
@@ -156,8 +204,10 @@ def test_fifty_clients(topology: Topology, rng: Random) -> None:
 
 @step("1.4", starts=["concurrent-server"])
 def test_silent_client(topology: Topology, rng: Random) -> None:
-    """A client that is connected and says nothing keeps no other client waiting."""
-    with connected(topology["concurrent-server"]):
+    """Clients that are connected and say nothing keep no other client waiting, however many they are."""
+    with ExitStack() as stack:
+        for _ in range(SILENT_CLIENTS):
+            stack.enter_context(connected(topology["concurrent-server"]))
         assert_served(topology["concurrent-server"], rng)
 
 
@@ -196,23 +246,25 @@ def test_reset_in_mid_message(topology: Topology, rng: Random) -> None:
 
 @step("1.5", starts=["concurrent-server"])
 def test_length_of_two_gigabytes(topology: Topology, rng: Random) -> None:
-    """A length prefix of 2 GB ends that connection at once, without an answer."""
+    """A length of 2 GB, of 4, or of one byte too many ends that connection at once, without an answer."""
     server = topology["concurrent-server"]
-    with connected(server) as connection:
-        connection.send((2 * 1000 * MB).to_bytes(4, "big") + rng.randbytes(100))
-        assert connection.at_end()
+    for length in (2 * 1000 * MB, 2**32 - 1, 8 * MB + 1):
+        with connected(server) as connection:
+            connection.send(length.to_bytes(4, "big") + rng.randbytes(100))
+            assert connection.at_end()
     assert_served(server, rng)
 
 
 @step("1.5", starts=["concurrent-server"])
 def test_cut_off_message(topology: Topology, rng: Random) -> None:
     """A message that ends too early, because the client is done, is not answered: it is no message."""
-    wire = frame(rng.randbytes(100))
+    server, wire = topology["concurrent-server"], frame(rng.randbytes(100))
     for part in (wire[:-1], wire[:2]):
-        with connected(topology["concurrent-server"]) as connection:
+        with connected(server) as connection:
             connection.send(part)
             connection.finish()
             assert connection.at_end()
+        assert_served(server, rng)
 
 
 @step("1.5", starts=["concurrent-server"])
@@ -244,13 +296,18 @@ def test_five_hundred_connections(topology: Topology, rng: Random) -> None:
 
 @step("1.5", starts=["concurrent-server"])
 def test_client_that_never_reads(topology: Topology, rng: Random) -> None:
-    """A client that sends and never reads is slowed down: the server does not store its answers."""
+    """A client that sends and never reads is slowed down, and no other: no answer is stored, or lost."""
     server = topology["concurrent-server"]
-    before = server.usage().memory_bytes
-    with connect(server.address(), timeout_s=0.2, max_message_bytes=0) as connection:
-        send_until_blocked(connection, frame(rng.randbytes(MB)), at_most=60)
+    with connect(server.address(), timeout_s=PATIENCE_S, max_message_bytes=0) as connection:
+        assert connection.request(b"") == b"*"  # a process that is started for this client has started
+        before = server.usage().memory_bytes
+        connection.timeout_s = 0.2
+        is_slowed_down = send_until_blocked(connection, frame(rng.randbytes(MB)), at_most=60)
         grown_bytes = server.usage().memory_bytes - before
         assert grown_bytes < 30 * MB, f"The server has grown by {grown_bytes / MB:.0f} MB."
+        assert is_slowed_down, "It has taken 60 MB, and nobody has read an answer: where are they?"
+        assert_served(server, rng)
+    assert_served(server, rng)
 
 
 # Step 1.6: request and reply over UDP
@@ -263,7 +320,7 @@ def test_lost_datagrams(topology: Topology, rng: Random) -> None:
     link.lose(1.0, direction="forward", count=1)
     link.lose(1.0, direction="backward", count=1)
     link.lose(0.3)
-    requests = [text(rng, 12).decode() for _ in range(5)]
+    requests = [text(rng, length).decode() for length in (12, 12, 12, 12, 5000)]
     assert run_udp_client(topology, requests, timeout_s=0.01, tries=400) == [each + "*" for each in requests]
     assert link.injected > 0
 
@@ -296,7 +353,9 @@ def test_giving_up(topology: Topology, rng: Random) -> None:
     client = start_udp_client(topology, [text(rng, 12).decode()], timeout_s=0.01, tries=4)
     assert client.wait(PATIENCE_S) == 1
     assert "no reply" in client.errors()
-    assert link.stats().forward_pieces == 4
+    times = link.stats().forward_pieces
+    if times != 4:
+        raise AssertionError(f"It has sent the request {times} times, and was to send it 4 times.")
 
 
 # Step 1.7: did it happen?
@@ -333,18 +392,20 @@ def test_closed_before_the_reply(topology: Topology, rng: Random) -> None:
     link = topology.link("outcome-client", "reference")
     link.reset(after_bytes=10)
     assert outcome(topology, rng) == "closed: unknown"
-    link.heal()
-    link.half_close(direction="backward", after_bytes=10)
-    assert outcome(topology, rng) == "closed: unknown"
-    assert link.injected > 1
+    for after_bytes in (10, 0):
+        link.heal()
+        link.half_close(direction="backward", after_bytes=after_bytes)
+        assert outcome(topology, rng) == "closed: unknown"
+    assert link.injected > 2
 
 
 @step("1.7", starts=["reference"])
 def test_one_byte_now_and_then(topology: Topology, rng: Random) -> None:
     """The time is for the whole reply: a server that sends a byte now and then is given up as well."""
     link = topology.link("outcome-client", "reference")
-    link.throttle(bytes_per_s=30, direction="backward")
-    assert outcome(topology, rng, timeout_s=0.15) == "timeout: unknown"
+    # The length takes as long as the message behind it; both together take longer than there is time.
+    link.throttle(bytes_per_s=40, direction="backward")
+    assert outcome(topology, rng, timeout_s=0.15, length=3) == "timeout: unknown"
     assert link.injected > 0
 
 
@@ -389,11 +450,14 @@ def send_into_a_broken_connection(connection: Connection, data: bytes) -> None:
     assert connection.at_end()
 
 
-def send_until_blocked(connection: Connection, data: bytes, at_most: int) -> None:
-    """Send over and over, until the other side takes no more."""
-    with suppress(PeerSilent, PeerClosed):
+def send_until_blocked(connection: Connection, data: bytes, at_most: int) -> bool:
+    """Send over and over, until the other side takes no more; whether it came to that."""
+    try:
         for _ in range(at_most):
             connection.send(data)
+    except (PeerSilent, PeerClosed):
+        return True
+    return False
 
 
 def until(look: Callable[[], T], good: Callable[[T], bool], pause_s: float = 0.005) -> T:
@@ -418,15 +482,17 @@ def until_still(look: Callable[[], int]) -> None:
 def ends_well(client: Service) -> None:
     """The client ends by itself, and has nothing to complain about."""
     status = client.wait(2 * PATIENCE_S)
-    assert status == 0, f"{client.name} ended with exit status {status}."
+    if status != 0:
+        raise AssertionError(f"{client.name} ended with exit status {status}.")
 
 
 def run_client(topology: Topology, words: bytes) -> bytes:
     """What the client prints for that text, without the last line break."""
     client = topology["client"]
+    earlier = len(client.logs())
     client.start(TEXT=words.decode())
     ends_well(client)
-    return client.logs().encode().removesuffix(b"\n")
+    return client.logs()[earlier:].encode().removesuffix(b"\n")
 
 
 def start_message_client(topology: Topology, messages: list[bytes]) -> Service:
@@ -466,10 +532,10 @@ def run_udp_client(topology: Topology, requests: list[str], timeout_s: float, tr
     return client.logs().splitlines()
 
 
-def outcome(topology: Topology, rng: Random, timeout_s: float = PATIENCE_S) -> str:
-    """What the client concludes about one request."""
+def outcome(topology: Topology, rng: Random, timeout_s: float = PATIENCE_S, length: int = 12) -> str:
+    """What the client concludes about one request, of so many letters."""
     client = topology["outcome-client"]
     earlier = len(client.logs())
-    client.start(MESSAGE=text(rng, 12).decode(), TIMEOUT_S=str(timeout_s))
+    client.start(MESSAGE=text(rng, length).decode(), TIMEOUT_S=str(timeout_s))
     ends_well(client)
     return client.logs()[earlier:].strip()

@@ -32,6 +32,7 @@ def ask(channel: socket.socket, request_id: int, payload: bytes, timeout_s: floa
 
     Raises:
         TimeoutError: No reply came after the last try.
+        ConnectionRefusedError: Nobody listens there (the network may tell, or not).
     """
     # TODO step 1.6: send; wait timeout_s for the reply with this id; if none comes, send again
     raise NotImplementedError("lab 1, step 1.6")

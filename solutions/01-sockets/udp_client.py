@@ -37,6 +37,7 @@ def ask(channel: socket.socket, request_id: int, payload: bytes, timeout_s: floa
 
     Raises:
         TimeoutError: No reply came after the last try.
+        ConnectionRefusedError: Nobody listens there (the network may tell, or not).
     """
     # BEGIN SOLUTION step-1.6 "send; wait timeout_s for the reply with this id; if none comes, send again"
     request = HEADER.pack(request_id, REQUEST) + payload

@@ -18,7 +18,7 @@ class Splitter:
         messages = []
         while len(self.rest) >= PREFIX.size:
             (size,) = PREFIX.unpack_from(self.rest)
-            if size > LIMIT + 1:
+            if size > LIMIT:
                 raise ValueError("too long")
             if len(self.rest) < PREFIX.size + size:
                 break

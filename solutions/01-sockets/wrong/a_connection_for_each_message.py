@@ -1,4 +1,4 @@
-# caught by: test_client_pairs_replies
+# caught by: test_client_pairs_replies, test_client_whose_server_closes
 # replaces: message_client.py
 # Right answers, but each costs a new connection: with framing one is enough.
 import pathlib

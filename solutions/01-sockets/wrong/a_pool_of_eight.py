@@ -1,4 +1,4 @@
-# caught by: test_fifty_clients
+# caught by: test_fifty_clients, test_silent_client
 # replaces: concurrent_server.py
 # A pool of threads is a fine thing for short jobs. A connection is as long a job as its client likes.
 import socket

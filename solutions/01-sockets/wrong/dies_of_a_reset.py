@@ -1,4 +1,4 @@
-# caught by: test_reset_in_mid_message
+# caught by: test_reset_in_mid_message, test_client_that_never_reads
 # replaces: concurrent_server.py
 # recv raises ConnectionResetError. With one thread for all, what nobody catches ends everything.
 import selectors

@@ -1,4 +1,4 @@
-# caught by: test_reply_in_pieces
+# caught by: test_reply_in_pieces, test_client_is_done
 # replaces: echo_client.py
 # "The reply is one longer than the text": only if the text arrived at the server in one piece.
 # Answers by chance: it takes what one recv brings.

@@ -1,4 +1,4 @@
-# caught by: test_client_pairs_replies, test_client_large_message
+# caught by: test_client_pairs_replies, test_client_large_message, test_client_whose_server_closes
 # replaces: message_client.py
 # struct's "I" is this machine's byte order. Two of these understand each other, and nobody else does.
 import pathlib

@@ -1,4 +1,4 @@
-# caught by: test_client_prints_the_reply, test_reply_in_pieces
+# caught by: test_client_prints_the_reply, test_reply_in_pieces, test_client_is_done
 # replaces: echo_client.py
 # The client waits until the server closes, the server until the client does. Nobody moves.
 import socket

@@ -1,4 +1,4 @@
-# caught by: test_client_in_mid_message, test_reset_in_mid_message, test_cut_off_message
+# caught by: test_client_in_mid_message, test_reset_in_mid_message, test_cut_off_message, test_client_that_never_reads
 # replaces: concurrent_server.py
 # The tasks share one buffer, so half a message of one client is completed by another one.
 # Answers by chance: its clients share a buffer, and who comes first is chance.

@@ -1,4 +1,4 @@
-# caught by: test_reply_in_pieces
+# caught by: test_reply_in_pieces, test_client_is_done
 # replaces: echo_client.py
 # The textbook's client: one send there, one recv here.
 # Answers by chance: it takes what one recv brings for a reply.

@@ -1,4 +1,4 @@
-# caught by: test_client_pairs_replies, test_client_large_message
+# caught by: test_client_pairs_replies, test_client_large_message, test_client_whose_server_closes
 # replaces: message_client.py
 # recv(size) returns at most size bytes. What is left of this reply is taken for the start of the next.
 # Answers by chance: it takes what one recv brings for a reply.
