@@ -40,7 +40,8 @@ CHANCE = (
     (re.compile(r"\s\S+\s+raised\s+\w+Error:[^()]*\([^)]*\)\."), ""),
     (
         re.compile(
-            r"^ {4}(sent|came back|expected|in hex|from [\d,]+|[\d,]+(?=  )|stderr) .*\n"
+            r"^ {4}(sent|came back|expected|too much:|item [\d,]+ of|in hex|from [\d,]+|[\d,]+(?=  )|stderr)"
+            r" .*\n"
             r"(?: {8,}.*\n)*",
             re.MULTILINE,
         ),

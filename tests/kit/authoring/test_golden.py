@@ -36,6 +36,9 @@ def test_what_comes_by_chance_is_left_out() -> None:
     )
     shown = golden.normalised(printed, Path("/tmp/a/wrong"), by_chance=True)
     assert shown == "1.3 fail: Whole.\n    Byte N differs.\n    hint       dslab hint 1.3\n"
+    seen = "    There was a moment in between.\n"
+    rows = '    item 3 of 7:\n    too much: "status 404" (10 characters)\n'
+    assert golden.normalised(seen + rows, Path("/tmp/a/wrong"), by_chance=True) == seen
     in_short = "6.6 fail  test_between  There was a moment in between.{}\n"
     shown = golden.normalised(in_short.format(" server rai…"), Path("/tmp/a/wrong"), by_chance=True)
     assert shown == in_short.format("")
