@@ -1,4 +1,4 @@
-# caught by: test_cut_off_message
+# caught by: test_client_whose_server_closes, test_cut_off_message
 # replaces: framing.py
 # When the stream ends, what has come so far is taken for the message.
 LENGTH_BYTES = 4

@@ -1,4 +1,4 @@
-# caught by: test_fifty_clients, test_silent_client, test_client_in_mid_message
+# caught by: test_fifty_clients, test_silent_client, test_client_in_mid_message, test_client_that_never_reads
 # replaces: concurrent_server.py
 # The iterative server: whoever is connected first keeps all the others waiting.
 # Answers by chance: whether it notices that the check has left, before it is ended itself.

@@ -1,4 +1,4 @@
-# caught by: test_client_in_mid_message
+# caught by: test_client_in_mid_message, test_client_that_never_reads
 # replaces: concurrent_server.py
 # A selector says that something can be read, not that a whole message can: the rest is waited for, by everybody.
 import selectors
