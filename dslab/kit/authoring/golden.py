@@ -28,6 +28,7 @@ VARYING = (
     (re.compile(r"(ended the connection: waited for) \d+ more bytes to be taken"), r"\1 a reply"),
     (re.compile(r"-\d+(\s+asks\s+again)"), r"-N\1"),  # which of several is noticed first
     (re.compile(r"grown by \d+ (MB|MiB)"), r"grown by N \1"),
+    (re.compile(r"printed \d+ of the \d+ bytes"), "printed N of the N bytes"),  # how many pieces had a star
     # Of many bytes: how many had been sent when the program ended, or answered out of turn.
     (
         re.compile(r"^( +sent +).* \.\.\. .*\((?:more than )?[\d,]{5,} bytes\)$", re.MULTILINE),

@@ -1,6 +1,7 @@
 # caught by: test_next_client_with_messages
 # replaces: framing.py
 # The end of the stream is always an error, also between two messages, where every client ends.
+# Answers by chance: whether the next client still gets a connection before the server has ended.
 LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 8_000_000
 

@@ -16,6 +16,7 @@ from dslab.kit.authoring import golden
         ),
         ("127.156.2.47:7000 reset the connection", "ADDRESS ended the connection"),
         ("did not end within 3 s, has grown by 31 MB", "did not end within N s, has grown by N MB"),
+        ("It has printed 47 of the 48 bytes that came.", "It has printed N of the N bytes that came."),
         ("member-2 asks again and again", "member-N asks again and again"),
         ("1,021 bytes, 3 steps", "1,021 bytes, 3 steps"),
         (
