@@ -308,6 +308,7 @@ def shown_when_it_loses_its_checks(lab: Lab, wrong: Wrong, submission: Path, rep
 def test_a_cheat_earns_nothing(lab: Lab, wrong: Wrong, tmp_path: Path) -> None:
     base = skeleton(lab, tmp_path / "skeleton")
     graded = grade(lab, lay_over(base, lab, wrong, tmp_path / "cheat"), tmp_path / "report")
+    (ROOT / "result.json").unlink(missing_ok=True)  # some write their marks wherever somebody might look
     assert graded.result["score"] == 0, str(graded)
     assert graded.status != 0, str(graded)
     assert not graded.named("pass"), str(graded)
