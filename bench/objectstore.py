@@ -6,8 +6,9 @@ dslab.objectstore     unsigned requests, written aside and renamed, not waiting 
 + Signature V4        every request signed: the work of both sides
 moto                  moto's server, of which S3's clients are fond in tests; it keeps objects in memory
 nginx                 nginx with WebDAV, one worker: files and nothing else, a floor
-bare uvicorn          another floor: an ASGI application with one answer to everything
+bare uvicorn          another floor: an ASGI application with one answer to everything, with S3's headers
 bare FastAPI          the same as a route of FastAPI's, which ours has too: a floor of memory
+MD5 alone             no server: an ETag is an MD5, so no S3 server takes less for a PUT
 ====================  =======================================================================================
 
 The client is a bare socket (`bench.objectstore_peers.lean`), so that what is measured is the server; beside
@@ -27,6 +28,7 @@ its ``moto_server`` in PATH (``pip install 'moto[server]'``, in an environment o
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 import statistics
@@ -57,7 +59,7 @@ from dslab.objectstore.messages import Content, Meta
 from dslab.objectstore.store import Store
 
 OURS, DURABLE, SIGNED = "dslab.objectstore", "+ fsync", "+ Signature V4"
-MOTO, NGINX, BARE, FASTAPI = "moto", "nginx", "bare uvicorn", "bare FastAPI"
+MOTO, NGINX, BARE, FASTAPI, MD5 = "moto", "nginx", "bare uvicorn", "bare FastAPI", "MD5 alone"
 
 KIB, MIB = 1024, 1024**2
 CLIENTS = 8
@@ -196,6 +198,12 @@ def by_boto3(server: Server) -> Measure:
     return measure
 
 
+def etag() -> dict[str, float]:
+    """Measure what the ETag of a large object takes by itself."""
+    body = bytes(64 * MIB)
+    return {"PUT 64 MiB, ms": _p50_s(lambda: hashlib.md5(body, usedforsecurity=False), 1) * 1e3}
+
+
 def lists(client: Lean, counts: Sequence[int]) -> dict[str, float]:
     """Measure a list of 1,000 keys: first after a write, then again."""
     measured = {}
@@ -250,6 +258,7 @@ def probes() -> Iterator[tuple[list[Probe], dict[str, str]]]:
             client = stack.enter_context(closing(Lean(server.address, unchecked)))
             client.request("PUT", "/bucket")
             made.append(_probe(MOTO, server, [client], partial(lists, client, MOTO_COUNTS)))
+        made.append(Probe(MD5, etag))
         yield made, left_out
 
 
@@ -334,6 +343,7 @@ GOALS = [
     Goal("GET 64 MiB: of nginx's speed", of_nginx("GET 64 MiB, ms"), at_least=0.65),
     Goal("PUT 64 MiB: times moto's speed", times("PUT 64 MiB, ms"), at_least=2.6),
     Goal("... nginx itself", ratio(MOTO, NGINX, "PUT 64 MiB, ms")),
+    Goal("... MD5 alone", ratio(MOTO, MD5, "PUT 64 MiB, ms")),
     *[
         Goal(f"list of 1,000 of {n:,}: times moto's speed", times(_list(n)), at_least=230)
         for n in MOTO_COUNTS

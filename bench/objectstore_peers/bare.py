@@ -1,16 +1,33 @@
-"""The least that uvicorn can do: one answer to all that is put, one to all else. Prints where it listens."""
+"""The least that uvicorn can do: one answer to all that is put, one to all else. Prints where it listens.
+
+The answers have the headers of S3's: a client such as boto3 reads them all, and computes the checksum anew.
+"""
 
 from __future__ import annotations
 
+import base64
 import socket
+import zlib
 from typing import Any
 
 import uvicorn
 
 BODY = bytes(1024)
 ETAG = '"0f343b0931126a20f133d67c2b018a3b"'
-OF_PUT = [(b"content-length", b"0"), (b"etag", ETAG.encode())]
-OF_GET = [(b"content-length", b"1024"), (b"etag", ETAG.encode())]
+OF_BOTH = [
+    (b"etag", ETAG.encode()),
+    (b"x-amz-checksum-crc32", base64.b64encode(zlib.crc32(BODY).to_bytes(4, "big"))),
+    (b"x-amz-checksum-type", b"FULL_OBJECT"),
+    (b"x-amz-request-id", b"0123456789ABCDEF"),
+]
+OF_PUT = [*OF_BOTH, (b"content-length", b"0")]
+OF_GET = [
+    *OF_BOTH,
+    (b"content-length", b"1024"),
+    (b"content-type", b"binary/octet-stream"),
+    (b"last-modified", b"Sun, 01 Nov 2026 00:00:00 GMT"),
+    (b"accept-ranges", b"bytes"),
+]
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
