@@ -256,23 +256,32 @@ BLOCKS = [
     Block(f"Memory, {max(SIZES):,} 3-tuples", (Column(BYTES, "bytes each"),), OURS),
 ]
 
+
+def _beside_rinda(size: int, bound: float) -> list[Goal]:
+    scan = among(RINDA, size)
+    return [
+        Goal(
+            f"Rinda's keyed rd to ours, {size:,} tuples", ratio(scan, among(OURS, size), KEY), at_least=bound
+        ),
+        Goal("... to an echo", ratio(scan, ECHO, KEY)),
+    ]
+
+
+# Beside some goals stands what can be had at most: by a server that sends back what it is sent.
 GOALS = [
     *[
         Goal(f"growth of {operation}, most to fewest tuples", ratio(MOST, FEWEST, operation), at_most=1.15)
         for operation in OPERATIONS
     ],
-    *[
-        Goal(
-            f"Rinda's keyed rd to ours, {size:,} tuples",
-            ratio(among(RINDA, size), among(OURS, size), KEY),
-            at_least=bound,
-        )
-        for size, bound in ((10_000, 500), (100_000, 5_000))
-    ],
+    *[goal for size, bound in ((10_000, 500), (100_000, 5_000)) for goal in _beside_rinda(size, bound)],
     Goal("out to redis-py's rpush", ratio(FEWEST, REDIS, OUT), at_most=0.57),
+    Goal("... an echo itself", ratio(ECHO, REDIS, OUT)),
     Goal("rd to redis-py's lindex", ratio(FEWEST, REDIS, KEY), at_most=0.57),
+    Goal("... an echo itself", ratio(ECHO, REDIS, KEY)),
     Goal("hand-over to redis-py's BLPOP", ratio(FEWEST, REDIS, HAND_OVER), at_most=0.40),
+    Goal("... two echoes themselves", ratio(ECHO, REDIS, HAND_OVER)),
     Goal("Rinda's hand-over to ours", ratio(among(RINDA, min(SIZES)), FEWEST, HAND_OVER), at_least=11),
+    Goal("... to two echoes", ratio(among(RINDA, min(SIZES)), ECHO, HAND_OVER)),
     Goal("bytes a stored 3-tuple", figure(OURS, BYTES), at_most=400),
     Goal("out with 10,000 blocked takers to out with none", ratio(CROWDED, FEWEST, OUT), at_most=1.15),
     Goal("out per second, 64 in flight", figure(OURS, PER_S), at_least=40_000),

@@ -18,11 +18,12 @@ Read in this order:
    ``aconnection`` are beneath them. The module ``linda`` beside this package is the one that the textbook's
    programs import.
 
-What it costs, in one run of ``bench/linda.py`` on a virtual machine, all processes on one CPU: a round trip
-of 29 (``out``) to 32 (``in``) microseconds among 100 tuples, at most 1.09 times as long among a million, of
-which an echo alone takes 19; 337 bytes a triple. Missed are 0.57 of redis-py's round trip (0.62, of ``rd``
-0.64), 0.40 of its hand-over through BLPOP (0.59; two echoes alone are 0.34), an eleventh of Rinda's hand-over
-(9.3), and a keyed ``rd`` 500 (5,000) times as fast as Rinda's scan of 10,000 (100,000) tuples: 339 (3,120).
+What it costs, in a run of ``bench/linda.py`` on a virtual machine, all processes on one CPU: a round trip
+of 19 (``rd``) to 22 (``in``) microseconds among 100 tuples, at most 1.11 times as long among a million, of
+which an echo alone takes 14; 337 bytes a triple. Missed are 0.57 of redis-py's round trip (``out`` 0.63,
+``rd`` 0.64; an echo 0.46), 0.40 of its hand-over through BLPOP (0.64; two echoes 0.39), an eleventh of
+Rinda's hand-over (a ninth), and a keyed ``rd`` 500 (5,000) times as fast as Rinda's scan of 10,000 (100,000)
+tuples: 341 (3,260; an echo 514 and 5,020).
 
 ``python -m dslab.linda server`` runs a space; ``out in rd ls watch waiting`` talk to it, in tuples as
 `written` by people; ``demo`` lets the textbook's Bob, Alice and Chuck meet.

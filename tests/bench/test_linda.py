@@ -34,6 +34,6 @@ def test_every_table_has_all_rows_that_can_be_had() -> None:
 def test_goals_are_about_rows_and_figures_that_are_measured() -> None:
     figures = {column.figure for block in linda.BLOCKS for column in block.columns}
     sized = [linda.among(who, size) for who in (linda.OURS, linda.RINDA) for size in linda.SIZES]
-    rows = (*sized, linda.CROWDED, linda.OURS, linda.REDIS)
+    rows = (*sized, linda.CROWDED, linda.OURS, linda.REDIS, linda.ECHO)
     samples = Samples({row: {name: [1.0, 1.0] for name in figures} for row in rows})
     assert [goal.text for goal in linda.GOALS if goal.measured(samples) is None] == []
