@@ -123,8 +123,8 @@ class Service:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
-            if self._log is not None:
-                self._write_down(self._log)
+            if self._log is not None and not self._write_down(self._log) and type(order) is Request:
+                return self.stub.refuse(order, "It cannot be written down that the call begins")
             return order
 
     def close(self) -> None:
@@ -199,9 +199,18 @@ class Service:
                 self._write_down(self._log)
             return greeting
 
-    def _write_down(self, log: ReplyLog) -> None:
-        """Nothing is executed, and no reply leaves, before the log knows of it."""
-        log.write(self.stub.changes())
+    def _write_down(self, log: ReplyLog) -> bool:
+        """Write down what has changed: False if that is not possible.
+
+        Nothing is executed before the log knows of it. Of a reply that it does not know, the next life of
+        the server says that the call was begun, and no more. That is true.
+        """
+        try:
+            log.write(self.stub.changes())
+        except OSError as error:
+            complain("the reply log", error)
+            return False
+        return True
 
 
 def complain(who: str, why: Exception | str) -> None:
