@@ -4,20 +4,24 @@ Without workers the loop itself does, one call after the other; a coroutine func
 the others. With workers the loop only dispatches: it decides about each message, and hands the call to a
 pool of threads. So a slow procedure holds up nobody but its caller.
 
+Every message has one end: its reply is sent, or the sender is told that there will be none. A call that does
+not end at once, one-way calls too, is counted where it came from, and so is each part of a batch.
+
 Source: ch. 3, Threads in distributed systems (dispatcher/worker model).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any
 
-from dslab.rpc.messages import Batch, Invalid, Message, Notification, Request, Response
-from dslab.rpc.objects import finished
+from dslab.rpc.messages import Batch, Message, Notification, Request, Response
+from dslab.rpc.objects import RAISED, finished
 from dslab.rpc.service import Running, Sender, Service, complain
 
 
@@ -34,6 +38,7 @@ class Dispatcher:
         self.loop = asyncio.get_running_loop()
         self._clock = self.loop.time
         self._call = service.execute
+        self._closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pool: Executor | None = ThreadPoolExecutor(workers, "worker") if workers else None
 
@@ -58,9 +63,12 @@ class Dispatcher:
             sender.send(order)
         elif type(order) is Notification:
             self._notice(sender, order)
+        elif order is None:
+            sender.skip()
 
     async def close(self) -> None:
         """Give up what waits. Calls that threads execute are waited for."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -68,12 +76,7 @@ class Dispatcher:
             await self.loop.run_in_executor(None, self._pool.shutdown)
 
     def _take_batch(self, sender: Sender, batch: Batch, now_s: float) -> None:
-        expected = sum(type(part) is Request or type(part) is Invalid for part in batch.messages)
-        reply = BatchReply(sender, expected)
-        if not expected:
-            sender.skip()
-        for part in batch.messages:
-            self.take(reply, part, now_s)
+        BatchReply(sender, self.service, batch, lambda reply, part: self.take(reply, part, now_s)).begin()
 
     def _execute(self, sender: Sender, request: Request, now_s: float) -> None:
         if self._pool is not None:
@@ -92,9 +95,11 @@ class Dispatcher:
 
     def _notice(self, sender: Sender, notification: Notification) -> None:
         if self._pool is not None:
+            sender.began()
             self._start(self._notice_in_pool(sender, notification))
         elif (running := self.service.notice(sender.peer, notification)) is not None:
-            self._start(_logged(notification, running))
+            sender.began()
+            self._start(self._await_noticed(sender, notification, running))
         sender.skip()
 
     async def _execute_in_pool(self, sender: Sender, request: Request, now_s: float) -> None:
@@ -109,11 +114,20 @@ class Dispatcher:
     async def _notice_in_pool(self, sender: Sender, notification: Notification) -> None:
         call = partial(self.service.notice, sender.peer, notification)
         running = await self.loop.run_in_executor(self._pool, call)
+        await self._await_noticed(sender, notification, running)
+
+    async def _await_noticed(
+        self, sender: Sender, notification: Notification, running: Running | None
+    ) -> None:
         if running is not None:
-            await _logged(notification, running)
+            await logged(notification, running)
+        if not self._closed:
+            sender.ended()
 
     async def _await(self, sender: Sender, request: Request, outcome: Response | Running) -> None:
         response = outcome if isinstance(outcome, Response) else await finished(request, outcome)
+        if self._closed:  # it was given up in the middle: how it ended means nothing
+            return
         self._finish(sender, request, response)
         sender.ended()
 
@@ -128,47 +142,84 @@ class Dispatcher:
         task.add_done_callback(self._tasks.discard)
 
 
-@dataclass(slots=True, eq=False)
 class BatchReply:
-    """Collects the replies to the parts of a batch.
+    """Takes the parts of a batch, no more at a time than of a connection, and collects the replies to them.
 
-    Attributes:
-        origin: Takes them, once all are there.
-        missing: How many replies are still to come.
+    Each is marshalled as it comes. All together they must fit a message: those for which there is no room
+    left say so.
+
+    Args:
+        origin: Takes the replies, once all are there.
+        service: Whose limits hold.
+        batch: The parts.
+        take: Does what a part asks for; this is its sender.
     """
 
-    origin: Sender
-    missing: int
-    responses: list[Response] = field(default_factory=list)
+    def __init__(
+        self, origin: Sender, service: Service, batch: Batch, take: Callable[[BatchReply, Message], None]
+    ) -> None:
+        self._origin = origin
+        self._service = service
+        self._take = take
+        self._rest = deque(batch.messages)
+        self._missing = len(batch.messages)
+        self._in_flight = 0
+        self._room_bytes = service.limits.max_message_bytes
+        self._responses: list[Message] = []
+        self._lock = Lock()  # a reply may come from the thread of another connection
+
+    def begin(self) -> None:
+        """Take the parts, as far as there is room; the others when one has ended."""
+        if not self._missing:
+            self._origin.skip()
+        self._go_on()
 
     @property
     def peer(self) -> Any:
         """Whose instances the calls are on."""
-        return self.origin.peer
+        return self._origin.peer
 
     def send(self, message: Response | Batch) -> None:
         """Take a reply."""
         assert isinstance(message, Response)
-        self.responses.append(message)
-        self.missing -= 1
-        if not self.missing:
-            self.origin.send(Batch([*self.responses]))
+        with self._lock:
+            reply, taken_bytes = self._service.fit(message, self._room_bytes)
+            self._room_bytes -= taken_bytes
+            self._responses.append(reply)
+        self.skip()
 
     def skip(self) -> None:
-        """A part has no reply: nothing is missing for it."""
+        """A part has had its reply, or has none."""
+        with self._lock:
+            self._missing -= 1
+            if self._missing:
+                return
+        if self._responses:
+            self._origin.send(Batch(self._responses))
+        else:
+            self._origin.skip()
 
     def began(self) -> None:
         """A part is under way."""
-        self.origin.began()
+        self._in_flight += 1
+        self._origin.began()
 
     def ended(self) -> None:
         """A part is not under way any more."""
-        self.origin.ended()
+        self._in_flight -= 1
+        self._go_on()
+        self._origin.ended()
+
+    def _go_on(self) -> None:
+        while self._rest and self._in_flight < self._service.limits.max_in_flight:
+            self._take(self, self._rest.popleft())
 
 
-async def _logged(notification: Notification, running: Running) -> None:
+async def logged(notification: Notification, running: Running) -> None:
     """Await a one-way call."""
     try:
         await running
-    except Exception as error:  # noqa: BLE001  nobody else would be told
-        complain(f"one-way {notification.method}", error)
+    except RAISED as error:
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():  # else the server ends, and gives it up
+            complain(f"one-way {notification.method}", error)

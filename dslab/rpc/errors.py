@@ -23,9 +23,10 @@
                                    exception of a type not known here
 
 An exception that a procedure raises comes back as its own type where that is built in, or was named to the
-client (``exceptions=``); the text of the remote traceback is its note, and its attribute
-``remote_traceback``. Such an exception says that the procedure *was* executed. The codes are those of
-JSON-RPC 2.0, which leaves -32000 to -32099 to the implementation.
+client (``exceptions=``) and, made again of its arguments, says the same; else as a `RemoteError`. The text of
+the remote traceback is its note, and its attribute ``remote_traceback``. Such an exception says that the
+procedure *was* executed. The codes are those of JSON-RPC 2.0, which leaves -32000 to -32099 to the
+implementation.
 
 Source: ch. 4, Remote procedure call (basic operation); ch. 8, RPC semantics in the presence of failures.
 """
@@ -34,7 +35,7 @@ from __future__ import annotations
 
 import builtins
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -198,18 +199,17 @@ _BY_CODE: Final[dict[int, type[CallFailed]]] = {
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Marshal what a procedure, or the server on its behalf, raised."""
+    """Marshal what a procedure, or the server on its behalf, raised. Whatever that is, this gives a fault."""
     if isinstance(error, Raised):
         error = error.error
     elif isinstance(error, CallFailed):
         return error.to_fault()
-    where = "".join(traceback.format_exception(error.with_traceback(_own(error))))
     data = {
         "type": type(error).__qualname__,
-        "args": [_plain(argument) for argument in getattr(error, "args", ())[:MAX_ARGUMENTS]],
-        "traceback": where[-MAX_TRACEBACK_CHARS:],
+        "args": [_plain(argument) for argument in _made_of(error)[:MAX_ARGUMENTS]],
+        "traceback": shown(error, _traceback_of),
     }
-    return Fault(RemoteError.code, str(error) or type(error).__qualname__, data)
+    return Fault(RemoteError.code, shown(error) or type(error).__qualname__, data)
 
 
 def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
@@ -229,13 +229,14 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
     name, arguments = str(data.get("type", "")), data.get("args", [])
     where = str(data.get("traceback", ""))
     arguments = arguments if isinstance(arguments, list) else []
-    raised = _rebuilt(name, arguments, known)
+    raised = _rebuilt(name, arguments, fault.message, known)
     if raised is None:
-        shown = f"{method}: {name}: {fault.message}" if name else f"{method}: {fault.message}"
-        return RemoteError(shown, type_name=name, arguments=arguments, remote_traceback=where)
-    raised.remote_traceback = where  # type: ignore[attr-defined]
+        text = f"{method}: {name}: {fault.message}" if name else f"{method}: {fault.message}"
+        return RemoteError(text, type_name=name, arguments=arguments, remote_traceback=where)
+    # past what the type itself thinks of attributes: it may be a frozen dataclass
+    Exception.__setattr__(raised, "remote_traceback", where)
     if where:
-        raised.add_note(f"Raised by {method} at the server:\n{where}")
+        Exception.__setattr__(raised, "__notes__", [f"Raised by {method} at the server:\n{where}"])
     return raised
 
 
@@ -262,27 +263,52 @@ def named(exceptions: Iterable[type[Exception]]) -> Exceptions:
     return {kind.__qualname__: kind for kind in exceptions}
 
 
-def _own(error: BaseException) -> Any:
-    """The traceback without the frame of the server that called the procedure."""
+def _traceback_of(error: BaseException) -> str:
+    """The traceback's end, without the frame of the server that called the procedure."""
     where = error.__traceback__
-    return where.tb_next if where is not None and where.tb_next is not None else where
+    own = where.tb_next if where is not None and where.tb_next is not None else where
+    return "".join(traceback.format_exception(error.with_traceback(own)))[-MAX_TRACEBACK_CHARS:]
+
+
+def shown(value: Any, how: Callable[[Any], str] = str) -> str:
+    """Show a value as text that can be written, even if it objects to be shown."""
+    try:
+        return how(value).encode(errors="backslashreplace").decode()
+    except Exception:  # noqa: BLE001  how it shows itself is the student's business
+        return f"<{type(value).__qualname__}>"
+
+
+def _made_of(error: BaseException) -> tuple[Any, ...]:
+    """Give what an exception was made of. One of the operating system keeps the names of files elsewhere."""
+    arguments: tuple[Any, ...] = vars(BaseException)["args"].__get__(error)  # whatever its class says
+    if isinstance(error, OSError) and error.filename is not None and len(arguments) == 2:
+        others = () if error.filename2 is None else (None, error.filename2)
+        return (*arguments, error.filename, *others)
+    return arguments
 
 
 def _plain(argument: Any) -> Any:
     """An argument of an exception, as text where it would not travel."""
-    return argument if isinstance(argument, str | float | None) or _is_small(argument) else repr(argument)
+    if isinstance(argument, float | None) or _is_small(argument):
+        return argument
+    return shown(argument, str if isinstance(argument, str) else repr)
 
 
 def _is_small(argument: Any) -> bool:
     return isinstance(argument, int) and argument.bit_length() < 64
 
 
-def _rebuilt(name: str, arguments: list[Any], known: Exceptions) -> Exception | None:
-    """Make an exception of its own type: a known one, or a built-in one."""
+def _rebuilt(name: str, arguments: list[Any], message: str, known: Exceptions) -> Exception | None:
+    """Make an exception of its own type: a known one, or a built-in one.
+
+    A constructor that makes its arguments into a text would do so again with that text. So what does not say
+    what the server's exception said is none of ours.
+    """
     kind = known.get(name) or vars(builtins).get(name)
     if not (isinstance(kind, type) and issubclass(kind, Exception)) or name in _NOT_REBUILT:
         return None
     try:
-        return kind(*arguments)
+        raised = kind(*arguments)
     except Exception:  # noqa: BLE001  its constructor is the student's, and takes what it likes
         return None
+    return raised if name not in known or (shown(raised) or name) == message else None

@@ -5,7 +5,7 @@ A body of nothing but one-way calls is answered with 204 and no body; another me
 body that is too long with 413. What is wrong with the call itself is said by JSON-RPC, under 200.
 
 A connection carries one exchange after the other (keep-alive): HTTP/1.1 has no ids, so replies are in the
-order of requests, and a slow call holds up those behind it on its connection.
+order of requests, and a slow call holds up those behind it on its connection: they are not even read.
 
 What HTTP is made of is not read here but by h11, a state machine without I/O like our own.
 
@@ -39,6 +39,8 @@ class _Connection(asyncio.Protocol):
         self._connections = connections
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._body = bytearray()
+        self._in_flight = 0
+        self._full = False  # its replies do not get through
         self._transport: asyncio.Transport | None = None
         connections.add(self)
 
@@ -54,11 +56,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
         self._http.receive_data(data)
-        self._advance()
+        self._go_on()
 
     def eof_received(self) -> bool:
         self._http.receive_data(b"")
-        self._advance()
+        self._go_on()
         return self._http.our_state is h11.SEND_RESPONSE  # a reply is still owed
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -66,13 +68,12 @@ class _Connection(asyncio.Protocol):
         self._service.objects.forget(self)
 
     def pause_writing(self) -> None:
-        assert self._transport is not None
-        self._transport.pause_reading()
+        self._full = True
+        self._read(more=False)
 
     def resume_writing(self) -> None:
-        assert self._transport is not None
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        self._full = False
+        self._go_on()
 
     # ---- what the dispatcher calls
 
@@ -88,10 +89,12 @@ class _Connection(asyncio.Protocol):
         self._respond(204, b"")
 
     def began(self) -> None:
-        """One exchange is under way at most: h11 reads no other before its end."""
+        self._in_flight += 1  # one exchange at most; but the one-way calls of earlier ones may go on
 
     def ended(self) -> None:
-        """Likewise."""
+        self._in_flight -= 1
+        if self._in_flight == self._service.limits.max_in_flight - 1:
+            self._go_on()
 
     def drop(self) -> None:
         """End the connection at once, if it has begun."""
@@ -100,16 +103,34 @@ class _Connection(asyncio.Protocol):
 
     # ---- inside
 
-    def _advance(self) -> None:
-        """Take what h11 makes of the bytes, to the end of a request."""
+    def _go_on(self) -> None:
+        """Take what h11 makes of the bytes, to the end of a request; read more only if it lacks some."""
+        assert self._transport is not None
+        event: Any = None
         try:
-            while (event := self._http.next_event()) is not h11.NEED_DATA and event is not h11.PAUSED:
+            while event is not h11.NEED_DATA and event is not h11.PAUSED and not self._is_busy():
+                event = self._http.next_event()
                 if not self._take(event):
                     return
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint, str(error))
-        if self._http.their_state is h11.MUST_CLOSE:
+        self._read(more=event is h11.NEED_DATA)
+        if self._http.their_state is h11.MUST_CLOSE and self._http.our_state is not h11.SEND_RESPONSE:
             self._close()
+
+    def _is_busy(self) -> bool:
+        assert self._transport is not None
+        too_many = self._in_flight >= self._service.limits.max_in_flight
+        return self._full or too_many or self._transport.is_closing()
+
+    def _read(self, *, more: bool) -> None:
+        assert self._transport is not None
+        if self._transport.is_closing() or self._transport.is_reading() == more:
+            return
+        if more:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
 
     def _take(self, event: Any) -> bool:
         """Take one event: False where there is nothing more to be read now."""
@@ -118,6 +139,8 @@ class _Connection(asyncio.Protocol):
                 if method != b"POST":
                     self._refuse(405, "only POST is answered")
                     return False
+                if self._http.they_are_waiting_for_100_continue:
+                    self._inform(100)
             case h11.Data(data=data):
                 self._body += data
                 if len(self._body) > self._service.limits.max_message_bytes:
@@ -127,7 +150,8 @@ class _Connection(asyncio.Protocol):
                 body, self._body = bytes(self._body), bytearray()
                 self._dispatcher.take(self, self._service.codec.decode(body), self._dispatcher.loop.time())
             case h11.ConnectionClosed():
-                self._close()
+                if self._http.our_state is not h11.SEND_RESPONSE:  # else when it has been sent
+                    self._close()
                 return False
         return True
 
@@ -145,9 +169,15 @@ class _Connection(asyncio.Protocol):
         self._transport.write(b"".join(part for part in parts if part))
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
-            self._dispatcher.loop.call_soon(self._advance)  # the next request may be here already
+            self._dispatcher.loop.call_soon(self._go_on)  # the next request may be here already
         elif self._http.our_state is h11.MUST_CLOSE:
             self._close()
+
+    def _inform(self, status: int) -> None:
+        """Say something before the response."""
+        assert self._transport is not None
+        head = self._http.send(h11.InformationalResponse(status_code=status, headers=[]))
+        self._transport.write(head or b"")
 
     def _refuse(self, status: int, why: str) -> None:
         """Answer a request that is none, and hang up."""

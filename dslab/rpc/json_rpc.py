@@ -6,6 +6,7 @@ datagram. `messages` has the objects; this module has the standard's rules about
 - A request without the member ``id`` is a notification, and has no answer, not even an error.
 - What is no JSON is answered with -32700 and the id null; what is JSON but no request, with -32600.
 - An array is a batch. What is wrong in it is answered one by one; an empty one as a whole.
+- A request with a reference that cannot be used here is answered with -32602.
 
 JSON has less than Python: ``bytes`` arrive as Base64 text, a tuple as a list, a map's keys as text, NaN as
 null. A receiver cannot see that: the price of a format that names no types.
@@ -17,11 +18,13 @@ Source: ch. 4, Parameter passing (marshaling). www.jsonrpc.org/specification.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec.json import Decoder, Encoder
 
+from dslab.kit.errors import UsageError
 from dslab.rpc.errors import DoesNotTravel, MalformedCall, ParseError
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
@@ -42,6 +45,7 @@ from dslab.rpc.messages import (
     Unmarshal,
     by_value_only,
     same,
+    without_reference,
 )
 
 VERSION = "2.0"
@@ -97,13 +101,10 @@ class JsonCodec(Codec):
         """Unmarshal a line. It gives an `Invalid` for what is no message: that has an answer."""
         try:
             value = self._decode(data)
+            read = self._read_with_references if MEMBER_REF.encode() in bytes(data) else _from_json
+            return _batch(value, read) if type(value) is list else read(value)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return Invalid(None, ParseError(ParseError.text).to_fault())
-        if MEMBER_REF.encode() in bytes(data):
-            value = self._with_references(value)
-        if type(value) is list:
-            return _batch(value)
-        return _from_json(value)
 
     def scanner(self, max_message_bytes: int) -> Scanner:
         """Give what finds the ends of lines in one stream."""
@@ -121,6 +122,12 @@ class JsonCodec(Codec):
 
     def _to_member(self, value: Any) -> dict[str, Any]:
         return {MEMBER_REF: self._marshal(value)}
+
+    def _read_with_references(self, value: Any) -> Message:
+        try:
+            return _from_json(self._with_references(value))
+        except UsageError as error:
+            return without_reference(_from_json(value), error.message)
 
     def _with_references(self, value: Any) -> Any:
         match value:
@@ -151,10 +158,10 @@ def _to_json(message: Message) -> Any:
             return [_to_json(part) for part in messages]
 
 
-def _batch(values: list[Any]) -> Message:
+def _batch(values: list[Any], read: Callable[[Any], Message]) -> Message:
     if not values or len(values) > MAX_BATCH:
         return _invalid(None)
-    return Batch([_from_json(value) for value in values])
+    return Batch([read(value) for value in values])
 
 
 def _from_json(value: Any) -> Request | Response | Notification | Invalid:

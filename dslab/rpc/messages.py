@@ -42,7 +42,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 import msgspec
 
 from dslab.kit.errors import PeerViolation
-from dslab.rpc.errors import DoesNotTravel, Fault
+from dslab.rpc.errors import BadArguments, DoesNotTravel, Fault, ReplyUnfit
 
 HELLO: Final = "rpc.hello"
 RENEW: Final = "rpc.renew"
@@ -105,9 +105,20 @@ class Invalid(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Several messages that travel as one."""
+    """Several messages that travel as one; of none, nothing comes."""
 
     messages: list[Message]
+
+
+def without_reference(message: Message, why: str) -> Message:
+    """Give what is to be made of a message in which a reference stands that cannot be used here."""
+    match message:
+        case Request(id=number):
+            return Invalid(number, BadArguments(why).to_fault())
+        case Response(id=number):
+            return Response(number, msgspec.to_builtins(ReplyUnfit(why).to_fault()))
+        case _:
+            return Batch([])  # a one-way call has no answer, not even this
 
 
 class RefData(msgspec.Struct, frozen=True, array_like=True):

@@ -13,7 +13,8 @@ come. It follows no nesting, so a message nested a million times deep costs it n
 
 An error is an array, ``[code, message, data]``, whose first two are what editors' clients expect. Every
 number is big-endian, on any machine. `messages` has the four messages. What begins as a request but is
-none is answered with an error; after any other bytes that are no message, no other is looked for.
+none, or has a reference in it that cannot be used here, is answered with an error; after any other bytes
+that are no message, no other is looked for.
 
 No I/O here, and no state but a scanner's.
 
@@ -28,6 +29,7 @@ import msgspec
 from msgspec.msgpack import Decoder, Encoder, Ext
 from msgspec.structs import astuple
 
+from dslab.kit.errors import UsageError
 from dslab.rpc.errors import DoesNotTravel, Fault, MalformedCall
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
@@ -47,6 +49,7 @@ from dslab.rpc.messages import (
     Unmarshal,
     by_value_only,
     same,
+    without_reference,
 )
 
 _Plain = Request | Response | Notification
@@ -159,6 +162,7 @@ class MsgpackCodec(Codec):
         self._decoder: Decoder[_Plain] = Decoder(_Plain, ext_hook=self._from_extension)
         self._run: Decoder[list[_Plain]] = Decoder(list[_Plain], ext_hook=self._from_extension)
         self._any = Decoder(ext_hook=self._from_extension)
+        self._bare: Decoder[_Plain] = Decoder(_Plain)
 
     def encode(self, message: Message) -> bytes:
         """Marshal a message.
@@ -231,14 +235,19 @@ class MsgpackCodec(Codec):
     def _explain(self, data: Buffer, error: Exception) -> Message:
         """Answer a request that is wrong but for its id; give up on anything else.
 
-        MessagePack once had no type for text, and there are peers that still send names as bytes.
+        MessagePack once had no type for text, and there are peers that still send names as bytes. A fifth
+        element that is not as ours is somebody else's, and ignored.
         """
         try:
+            if isinstance(error.__cause__, UsageError):
+                return without_reference(self._bare.decode(data), error.__cause__.message)
             match self._any.decode(data):
                 case [0, int(number), bytes(method), list(params)]:
                     return Request(number, method.decode(), params)
                 case [2, bytes(method), list(params)]:
                     return Notification(method.decode(), params)
+                case [0, int(number), str(method), list() | dict() as params, *_]:
+                    return Request(number, method, params)
                 case [0, int(number), *_]:
                     return Invalid(number, MalformedCall(f"No request: {error}").to_fault())
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -251,4 +260,8 @@ class MsgpackCodec(Codec):
     def _from_extension(self, code: int, data: memoryview) -> Any:
         if code != EXTENSION_REF:
             return Ext(code, bytes(data))
-        return self._unmarshal(msgspec.msgpack.decode(data, type=RefData))
+        reference = msgspec.msgpack.decode(data, type=RefData)
+        try:
+            return self._unmarshal(reference)
+        except UsageError as error:
+            raise ValueError(error.message) from error

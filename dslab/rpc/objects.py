@@ -22,11 +22,13 @@ Source: ch. 3, Servers (object servers, activation policies); ch. 2, Object-base
 from __future__ import annotations
 
 import inspect
+from asyncio import CancelledError
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from types import CoroutineType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from dslab.kit.errors import UsageError
 from dslab.rpc.errors import BadArguments, CallFailed, NoSuchMethod, Raised, WrongType, fault_of
@@ -37,6 +39,9 @@ from dslab.rpc.protocol import Peer
 Activation: TypeAlias = Literal["shared", "per-client", "per-call"]
 Procedure: TypeAlias = Callable[..., Any]
 Find: TypeAlias = Callable[[Peer], Procedure]
+
+RAISED: Final = (Exception, SystemExit, CancelledError)
+"""What a procedure may raise, and harm nobody but its caller. Ctrl-C is the server's."""
 
 MAX_PEERS = 10_000
 _MANY = 2**31
@@ -95,6 +100,14 @@ class Method:
         return f"{self.fewest} {'or more' if self.most == _MANY else f'to {self.most}'} arguments"
 
 
+@dataclass(slots=True)
+class _Instances:
+    """What was made for one peer, by class. Under the lock each is made once, and holds up nobody else."""
+
+    made: dict[type, Any] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
 class Objects:
     """The table of a server.
 
@@ -105,7 +118,8 @@ class Objects:
     def __init__(self) -> None:
         self.interceptors: list[Interceptor] = []
         self._methods: dict[str, Method] = {}
-        self._instances: OrderedDict[Peer, dict[type, Any]] = OrderedDict()
+        self._instances: OrderedDict[Peer, _Instances] = OrderedDict()
+        self._lock = Lock()  # of the instances: threads may call for the same client
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._methods)
@@ -173,7 +187,7 @@ class Objects:
         try:
             method = None if self.interceptors else self._methods.get(request.method)
             result = method.call(request.params, peer) if method else self.call(peer, request)
-        except Exception as error:  # noqa: BLE001  whatever a procedure raises is its caller's
+        except RAISED as error:
             return Response(request.id, fault_of(error))
         return result if type(result) is CoroutineType else Response(request.id, None, result)
 
@@ -213,12 +227,14 @@ class Objects:
                 return lambda peer: self._instance_for(peer, served)
 
     def _instance_for(self, peer: Peer, served: type) -> Any:
-        instances = self._instances.setdefault(peer, {})
-        if len(self._instances) > MAX_PEERS:  # over UDP nobody says goodbye
-            self._instances.popitem(last=False)
-        if served not in instances:
-            instances[served] = served()
-        return instances[served]
+        with self._lock:
+            here = self._instances.setdefault(peer, _Instances())
+            if len(self._instances) > MAX_PEERS:  # over UDP nobody says goodbye
+                self._instances.popitem(last=False)
+        with here.lock:
+            if served not in here.made:
+                here.made[served] = served()
+            return here.made[served]
 
 
 async def finished(request: Request, running: Coroutine[Any, Any, Any]) -> Response:
@@ -227,7 +243,7 @@ async def finished(request: Request, running: Coroutine[Any, Any, Any]) -> Respo
         return Response(request.id, None, await running)
     except CallFailed as error:  # of a call that the procedure made
         return Response(request.id, fault_of(Raised(error)))
-    except Exception as error:  # noqa: BLE001  whatever a procedure raises is its caller's
+    except RAISED as error:
         return Response(request.id, fault_of(error))
 
 

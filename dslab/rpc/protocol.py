@@ -33,7 +33,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 from math import inf
 from operator import attrgetter
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -57,7 +57,7 @@ from dslab.rpc.reply_cache import Identity, Known, ReplyCache
 
 Semantics: TypeAlias = Literal["maybe", "at-least-once", "at-most-once"]
 Peer: TypeAlias = Hashable
-Order: TypeAlias = Request | Notification | Response | None
+Order: TypeAlias = Request | Notification | Response | Literal[Known.EXECUTING] | None
 
 DEFAULT_RETRY_S = 0.5
 MAX_BACKOFF = 8  # times retry_s
@@ -410,7 +410,8 @@ class ServerStub:
 
         Returns:
             The request itself, or a notification: execute it (and call `finish`, for a request). A response:
-            send it. None: there is nothing to do.
+            send it. `Known.EXECUTING`: `finish` will answer it, with the call of which it is a copy. None:
+            there is nothing to do, and there will be no answer.
         """
         if type(message) is Request:
             if message.context is None or not message.context.session:
@@ -421,14 +422,22 @@ class ServerStub:
             return message
         return Response(message.id, message.fault) if type(message) is Invalid else None
 
+    def refuse(self, request: Request, why: str) -> Response:
+        """Take back an identified request that `receive` has just given out: gives its answer."""
+        assert request.context is not None
+        self.executed -= 1
+        self._waiting.pop((request.context.session, request.context.number))
+        self._cache.refuse(request.context)
+        return Response(request.id, Busy(why).to_fault())
+
     def finish(self, peer: Peer, request: Request, response: Response) -> list[tuple[Peer, Response]]:
         """Take the reply to an executed request: gives what is to be sent to whom."""
         context = request.context
         if context is None or not context.session:
             return [(peer, response)]
-        reply = self._frozen(response)
+        reply = self.frozen(response)
         remains = _REFUSED if response.error is not None and says_not_executed(response.error) else _FORGOTTEN
-        self._cache.finish(context, reply, _size(reply), remains)
+        self._cache.finish(context, reply, size_of(reply), remains)
         if self._durable:
             self._changes.append((context.session, context.number, context.acknowledged, reply))
         waiting = self._waiting.pop((context.session, context.number), ())
@@ -447,17 +456,18 @@ class ServerStub:
             return request
         if known is _EXECUTING:
             waiting = self._waiting[context.session, context.number]
-            if (peer, request.id) not in waiting and len(waiting) < MAX_WAITING:
-                self._waiting[context.session, context.number] = (*waiting, (peer, request.id))
-            return None
+            if (peer, request.id) in waiting or len(waiting) == MAX_WAITING:
+                return None
+            self._waiting[context.session, context.number] = (*waiting, (peer, request.id))
+            return _EXECUTING
         if isinstance(known, Response):
             self.repeated += 1
             return Response(request.id, known.error, known.result)
         error = _REFUSALS.get(known)
         return Response(request.id, error(error.text).to_fault()) if error else None
 
-    def _frozen(self, response: Response) -> Response:
-        """Marshal what is to be kept. What cannot be marshalled has been executed nevertheless."""
+    def frozen(self, response: Response) -> Response:
+        """Marshal what is to be kept for later. What cannot be marshalled has been executed nevertheless."""
         try:
             if response.error is None:
                 return Response(response.id, None, self._freeze(response.result))
@@ -467,11 +477,19 @@ class ServerStub:
 
 
 # looked up for every call: a global is quicker than an enum's attribute
-_NEW, _EXECUTING, _FORGOTTEN, _REFUSED = Known.NEW, Known.EXECUTING, Known.FORGOTTEN, Known.REFUSED
+_NEW, _FORGOTTEN, _REFUSED = Known.NEW, Known.FORGOTTEN, Known.REFUSED
+_EXECUTING: Final = Known.EXECUTING
 _OURS = Peerhood.OURS
 
-Change: TypeAlias = tuple[int] | tuple[int, int, int] | tuple[int, int, int, Response]
-"""A session was opened; a call was begun (session, number, acknowledged); it was executed: its reply."""
+Change: TypeAlias = (
+    tuple[int]
+    | tuple[int, int]
+    | tuple[int, int, int]
+    | tuple[int, int, int, Response]
+    | tuple[int, int, int, bool]
+)
+"""A session was opened; it stands at a floor; a call was begun (session, number, acknowledged); it was
+executed: its reply; of a reply that is gone: was it executed?"""
 
 MAX_WAITING = 8
 """How many copies of a call that is being executed are remembered to be answered."""
@@ -485,5 +503,6 @@ _REFUSALS: dict[Known, type[CallFailed]] = {
 }
 
 
-def _size(reply: Response) -> int:
+def size_of(reply: Response) -> int:
+    """Give how many bytes a marshalled reply takes."""
     return memoryview(reply.result if reply.error is None else reply.error).nbytes

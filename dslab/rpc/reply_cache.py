@@ -162,12 +162,17 @@ class ReplyCache:
         if context.number in session.calls:
             self._keep(context.session, session, context.number, reply, (size, remains))
 
+    def refuse(self, context: Context) -> None:
+        """Take note that a call which was begun is not executed after all."""
+        session = self._sessions[context.session]
+        session.executing -= 1
+        if context.number in session.calls:
+            session.calls[context.number] = Known.REFUSED
+
     def restore(self, identity: Identity, floor: int, known: Known | Response, size: int = 0) -> None:
-        """Take over what an earlier life of this server wrote down of a call."""
+        """Take over what an earlier life of this server wrote down of a call. At the end, `settle`."""
         number, call = identity
-        session = self._sessions.setdefault(number, Session())
-        if floor > session.floor:
-            self._acknowledge(number, session, floor)
+        session = self._restored(number, floor)
         if call < session.floor:
             return
         if isinstance(known, Response):
@@ -181,9 +186,25 @@ class ReplyCache:
         for number, session in (*self._sessions.items(), *self._unused.items()):
             yield number, session.floor, session.calls
 
-    def restore_session(self, session: int) -> None:
+    def restore_session(self, number: int, floor: int = 1) -> None:
         """Take over a session that an earlier life of this server opened."""
-        self._sessions.setdefault(session, Session())
+        if floor == 1 and number not in self._sessions:
+            self._unused[number] = Session()
+        else:
+            self._restored(number, floor)
+
+    def settle(self) -> None:
+        """Forget sessions beyond the bound, once all is restored: half a session would be executed twice."""
+        while len(self) > self.max_sessions:
+            self._evict()
+
+    def _restored(self, number: int, floor: int) -> Session:
+        session = self._sessions.setdefault(number, self._unused.get(number) or Session())
+        self._unused.pop(number, None)
+        self._sessions.move_to_end(number)
+        if floor > session.floor:
+            self._acknowledge(number, session, floor)
+        return session
 
     def _acknowledge(self, number: int, session: Session, floor: int) -> None:
         calls, sizes = session.calls, self._sizes

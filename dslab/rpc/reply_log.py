@@ -15,10 +15,16 @@ One append-only file::
     8       n     a MessagePack array: [session]                                          a session was opened
                                        [session, number, acknowledged]                    a call was begun
                                        [session, number, acknowledged, error, result]     it was executed
+                                       [session, floor]                                   } in a file that was
+                                       [session, number, floor, executed or not]          } written anew
 
 Changes that are made together are written and synced together (group commit). A crash may leave the last
-record unfinished: nobody was told of it, so it is cut off. When the server starts, the file is written anew
-with what still matters: acknowledged replies are left out.
+record unfinished: nobody was told of it, so it is cut off. When the server starts, and when the file has
+grown to a multiple of what it held, it is written anew with what still matters: acknowledged replies are left
+out, and of one for which there was no room a mark remains that says whether the call was executed.
+
+A full disk: what was written in part is taken back, and the change is *not* on disk, so the service refuses
+to begin the call. The file now lacks something that the cache knows, so the next change writes it anew.
 
 The log keeps replies, not the state of the objects: those must be durable themselves, or be rebuilt.
 
@@ -31,6 +37,8 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +48,10 @@ from dslab.kit.errors import MachineError
 from dslab.rpc.messages import Response
 from dslab.rpc.protocol import Change
 from dslab.rpc.reply_cache import Known, ReplyCache
+
+GROWTH = 4
+MIN_GROWN_BYTES = 1024 * 1024
+"""The file is written anew when it has grown so many times longer, but no shorter than that."""
 
 _MAGIC = b"dslab.rpc log v\x01"
 _HEAD = struct.Struct("!II")
@@ -52,7 +64,7 @@ class ReplyLog:
 
     Args:
         path: Its file; made if there is none.
-        cache: What is read is put there.
+        cache: What is read is put there, and what is written anew comes from there.
 
     Raises:
         MachineError: It cannot be read or written, or is damaged.
@@ -60,40 +72,108 @@ class ReplyLog:
 
     def __init__(self, path: Path, cache: ReplyCache) -> None:
         self._path = path
+        self._cache = cache
+        self._file: FileIO | None = None
+        self._lacks = False  # something that the cache knows
+        self._bytes = self._most_bytes = 0
         try:
-            for change in _read(path.read_bytes()) if path.exists() else ():
-                _restore(cache, change)
-            self._rewrite(cache)
-            self._file = path.open("ab", buffering=0)
+            if path.exists():
+                restore(cache, path.read_bytes())
+            self._rewrite()
         except OSError as error:
             raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Write changes, and wait until they are on disk."""
-        data = b"".join(map(_record, changes))
-        if data:
-            self._file.write(data)
-            os.fdatasync(self._file.fileno())
+        """Write changes, and wait until they are on disk.
+
+        Raises:
+            OSError: They are not.
+        """
+        data = b"".join(map(record, changes))
+        if not data:
+            return
+        if self._lacks:
+            self._rewrite()  # the cache knows these changes, too
+            return
+        self._append(data)
+        if self._bytes > self._most_bytes:
+            self._most_bytes = GROWTH * self._bytes  # if there is no room for a second file now
+            with suppress(OSError):
+                self._rewrite()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
-    def _rewrite(self, cache: ReplyCache) -> None:
-        """Write a new file with what the cache holds, and rename it over the old one."""
+    def _append(self, data: bytes) -> None:
+        assert self._file is not None
+        try:
+            _write_whole(self._file, data)
+            os.fdatasync(self._file.fileno())
+        except OSError:
+            self._lacks = True
+            with suppress(OSError):
+                self._file.truncate(self._bytes)
+            raise
+        self._bytes += len(data)
+
+    def _rewrite(self) -> None:
+        """Write a new file with what the cache holds, rename it over the old one, and go on with it."""
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(_MAGIC + b"".join(map(_record, _changes_of(cache))))
-            file.flush()
+        data = snapshot(self._cache)
+        file = fresh.open("wb", buffering=0)
+        try:
+            _write_whole(file, data)
             os.fsync(file.fileno())
-        fresh.replace(self._path)
+            fresh.replace(self._path)
+        except OSError:
+            file.close()
+            raise
+        self.close()
+        self._file, self._lacks = file, True
+        self._bytes, self._most_bytes = len(data), max(GROWTH * len(data), MIN_GROWN_BYTES)
+        _sync_folder(self._path.parent)
+        self._lacks = False
 
 
-def _record(change: Change) -> bytes:
-    fields: list[Any] = list(change[:3])
-    if len(change) == 4:
-        reply = change[3]
-        fields += [bytes(reply.error) if reply.error is not None else None, bytes(reply.result or b"")]
+def restore(cache: ReplyCache, data: bytes) -> None:
+    """Put what a log says into a cache.
+
+    Raises:
+        MachineError: It is damaged, or no log.
+    """
+    for change in _read(data):
+        _restore(cache, change)
+    cache.settle()
+
+
+def snapshot(cache: ReplyCache) -> bytes:
+    """Give the log of all that a cache knows."""
+    return _MAGIC + b"".join(map(record, _changes_of(cache)))
+
+
+def _write_whole(file: FileIO, data: bytes) -> None:
+    """Write all of it: a disk that is nearly full takes a part, and says only then that it is full."""
+    written = 0
+    while written < len(data):
+        written += file.write(data[written:])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until a new name in it is on disk: that of a file is not the file's own."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def record(change: Change) -> bytes:
+    """Give what stands in the log of a change."""
+    fields: list[Any] = list(change)
+    if isinstance(reply := fields[-1], Response):
+        fields[-1:] = [bytes(reply.error) if reply.error is not None else None, bytes(reply.result or b"")]
     body = _encode(fields)
     return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
@@ -118,8 +198,13 @@ def _restore(cache: ReplyCache, change: list[Any]) -> None:
     match change:
         case [int(session)]:
             cache.restore_session(session)
+        case [int(session), int(floor)]:
+            cache.restore_session(session, floor)
         case [int(session), int(number), int(acknowledged)]:
             cache.restore((session, number), acknowledged, Known.UNCERTAIN)
+        case [int(session), int(number), int(acknowledged), bool(executed)]:
+            known = Known.FORGOTTEN if executed else Known.REFUSED
+            cache.restore((session, number), acknowledged, known)
         case [int(session), int(number), int(acknowledged), error, bytes(result)]:
             reply = Response(0, error and msgspec.Raw(error), None if error else msgspec.Raw(result))
             cache.restore((session, number), acknowledged, reply, len(error or result))
@@ -127,9 +212,11 @@ def _restore(cache: ReplyCache, change: list[Any]) -> None:
 
 def _changes_of(cache: ReplyCache) -> Iterator[Change]:
     for session, floor, calls in cache.sessions():
-        yield (session,)
+        yield (session, floor)
         for number, known in calls.items():
             if isinstance(known, Response):
                 yield (session, number, floor, known)
-            elif known is Known.UNCERTAIN:
+            elif known is Known.FORGOTTEN or known is Known.REFUSED:
+                yield (session, number, floor, known is Known.FORGOTTEN)
+            else:
                 yield (session, number, floor)

@@ -50,7 +50,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._inbox = Inbox(self._service.codec, self._service.limits.max_message_bytes)
         self._transport: asyncio.Transport | None = None
         self._unsent = bytearray()
-        self._unserved: deque[Message] = deque()
+        self._unserved: deque[tuple[float, Message]] = deque()  # and since when
         self._in_flight = 0
         self._full = False  # its replies do not get through
         self._ending = False  # it has said all
@@ -122,17 +122,26 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _serve(self, messages: list[Message]) -> None:
         """Serve messages, as far as there is room; the others wait."""
+        now_s = self._dispatcher.loop.time()
         if self._unserved:
-            self._unserved.extend(messages)
+            self._unserved.extend((now_s, message) for message in messages)
             return
         self._flushes = True  # in a moment, below
-        now_s = self._dispatcher.loop.time()
         for place, message in enumerate(messages):
             if self._full or self._in_flight >= self._service.limits.max_in_flight:
-                self._unserved.extend(messages[place:])
+                self._unserved.extend((now_s, message) for message in messages[place:])
                 self._hold()
                 break
             self._dispatcher.take(self, message, now_s)
+        self._flush()
+
+    def _serve_unserved(self) -> None:
+        """Serve what had to wait. It has waited since it came, for its deadline's sake."""
+        self._flushes = True
+        most = self._service.limits.max_in_flight
+        while self._unserved and not self._full and self._in_flight < most:
+            came_s, message = self._unserved.popleft()
+            self._dispatcher.take(self, message, came_s)
         self._flush()
 
     def _flush(self) -> None:
@@ -155,8 +164,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Serve what had to wait; then read again, or end what has been said to its end."""
         assert self._transport is not None
         if self._unserved:
-            messages, self._unserved = list(self._unserved), deque()
-            self._serve(messages)
+            self._serve_unserved()
         if self._unserved or self._full or self._transport.is_closing():
             return
         if self._ending and not self._in_flight:

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from dslab.kit.address import Address
-from dslab.rpc.dispatch import BatchReply
+from dslab.rpc.dispatch import BatchReply, logged
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import Batch, Invalid, Message, Notification, Request, Response
+from dslab.rpc.messages import Batch, Message, Notification, Request, Response
 from dslab.rpc.objects import finished
 from dslab.rpc.server import BACKLOG, cannot_listen
 from dslab.rpc.service import Sender, Service, complain
@@ -88,7 +88,9 @@ class _Connection:
     def _converse(self) -> None:
         execute = self._service.objects.execute
         while count := self._socket.recv_into(self._inbox.get_buffer()):
-            for message in self._inbox.received(count):
+            messages = self._inbox.received(count)
+            now_s = time.monotonic()
+            for message in messages:
                 if type(message) is Request and message.context is None:
                     # no bookkeeping, no deadline: as `_take` would, of most calls, in fewer steps
                     outcome = execute(self, message)
@@ -96,30 +98,33 @@ class _Connection:
                         outcome = asyncio.run(finished(message, outcome))
                     self.send(outcome)
                 else:
-                    self._take(self, message)
+                    self._take(self, message, now_s)
             if self._inbox.failure is not None:
                 complain(self._name, str(self._inbox.failure))
                 return
         for message in self._inbox.finish():
-            self._take(self, message)
+            self._take(self, message, time.monotonic())
 
-    def _take(self, sender: Sender, message: Message) -> None:
+    def _take(self, sender: Sender, message: Message, now_s: float) -> None:
         if type(message) is Batch:
-            expected = sum(type(part) is Request or type(part) is Invalid for part in message.messages)
-            reply = BatchReply(sender, expected)
-            for part in message.messages:
-                self._take(reply, part)
+            BatchReply(
+                sender, self._service, message, lambda reply, part: self._take(reply, part, now_s)
+            ).begin()
             return
         order = self._service.receive(sender, message)
         if type(order) is Request:
-            self._execute(sender, order)
+            self._execute(sender, order, now_s)
         elif type(order) is Response:
             sender.send(order)
-        elif type(order) is Notification and (running := self._service.notice(self, order)) is not None:
-            asyncio.run(running)
+        elif type(order) is Notification:
+            if (running := self._service.notice(self, order)) is not None:
+                asyncio.run(logged(order, running))
+            sender.skip()
+        elif order is None:
+            sender.skip()
 
-    def _execute(self, sender: Sender, request: Request) -> None:
-        outcome = self._service.execute(self, request, 0.0)
+    def _execute(self, sender: Sender, request: Request, now_s: float) -> None:
+        outcome = self._service.execute(self, request, time.monotonic() - now_s)
         response = outcome if isinstance(outcome, Response) else asyncio.run(finished(request, outcome))
         if request.context is None:
             sender.send(response)

@@ -22,7 +22,7 @@ from threading import Lock
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate
+from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate, shown
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
     HELLO,
@@ -33,8 +33,8 @@ from dslab.rpc.messages import (
     Request,
     Response,
 )
-from dslab.rpc.objects import Objects
-from dslab.rpc.protocol import Order, ServerStub
+from dslab.rpc.objects import RAISED, Objects
+from dslab.rpc.protocol import Order, ServerStub, size_of
 from dslab.rpc.reply_cache import (
     DEFAULT_MAX_BYTES,
     DEFAULT_MAX_SESSIONS,
@@ -42,6 +42,11 @@ from dslab.rpc.reply_cache import (
     ReplyCache,
 )
 from dslab.rpc.reply_log import ReplyLog
+
+PART_BYTES = 40
+"""What stands around the id and the result of a reply in a batch."""
+
+MAX_REFUSAL_BYTES = 512
 
 Running: TypeAlias = Coroutine[Any, Any, Any]
 
@@ -73,7 +78,8 @@ class Limits:
     Attributes:
         max_message_bytes: The longest message, in either direction.
         max_connections: Clients at once; further ones are hung up on.
-        max_in_flight: Calls of one connection that are being executed; then it is not read from.
+        max_in_flight: Calls of one connection that are being executed, one-way calls too; then it is not
+            read from. Likewise of one batch; then its other parts wait.
         window: Unacknowledged calls of a session.
         max_sessions: Sessions that are remembered.
         max_reply_bytes: What all remembered replies take.
@@ -123,8 +129,8 @@ class Service:
             return message  # what needs no bookkeeping needs no lock
         with self._lock:
             order = self.stub.receive(sender, message)
-            if self._log is not None:
-                self._write_down(self._log)
+            if self._log is not None and not self._write_down(self._log) and type(order) is Request:
+                return self.stub.refuse(order, "It cannot be written down that the call begins")
             return order
 
     def close(self) -> None:
@@ -159,7 +165,7 @@ class Service:
         """Call what a one-way call names. Whatever comes of it, nobody is told; an error is logged."""
         try:
             result = self.objects.call(peer, notification)
-        except Exception as error:  # noqa: BLE001  whatever a procedure raises
+        except RAISED as error:
             complain(f"one-way {notification.method}", error)
             return None
         return result if type(result) is CoroutineType else None
@@ -185,12 +191,29 @@ class Service:
             return self._encode_unfit(message, f"The result takes {len(data):,} bytes")
         return data
 
+    def fit(self, response: Response, room_bytes: int) -> tuple[Response, int]:
+        """Marshal what a reply says that shares a message with others: gives it, and how many bytes it takes.
+
+        In place of one for which there is no room, it gives an error that says so. Only one that says in few
+        words that the call was not executed stays what it is.
+        """
+        reply = self.stub.frozen(response)
+        around_bytes = PART_BYTES + memoryview(self.codec.freeze(reply.id)).nbytes
+        size = size_of(reply)
+        if size + around_bytes > room_bytes and (reply.error is None or size > MAX_REFUSAL_BYTES):
+            why = f"The results of the batch take more than {self.limits.max_message_bytes:,} bytes"
+            reply = self.stub.frozen(Response(reply.id, ReplyUnfit(why).to_fault()))
+            size = size_of(reply)
+        return reply, size + around_bytes
+
     def _encode_unfit(self, message: Response | Batch, why: str) -> bytes:
         fault = ReplyUnfit(why).to_fault()
         if isinstance(message, Response):
             return self.codec.encode(Response(message.id, fault))
         parts = [part for part in message.messages if isinstance(part, Response)]
-        return self.codec.encode(Batch([Response(part.id, part.error or fault) for part in parts]))
+        return self.codec.encode(
+            Batch([Response(part.id, fault if part.error is None else part.error) for part in parts])
+        )
 
     def _hello(self) -> list[int]:
         with self._lock:
@@ -199,12 +222,21 @@ class Service:
                 self._write_down(self._log)
             return greeting
 
-    def _write_down(self, log: ReplyLog) -> None:
-        """Nothing is executed, and no reply leaves, before the log knows of it."""
-        log.write(self.stub.changes())
+    def _write_down(self, log: ReplyLog) -> bool:
+        """Write down what has changed: False if that is not possible.
+
+        Nothing is executed before the log knows of it. Of a reply that it does not know, the next life of
+        the server says that the call was begun, and no more. That is true.
+        """
+        try:
+            log.write(self.stub.changes())
+        except OSError as error:
+            complain("the reply log", error)
+            return False
+        return True
 
 
-def complain(who: str, why: Exception | str) -> None:
+def complain(who: str, why: BaseException | str) -> None:
     """Say on stderr what became of a client, or of a call that nobody waits for."""
-    reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    reason = why if isinstance(why, str) else f"{type(why).__name__}: {shown(why)}"
     sys.stderr.write(f"{who}: {reason}\n")

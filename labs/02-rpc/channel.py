@@ -87,6 +87,6 @@ def _received(connected: socket.socket) -> Message | None:
 def _message(datagram: bytes) -> Message | None:
     try:
         message = msgspec.msgpack.decode(datagram)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return message if isinstance(message, list) else None

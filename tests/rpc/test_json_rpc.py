@@ -5,13 +5,19 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
+from dslab.rpc.errors import ReplyUnfit
 from dslab.rpc.json_rpc import JsonCodec
-from dslab.rpc.messages import Batch, Context, Invalid, Notification, Request, Response
+from dslab.rpc.messages import Batch, Context, Invalid, Notification, Request, Response, by_value_only
+from dslab.rpc.references import service_with_references
 
 # www.jsonrpc.org/specification, section 7: what the client sends, what the server answers (None: nothing).
 EXAMPLES: list[tuple[str, str, str | None]] = [
@@ -271,3 +277,164 @@ def test_requests_one_after_the_other_on_one_connection(serve: Any) -> None:
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile("rb") as answers:
             assert answers.read().count(LAST_ANSWER.encode()) == 3
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    """The bytes of an exchange's first half."""
+    fields = b"".join(b"%b\r\n" % header for header in headers)
+    return b"POST / HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b" % (fields, len(body), body)
+
+
+REPLY = b'{"jsonrpc":"2.0","result":1,"id":1}'
+
+
+@pytest.mark.parametrize("body", [REPLY, b"[%b]" % REPLY, b"[%b,%b]" % (REPLY, REPLY)])
+def test_what_has_no_answer_ends_its_exchange_nevertheless(serve: Any, body: bytes) -> None:
+    address = serve(Specified(), codec="json-http")
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        connection.sendall(post(body))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize("codec", ["json", "json-http"])
+def test_a_stale_copy_leaves_no_gap(serve: Any, codec: str) -> None:
+    """Alone it has no answer; in a batch the others have."""
+    address = serve(Specified(), codec=codec)
+
+    def exchange(connection: socket.socket, message: Any) -> bytes:
+        line = json.dumps(message).encode()
+        connection.sendall(post(line) if codec == "json-http" else line + b"\n")
+        return connection.recv(65_536)
+
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        greeting = exchange(connection, {"jsonrpc": "2.0", "method": "rpc.hello", "id": 0})
+        session = json.loads(greeting.splitlines()[-1])["result"][0]
+        call = {"jsonrpc": "2.0", "method": "get_data", "id": 1}
+        first, second = (
+            {**call, "dslab": {"session": session, "number": number, "acknowledged": number}}
+            for number in (1, 2)
+        )
+        assert exchange(connection, first).endswith(b'"id":1}\n')
+        assert exchange(connection, second).endswith(b'"id":1}\n')
+        assert exchange(connection, [first, {**call, "id": 7}]).endswith(
+            b'[{"jsonrpc":"2.0","result":["hello",5],"id":7}]\n'
+        )
+        if codec == "json-http":
+            assert exchange(connection, first).startswith(b"HTTP/1.1 204 ")
+            assert exchange(connection, [first, first]).startswith(b"HTTP/1.1 204 ")
+
+
+def test_a_client_that_asks_whether_to_go_on_is_told(serve: Any) -> None:
+    address = serve(Specified(), codec="json-http")
+    head, _, body = post(LAST.encode(), b"Expect: 100-continue").partition(b"\r\n\r\n")
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        connection.sendall(head + b"\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert LAST_ANSWER.encode() in connection.recv(65_536)
+
+
+class Slow:
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.noticed = threading.Semaphore(0)
+
+    def wait(self) -> str:
+        self.release.wait(60)
+        return "waited"
+
+    def notice(self) -> None:
+        self.release.wait(60)
+        self.noticed.release()
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    slow = Slow()
+    yield slow
+    slow.release.set()
+
+
+def test_the_last_exchange_of_a_connection_is_waited_for(serve: Any, slow: Slow) -> None:
+    address = serve(slow, codec="json-http", workers=1)
+    call = b'{"jsonrpc":"2.0","method":"wait","id":1}'
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        connection.sendall(post(call, b"Connection: close"))
+        with socket.create_connection(address.pair, timeout=30) as other:  # the server has read both
+            other.sendall(post(REPLY))
+            assert other.recv(65_536)
+        slow.release.set()
+        assert b'"waited"' in connection.recv(65_536)
+
+
+def fill(connection: socket.socket, most_bytes: int) -> int:
+    """Send until nobody takes it any more, or so many bytes: gives how many."""
+    sent = 0
+    connection.settimeout(1.0)
+    with suppress(TimeoutError):
+        while sent < most_bytes:
+            sent += connection.send(b"x" * 1_000_000)
+    return sent
+
+
+def test_who_has_an_exchange_under_way_is_not_read_from_meanwhile(serve: Any, slow: Slow) -> None:
+    address = serve(slow, codec="json-http", workers=1)
+    with socket.create_connection(address.pair) as connection:
+        connection.sendall(post(b'{"jsonrpc":"2.0","method":"wait","id":1}'))
+        assert fill(connection, 100_000_000) < 100_000_000
+        slow.release.set()
+        connection.settimeout(30)
+        assert b'"waited"' in connection.recv(65_536)
+
+
+def test_after_a_slow_exchange_the_next_is_read(serve: Any, slow: Slow) -> None:
+    address = serve(slow, codec="json-http", workers=1)
+    call = post(b'{"jsonrpc":"2.0","method":"wait","id":1}')
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        connection.sendall(call * 2)
+        connection.sendall(call * 3)
+        slow.release.set()
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as answers:
+            assert answers.read().count(b'"waited"') == 5
+
+
+def test_one_way_calls_over_http_are_bounded_and_all_executed(serve: Any, slow: Slow) -> None:
+    address = serve(slow, codec="json-http", workers=2, max_in_flight=3)
+    one = post(b'{"jsonrpc":"2.0","method":"notice"}')
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        connection.sendall(one * 10)
+        answers = b""
+        while answers.count(b" 204 ") < 3:
+            answers += connection.recv(65_536)
+        assert answers.count(b" 204 ") == 3
+        slow.release.set()
+        while answers.count(b" 204 ") < 10:
+            answers += connection.recv(65_536)
+        for _ in range(10):
+            assert slow.noticed.acquire(timeout=30)
+
+
+ANYWHERE = '{"dslab.ref": ["elsewhere", 999999, 1, "x"]}'
+
+
+def test_a_reference_that_cannot_be_used_is_the_fault_of_its_call_alone(run_service: Any) -> None:
+    service, _ = service_with_references("json", 1, time.monotonic)
+    service.objects.register(Specified())
+    address = run_service(service)
+    bad = f'{{"jsonrpc": "2.0", "method": "sum", "params": [{ANYWHERE}], "id": 1}}'
+    one_way = f'{{"jsonrpc": "2.0", "method": "update", "params": [{ANYWHERE}]}}'
+    deep = '{"jsonrpc": "2.0", "method": "sum", "id": 1, "params": ' + "[" * 900 + '"dslab.ref"' + "]" * 901
+    alone, within, too_deep, last = ask(address, bad, one_way, f"[{bad}, {LAST}, {one_way}]", deep, LAST)
+    assert (alone["id"], alone["error"]["code"]) == (1, -32602)
+    assert [part.get("error", {}).get("code") for part in within] == [-32602, None]
+    assert (too_deep["id"], too_deep["error"]["code"]) == (None, -32700)
+    assert last["result"] == ["hello", 5]
+
+
+def test_a_reply_with_a_reference_that_cannot_be_used_says_that_the_call_happened() -> None:
+    reply = JsonCodec(unmarshal=by_value_only).decode(
+        f'{{"jsonrpc": "2.0", "result": {ANYWHERE}, "id": 1}}'.encode()
+    )
+    assert isinstance(reply, Response)
+    assert (reply.id, reply.error["code"]) == (1, ReplyUnfit.code)

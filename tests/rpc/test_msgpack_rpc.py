@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dslab.rpc import wire
-from dslab.rpc.errors import DoesNotTravel, Fault, MalformedCall
+from dslab.rpc.errors import BadArguments, DoesNotTravel, Fault, MalformedCall, ReplyUnfit
 from dslab.rpc.inbox import PIECE_BYTES, TRUSTED_BYTES, Inbox
 from dslab.rpc.json_rpc import JsonCodec
 from dslab.rpc.messages import (
+    EXTENSION_REF,
     Batch,
     Codec,
     Context,
@@ -26,6 +27,7 @@ from dslab.rpc.messages import (
     Notification,
     Request,
     Response,
+    by_value_only,
 )
 from dslab.rpc.msgpack_rpc import MsgpackCodec, Scanner
 
@@ -266,3 +268,26 @@ def test_what_a_picture_says_of_a_batch_and_of_steps() -> None:
     assert wire.describe(batch) == "[a() #1, b() one-way]"
     assert wire.describe_steps(CODEC.encode(Request(7, "add", [1]))) == "3 add(1) #7"
     assert wire.describe_steps(CODEC.encode(Response(7, None, 1))) == "8 #7 -> 1"
+
+
+@pytest.mark.parametrize("fifth", [{"trace": "abc"}, "trace", 7, ["a", "trace"]])
+def test_a_fifth_element_that_is_not_ours_is_ignored(fifth: Any) -> None:
+    data = msgspec.msgpack.encode([0, 1, "add", [1, 2], fifth])
+    assert CODEC.decode(data) == Request(1, "add", [1, 2])
+
+
+def test_a_reference_that_cannot_be_used_is_the_fault_of_its_call_alone() -> None:
+    codec = MsgpackCodec(unmarshal=by_value_only)
+    reference = msgspec.msgpack.Ext(EXTENSION_REF, msgspec.msgpack.encode(["elsewhere", 99_999, 1, "x"]))
+
+    def decoded(*fields: Any) -> Any:
+        data = msgspec.msgpack.encode(fields)
+        assert codec.decode_alone(data) is None
+        return codec.decode(data)
+
+    refused = decoded(0, 1, "add", [reference])
+    assert isinstance(refused, Invalid)
+    assert (refused.id, refused.fault.code) == (1, BadArguments.code)
+    assert decoded(2, "add", [reference]) == Batch([])
+    reply = decoded(1, 1, None, reference)
+    assert (reply.id, reply.error["code"]) == (1, ReplyUnfit.code)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import pytest
 from dslab.kit.errors import Happened, PeerViolation, UsageError
 from dslab.rpc import byteorder, demo
 from dslab.rpc.client import connect
-from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError
+from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError, exception_of, fault_of, named
 from dslab.rpc.messages import MalformedMessage, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.objects import Objects
@@ -297,3 +301,123 @@ def test_what_a_service_executes_is_a_response() -> None:
     service = Service(MsgpackCodec(), 1)
     service.objects.register(Counter())
     assert service.execute(None, Request(1, "add", [2]), 0.0) == Response(1, None, 2)
+
+
+# ---- what a procedure may raise
+
+
+class BadText(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class BadShow:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    code: int
+
+
+class Says(Exception):
+    def __init__(self, code: Any) -> None:
+        super().__init__(f"code {code}")
+
+
+def sent(error: BaseException, *known: type[Exception]) -> Exception:
+    """Give what a client makes of it."""
+    codec = MsgpackCodec()
+    reply = codec.decode(codec.encode(Response(1, fault_of(error))))
+    assert isinstance(reply, Response)
+    return exception_of(reply.error, "work", named(known))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [BadText(), ValueError(BadShow()), ValueError("\udc80"), SystemExit(3)],
+    ids=["text", "argument", "surrogate", "exit"],
+)
+def test_every_exception_travels(error: BaseException) -> None:
+    assert isinstance(sent(error), RemoteError | ValueError)
+
+
+def test_an_exception_comes_back_as_it_was_or_not_as_its_own_type() -> None:
+    assert sent(Frozen(3), Frozen) == Frozen(3)
+    remote = sent(Says(3), Says)
+    assert isinstance(remote, RemoteError)
+    assert (remote.type_name, remote.arguments) == ("Says", ("code 3",))
+    missing = sent(FileNotFoundError(2, "No such file", "there"))
+    assert isinstance(missing, FileNotFoundError)
+    assert (missing.filename, str(missing)) == ("there", "[Errno 2] No such file: 'there'")
+    moved = sent(FileExistsError(17, "File exists", "here", None, "there"))
+    assert isinstance(moved, FileExistsError)
+    assert (moved.filename, moved.filename2) == ("here", "there")
+
+
+class Misbehaves:
+    def leave(self) -> None:
+        sys.exit(3)
+
+    def bad_text(self) -> None:
+        raise BadText
+
+    async def bad_text_later(self) -> None:
+        raise BadText
+
+    async def leave_later(self) -> None:
+        sys.exit(3)
+
+    async def cancel_another(self) -> None:
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+
+    async def cancel_itself(self) -> None:
+        task = asyncio.current_task()
+        assert task
+        task.cancel()
+        await asyncio.sleep(60)
+
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-most-once"])
+@pytest.mark.parametrize("server", [{}, {"workers": 1}, {"transport": "threads"}], ids=str)
+def test_no_procedure_ends_its_server_or_loses_its_reply(
+    serve: Any, server: dict[str, Any], semantics: Any
+) -> None:
+    address = serve(Misbehaves(), max_in_flight=1, **server)
+    with connect(address, timeout_s=30, semantics=semantics) as client:
+        for method in (each for each in vars(Misbehaves) if not each.startswith("_") and each != "add"):
+            client.notify(method)
+            with pytest.raises(RemoteError):
+                client.call(method)
+        assert client.call("add", 1, 2) == 3
+
+
+def test_threads_that_call_for_one_client_at_once_meet_one_instance() -> None:
+    made: list[int] = []
+    inside = threading.Barrier(4)
+
+    class Slow(Counter):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(1)
+            time.sleep(0.01)  # whoever would make another has the time
+
+    objects = Objects()
+    objects.register(Slow, activation="per-client")
+
+    def first() -> None:
+        inside.wait(30)
+        call(objects, "a", "add")
+
+    threads = [threading.Thread(target=first) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1

@@ -221,7 +221,7 @@ def test_copies_that_come_while_it_is_executed_are_answered_when_it_is_done() ->
     stub, session = server()
     order = stub.receive("a", ask(1, session))
     assert stub.receive("a", ask(1, session)) is None
-    assert stub.receive("b", ask(1, session, request_id=5)) is None
+    assert stub.receive("b", ask(1, session, request_id=5)) is Known.EXECUTING
     assert [(peer, reply.id) for peer, reply in finish(stub, order, 1)] == [("a", 1), ("b", 5)]
 
 

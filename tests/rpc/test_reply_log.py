@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,11 @@ import pytest
 
 from dslab.kit.errors import Happened, MachineError, PeerError
 from dslab.rpc.client import connect
-from dslab.rpc.errors import SessionLost, Uncertain
+from dslab.rpc.errors import Busy, ReplyForgotten, SessionLost, Uncertain
 from dslab.rpc.messages import Context, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
-from dslab.rpc.service import Service
+from dslab.rpc.reply_log import MIN_GROWN_BYTES
+from dslab.rpc.service import Limits, Service
 
 COUNTER = """
     import os, pathlib
@@ -49,8 +53,8 @@ class Sender:
 class Life:
     """One life of a durable service, without sockets."""
 
-    def __init__(self, log: Path, first_session: int = 100) -> None:
-        self.service = Service(MsgpackCodec(), first_session, log=log)
+    def __init__(self, log: Path, first_session: int = 100, **limits: int) -> None:
+        self.service = Service(MsgpackCodec(), first_session, Limits(**limits), log=log)
         self.calls: list[Any] = []
         self.service.objects.register(self.note)
 
@@ -117,6 +121,106 @@ def test_what_was_begun_and_not_finished_is_uncertain_for_ever(log: Path) -> Non
         assert error[0] == Uncertain.code
         assert life.calls == []
         life.service.close()
+
+
+def test_what_was_executed_and_has_no_reply_any_more_is_executed_in_no_later_life(log: Path) -> None:
+    life = Life(log, max_reply_bytes=1_000)
+    session = life.hello()
+    for number in (1, 2):
+        life.call(session, number, "x" * 800)
+    for _ in range(3):
+        life.service.close()
+        life = Life(log, max_reply_bytes=1_000)
+        assert life.call(session, 1, "x" * 800)[0][0] == ReplyForgotten.code
+        assert life.call(session, 2, "x" * 800) == (None, "x" * 800)
+        assert life.calls == []
+    life.service.close()
+
+
+LONG = 4 * 1024 * 1024
+
+
+@contextmanager
+def full_disk(log: Path, left_bytes: int) -> Iterator[None]:
+    """Let no file of this process grow beyond what the log has now, and so many bytes.
+
+    So the log should be the longest: there are those in which pytest keeps what is printed.
+    """
+    assert log.stat().st_size > LONG
+    usual = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size + left_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, usual)
+
+
+@pytest.mark.parametrize("left_bytes", [0, 1, 10])
+def test_on_a_full_disk_no_call_is_begun_and_the_log_stays_whole(log: Path, left_bytes: int) -> None:
+    life = Life(log)
+    session = life.hello()
+    assert life.call(session, 1, "a" * LONG) == (None, "a" * LONG)
+    with full_disk(log, left_bytes):
+        for _ in range(2):
+            assert life.call(session, 2, "b")[0][0] == Busy.code
+    assert life.call(session, 2, "b")[0][0] == Busy.code  # its caller has been told that it did not happen
+    assert life.call(session, 3, "c") == (None, "c")
+    assert life.calls == ["a" * LONG, "c"]
+    for _ in range(2):
+        life.service.close()
+        life = Life(log)
+        assert life.call(session, 1, "a") == (None, "a" * LONG)
+        assert life.call(session, 2, "b")[0][0] == Busy.code
+        assert life.call(session, 3, "c") == (None, "c")
+        assert life.calls == []
+    life.service.close()
+
+
+def test_a_reply_for_which_the_disk_has_no_room_is_sent_and_written_down_later(log: Path) -> None:
+    life = Life(log)
+    session = life.hello()
+    life.call(session, 1, "a" * LONG)
+    sender = Sender()
+    begun = life.begin(sender, session, 2, "b")
+    with full_disk(log, 0):
+        ((_, reply),) = life.service.finish(sender, begun, Response(2, None, "b"))
+    assert bytes(reply.result) == b"\xa1b"
+    assert life.call(session, 3, "c") == (None, "c")
+    life.service.close()
+    life = Life(log)
+    assert life.call(session, 2, "b") == (None, "b")
+    life.service.close()
+
+
+def test_no_more_sessions_are_remembered_after_a_restart_than_before(log: Path) -> None:
+    life = Life(log, max_sessions=10)
+    session = life.hello()
+    for number in range(1, 20):
+        life.call(session, number, "a")  # it is never the stillest
+        life.call(life.hello(), 1, "x")
+    life.service.close()
+    life = Life(log, first_session=900, max_sessions=10)
+    assert len(life.service.stub._cache) == 10
+    assert life.call(session, 1, "a") == (None, "a")
+    assert life.calls == []
+    life.service.close()
+
+
+def test_a_long_life_does_not_make_the_log_long(log: Path) -> None:
+    life = Life(log)
+    session = life.hello()
+    assert isinstance(life.begin(Sender(), session, 1, "begun"), Request)
+    for number in range(2, 100):
+        life.call(session, number, "x" * MIN_GROWN_BYTES, acknowledged=1)
+        assert log.stat().st_size < 100 * MIN_GROWN_BYTES
+    life.service.close()
+    life = Life(log)
+    assert life.call(session, 1, "begun")[0][0] == Uncertain.code
+    assert life.call(session, 2, "x")[0][0] == ReplyForgotten.code
+    assert life.calls == []
+    life.service.close()
 
 
 def test_an_unfinished_last_record_is_cut_off(log: Path) -> None:

@@ -2,7 +2,8 @@
 
 There is no socket here: a link is a bag of messages. In each step somebody begins a call, or any message of
 any bag arrives, is doubled or lost, or time passes, or a procedure ends, or a client dies and comes back with
-or without its memory, or the server forgets its oldest session. Checked all the time, under at-most-once:
+or without its memory, or the server forgets its oldest session, or dies and comes back with its log. Checked
+all the time, under at-most-once:
 
 - no call is executed twice;
 - a reply is that of the call it ends;
@@ -32,6 +33,7 @@ from dslab.rpc.messages import Context, Params, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.protocol import Call, ClientStub, ServerStub
 from dslab.rpc.reply_cache import ReplyCache
+from dslab.rpc.reply_log import record, restore, snapshot
 
 SCHEDULES = int(os.environ.get("DSLAB_SCHEDULES", "300"))
 STEPS = 40
@@ -80,8 +82,9 @@ class Schedule(RuleBasedStateMachine):
         self.now_s = 0.0
         self.tokens = 0
         self.first_id = 1
-        self.cache = ReplyCache(1_000, window=WINDOW, max_sessions=MAX_SESSIONS, max_bytes=MAX_BYTES)
-        self.server = ServerStub(self.cache, CODEC.freeze)
+        self.lives = 0
+        self.log = snapshot(ReplyCache(0))
+        self.start_server()
         self.clients = [Client(self.new_stub()) for _ in range(CLIENTS)]
         self.to_server: list[tuple[int, bytes]] = []
         self.to_client: list[tuple[int, bytes]] = []
@@ -92,6 +95,15 @@ class Schedule(RuleBasedStateMachine):
     def new_stub(self, **resumed: Any) -> ClientStub:
         self.first_id += 1_000
         return ClientStub(self.first_id, semantics=self.semantics, retry_s=RETRY_S, **resumed)
+
+    def start_server(self) -> None:
+        self.lives += 1
+        self.cache = ReplyCache(
+            1_000 * self.lives, window=WINDOW, max_sessions=MAX_SESSIONS, max_bytes=MAX_BYTES
+        )
+        restore(self.cache, self.log)
+        self.log = snapshot(self.cache)
+        self.server = ServerStub(self.cache, CODEC.freeze, durable=True)
 
     # ---- what may happen
 
@@ -157,7 +169,21 @@ class Schedule(RuleBasedStateMachine):
             case "strangers":
                 for _ in range(MAX_SESSIONS):
                     session, _window = self.server.hello()
+                    self.write_down()
                     self.cache.look(Context(session, 1))
+
+    @rule(got=st.sampled_from(["not begun", "executed", "answered"]), anew=st.booleans())
+    def server_restarts(self, got: str, anew: bool) -> None:
+        """It dies. What was under way got so far, and the log knows only that it was begun."""
+        if anew:  # the log had just grown too long
+            self.log = snapshot(self.cache)
+        for done in self.executing:
+            if got == "executed":
+                self.executed[token_of(done.request.params)] += 1
+            elif got == "answered":  # and the disk was full
+                self.end(done, late=False, written=False)
+        self.executing.clear()
+        self.start_server()
 
     def teardown(self) -> None:
         """Whatever has happened: once nothing is lost any more, a new call is executed and answered."""
@@ -188,7 +214,7 @@ class Schedule(RuleBasedStateMachine):
         self.nothing_is_executed_twice()
         return call.response is not None and call.response.error is None
 
-    def end(self, done: Executing, late: bool) -> None:
+    def end(self, done: Executing, late: bool, *, written: bool = True) -> None:
         """A procedure has been executed; or its turn came too late, and it was not."""
         token = token_of(done.request.params)
         if late and not self.executed[token]:
@@ -196,9 +222,15 @@ class Schedule(RuleBasedStateMachine):
         else:
             self.executed[token] += 1
             response = Response(done.request.id, None, ["done", token])
-        for client, reply in self.server.finish(done.client, done.request, response):
+        replies = self.server.finish(done.client, done.request, response)
+        if written:
+            self.write_down()
+        for client, reply in replies:
             assert isinstance(client, int)
             self.to_client.append((client, CODEC.encode(reply)))
+
+    def write_down(self) -> None:
+        self.log += b"".join(map(record, self.server.changes()))
 
     def send(self, client: int) -> None:
         for message in self.clients[client].stub.take_outgoing():
@@ -208,6 +240,7 @@ class Schedule(RuleBasedStateMachine):
         order = self.server.receive(client, CODEC.decode(data))
         if isinstance(order, Request) and order.method == "rpc.hello":
             order = Response(order.id, None, self.server.hello())
+        self.write_down()
         if isinstance(order, Request):
             self.executing.append(Executing(client, order))
         elif isinstance(order, Response):

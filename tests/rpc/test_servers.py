@@ -25,6 +25,7 @@ from dslab.rpc import aclient
 from dslab.rpc.client import connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import ReplyUnfit, TooLate
+from dslab.rpc.messages import Context, Request
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.server import serving
 from dslab.rpc.service import Service
@@ -249,6 +250,120 @@ def test_calls_under_way_are_bounded_on_each_connection(serve: Any, served: Serv
         assert served.began.acquire(timeout=PATIENCE_S)
         served.release.set()
         assert [each.result() for each in waiting] == ["waited"] * 30
+
+
+class Later:
+    def __init__(self) -> None:
+        self.begun = self.most = self.done = 0
+        self.release = threading.Event()
+
+    async def wait(self) -> str:
+        self.begun += 1
+        self.most = max(self.most, self.begun - self.done)
+        while not self.release.is_set():
+            await asyncio.sleep(0.001)
+        self.done += 1
+        return "waited"
+
+    def wait_in_thread(self) -> str:
+        self.release.wait(60)
+        self.done += 1
+        return "waited"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def test_one_way_calls_under_way_are_bounded_too(serve: Any) -> None:
+    later = Later()
+    address = serve(later, max_in_flight=10)
+    with socket.create_connection(address.pair) as connection:
+        connection.sendall(b"\x93\x02\xa4wait\x90" * 1_000)
+        until(lambda: later.begun == 10)
+        with connect(address, timeout_s=60) as other:
+            waiting = [other.begin("wait") for _ in range(3)]
+            until(lambda: later.begun == 13)
+            later.release.set()
+            assert [each.result() for each in waiting] == ["waited"] * 3
+        until(lambda: later.done == 1_003)
+    assert later.most <= 13
+
+
+def test_one_way_calls_that_wait_for_a_worker_are_bounded_too(serve: Any) -> None:
+    later = Later()
+    address = serve(later, max_in_flight=10, workers=2)
+    with socket.create_connection(address.pair) as connection:
+        one = b"\x93\x02\xaewait_in_thread\x90"
+        connection.setblocking(False)
+        sent = 0
+        still_s = time.monotonic()
+        while sent < 50_000_000 and time.monotonic() - still_s < 1.0:
+            with suppress(BlockingIOError):
+                sent += connection.send(one * 50_000)
+                still_s = time.monotonic()
+            time.sleep(0.001)
+        assert sent < 50_000_000  # it is not read any more
+        later.release.set()
+
+
+@pytest.mark.parametrize(
+    "server", [{"codec": "json"}, {"codec": "json-http"}, {"codec": "json", "transport": "udp"}], ids=str
+)
+def test_calls_under_way_are_bounded_within_a_batch(serve: Any, server: dict[str, Any]) -> None:
+    later = Later()
+    address = serve(later, max_in_flight=10, **server)
+    with connect(address, **client_options(server)) as client:
+        with client.batch():
+            waiting = [client.begin("wait") for _ in range(100)]
+        until(lambda: later.begun == 10)
+        later.release.set()
+        assert [each.result() for each in waiting] == ["waited"] * 100
+    assert later.most == 10
+
+
+@pytest.mark.parametrize("server", [{}, {"transport": "threads"}, {"workers": 2}], ids=str)
+def test_of_a_batch_whose_results_are_too_long_together_the_first_ones_come(
+    serve: Any, served: Served, server: dict[str, Any]
+) -> None:
+    address = serve(served, codec="json", max_message_bytes=100_000, **server)
+    with connect(address, codec="json", timeout_s=60) as client:
+        with client.batch():
+            later = [client.begin("big", 30_000) for _ in range(10)]  # 40,000 in Base64
+        came = 0
+        for each in later:
+            with suppress(ReplyUnfit):
+                came += len(each.result()) == 40_000
+        assert came == 2
+        assert client.call("add", 1, 2) == 3
+
+
+@pytest.mark.parametrize(
+    "server", [{}, {"transport": "threads"}, {"workers": 1}, {"workers": 1, "max_in_flight": 1}], ids=str
+)
+def test_what_waits_behind_its_own_clients_calls_is_too_late_one_day(
+    serve: Any, server: dict[str, Any]
+) -> None:
+    turns: list[int] = []
+
+    def take_turn(number: int) -> int:
+        turns.append(number)
+        time.sleep(0.3)
+        return number
+
+    address = serve(take_turn, **server)
+    codec = MsgpackCodec()
+    calls = [Request(n, "take_turn", [n], Context(timeout_s=0.4)) for n in range(5)]
+    with socket.create_connection(address.pair, timeout=PATIENCE_S) as connection:
+        connection.sendall(b"".join(map(codec.encode, calls)))
+        connection.shutdown(socket.SHUT_WR)
+        with connection.makefile("rb") as answers:
+            replies = answers.read()
+    assert turns == [0, 1]
+    assert replies.count(b"deadline") == 3
 
 
 def test_too_many_clients_are_hung_up_on(serve: Any, served: Served) -> None:
