@@ -39,7 +39,7 @@ Read in this order:
    ``udp``, ``http``: other transports.
 7. ``aclient``, ``threaded``: asynchronous RPC; ``multicast``: many servers at once.
 8. ``references``: objects that stay where they are, leases, counts; ``registry``: finding a server by name.
-9. ``stubs``: generated stubs; ``explain``: the ten steps; ``wire``: labels for pictures.
+9. ``interface``, ``stubs``: generated stubs; ``explain``: the ten steps; ``wire``: labels for pictures.
 
 ``python -m dslab.rpc demo`` shows the ten steps; ``server | client | registry | stubs`` are for use.
 
