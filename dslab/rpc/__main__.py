@@ -115,7 +115,7 @@ def run_server(options: argparse.Namespace) -> None:
     )
     if options.explain:
         service.codec = ExplainingCodec(service.codec, "server", tell)
-        service.objects.interceptors.append(explaining("server", tell))
+        service.objects.interceptors.append(explaining(tell))
     for spec in options.object:
         service.objects.register(load_served(spec), activation=options.activation)
     if options.model == "threads":

@@ -34,6 +34,7 @@ from dslab.kit.errors import PeerError, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
+from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.messages import Batch, Message
 from dslab.rpc.protocol import Call
@@ -80,6 +81,8 @@ class AsyncClient:
         self.exceptions = named(settings.exceptions)
         imports = Imports(address, self.call, dial_by(settings.codec))
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
+        if settings.explain is not None:
+            self.codec = ExplainingCodec(self.codec, "client", settings.explain)
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None

@@ -34,7 +34,7 @@ from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
-from dslab.rpc.explain import ExplainingCodec, explaining
+from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Params
 from dslab.rpc.protocol import Call
@@ -112,7 +112,6 @@ class Client:
         self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
         if settings.explain is not None:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
-            self.interceptors.append(explaining("client", settings.explain))
         self._connection: Connection | None = None
         self._batching = False
         self._next_attempt_s = 0.0

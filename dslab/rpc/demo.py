@@ -47,7 +47,7 @@ def main(write: Write = print) -> None:
         write("add(100, 3), step by step:")
         plain = service.codec
         service.codec = ExplainingCodec(plain, "server", write)
-        service.objects.interceptors.append(explaining("server", write))
+        service.objects.interceptors.append(explaining(write))
         with connect(address, explain=write) as client:
             client.call("add", 100, 3)
         service.codec = plain
