@@ -23,7 +23,8 @@ within a program, `server.serving` and a `service.Service`, in whose ``objects``
 `PeerSilent` (dslab.kit.errors); `NoSuchMethod`, `BadArguments`, `TooLate`, `Busy`, `SessionLost`,
 `ReplyForgotten`, `ReplyUnfit`, `RemoteError` (`errors` draws the tree); or what the procedure raised, with
 the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:frames`` and
-``dslab.rpc.wire:describe``, for every codec.
+``dslab.rpc.wire:describe``, for every codec; or ``describe_steps``, which tells the step of an RPC that each
+message is.
 
 Read in this order:
 

@@ -17,6 +17,11 @@ Steps 5 and 6 are told by an interceptor, the others by a codec around the codec
 it, and who does not ask for it pays nothing. A request that is sent again is step 2 again, and not step 1. Of
 what the protocol says to itself (``rpc.hello``) only the messages are told.
 
+In the picture of a lab's run they are labels, too: of arrows, if the compose file's describer is
+``dslab.rpc.wire:describe_steps`` (3 and 8), and of a service's line, if that writes them on stderr behind the
+word ``dslab:mark``: ``connect(..., explain=lambda step: print("dslab:mark", step, file=sys.stderr))``.
+``python -m dslab.rpc demo`` draws one call so.
+
 Source: ch. 4, Remote procedure call (basic operation).
 """
 

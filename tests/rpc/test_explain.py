@@ -163,5 +163,9 @@ def test_the_demonstration_tells_ten_steps_and_the_three_answers() -> None:
     demo.main(lines.append)
     steps = [line.split()[0] for line in lines if line[:2].strip().isdigit()]
     assert steps == [str(number) for number in range(1, 11)]
+    (drawn,) = [line for line in lines if line.lstrip().startswith("ms ")]
+    assert all(f" {number} " in drawn for number in steps)
+    assert "3 add(100, 3) #1" in drawn
+    assert "8 #1 -> 103" in drawn
     answers = ("did not happen", "happened ", "unknown")
     assert [any(answer in line for line in lines) for answer in answers] == [True] * 3
