@@ -237,7 +237,8 @@ class Exports:
 class RemoteRef:
     """A reference to an object that is elsewhere: ``ref.method(arguments)`` calls it.
 
-    A context manager: leaving it releases the reference.
+    A context manager: leaving it releases the reference. All calls of one that an asyncio client has received
+    are to be awaited, `renew` and `release` too, and the context manager is an asynchronous one.
     """
 
     def __init__(self, data: RefData, call: Caller) -> None:
@@ -249,13 +250,13 @@ class RemoteRef:
         """What travels of it."""
         return self._data
 
-    def renew(self) -> float:
+    def renew(self) -> Any:
         """Begin its lease anew: gives how long it is, in seconds."""
-        return float(self._call(RENEW, self._data.object))
+        return self._call(RENEW, self._data.object)
 
-    def release(self) -> None:
-        """Say that it is not needed any more."""
-        self._call(RELEASE, self._data.object)
+    def release(self) -> Any:
+        """Say that it is not needed any more: gives how many references are left."""
+        return self._call(RELEASE, self._data.object)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_"):
@@ -269,6 +270,14 @@ class RemoteRef:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.release()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        await self.release()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RemoteRef) and self._data == other._data

@@ -280,6 +280,22 @@ def test_the_asyncio_client_calls_references_too(served: Served) -> None:
     assert asyncio.run(run()) == 1
 
 
+def test_the_asyncio_client_renews_and_releases(served: Served) -> None:
+    address, codec, exports, _ = served
+
+    async def run() -> None:
+        async with await aclient.connect(address, codec=codec) as client:
+            first, second = await client.call("notebook"), await client.call("notebook")
+            assert await first.renew() == LEASE_S
+            await first.release()
+            async with second as notes:
+                assert await notes.all() == []
+                assert len(exports) == 1
+            assert len(exports) == 0
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("value", [object(), Desk()], ids=["object", "Desk"])
 def test_what_is_not_marked_does_not_travel(value: Any, clock: Callable[[], float]) -> None:
     with pytest.raises(DoesNotTravel):
