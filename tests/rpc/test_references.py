@@ -261,12 +261,12 @@ def test_what_nobody_asks_for_is_forgotten_all_the_same(clock: Clock) -> None:
 
 def test_thousands_of_leases_end_in_a_moment(clock: Clock) -> None:
     _, exports = service_with_references("msgpack", 1, clock, lease_s=LEASE_S)
-    for _ in range(5_000):
-        exports.marshal(by_reference([]))
+    for _ in range(4_000):
+        exports.marshal(Notes())
     clock.now_s += LEASE_S
-    began_s = time.process_time()
+    began_s = time.thread_time()
     assert len(exports) == 0
-    assert time.process_time() - began_s < 5
+    assert time.thread_time() - began_s < 1
 
 
 def test_the_asyncio_client_calls_references_too(served: Served) -> None:
