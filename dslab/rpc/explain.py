@@ -157,7 +157,10 @@ def explaining(write: Write) -> Interceptor:
     return intercept
 
 
-def _call(method: str, params: Params) -> str:
+def _call(method: str, params: Params | msgspec.Raw) -> str:
+    if isinstance(params, msgspec.Raw):  # marshalled already: JSON, or what it cannot begin with
+        decode = msgspec.json.decode if bytes(params)[:1] in (b"[", b"{") else msgspec.msgpack.decode
+        params = decode(params)
     if isinstance(params, dict):
         arguments = ", ".join(f"{name}={value!r:.40}" for name, value in params.items())
     else:

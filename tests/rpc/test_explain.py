@@ -15,6 +15,7 @@ from dslab.rpc.client import connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import BadArguments, Busy, RemoteError
 from dslab.rpc.explain import ExplainingCodec, explaining
+from dslab.rpc.messages import Request
 from dslab.rpc.service import Service
 
 
@@ -133,6 +134,17 @@ def test_a_request_that_is_sent_again_is_no_new_call(serve: Any) -> None:
         assert client.stub.sent > 2
     assert [numbers(steps).count(number) for number in (1, 10)] == [1, 1]
     assert sum("rpc.hello" in step for step in steps) == 0
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+@pytest.mark.parametrize("params", [[1, "a"], {"x": 1}])
+def test_arguments_that_are_marshalled_already_are_told_all_the_same(codec: str, params: Any) -> None:
+    steps: list[str] = []
+    explained = ExplainingCodec(codec_named(codec), "client", steps.append)
+    frozen: Any = explained.freeze(params)
+    explained.encode(Request(1, "add", frozen))
+    explained.encode(Request(2, "add", params))
+    assert steps[0] == steps[3]
 
 
 class Slow:
