@@ -23,7 +23,8 @@ within a program, `server.serving` and a `service.Service`, in whose ``objects``
 `PeerSilent` (dslab.kit.errors); `NoSuchMethod`, `BadArguments`, `TooLate`, `Busy`, `SessionLost`,
 `ReplyForgotten`, `ReplyUnfit`, `RemoteError` (`errors` draws the tree); or what the procedure raised, with
 the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:frames`` and
-``dslab.rpc.wire:describe``, for every codec.
+``dslab.rpc.wire:describe``, for every codec; or ``describe_steps``, which tells the step of an RPC that each
+message is.
 
 Read in this order:
 
@@ -39,7 +40,7 @@ Read in this order:
    ``udp``, ``http``: other transports.
 7. ``aclient``, ``threaded``: asynchronous RPC; ``multicast``: many servers at once.
 8. ``references``: objects that stay where they are, leases, counts; ``registry``: finding a server by name.
-9. ``stubs``: generated stubs; ``explain``: the ten steps; ``wire``: labels for pictures.
+9. ``interface``, ``stubs``: generated stubs; ``explain``: the ten steps; ``wire``: labels for pictures.
 
 ``python -m dslab.rpc demo`` shows the ten steps; ``server | client | registry | stubs`` are for use.
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import inspect
 import random
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,9 +25,10 @@ from dslab.rpc.objects import Activation
 from dslab.rpc.protocol import Semantics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
 
-    from dslab.rpc.server import Serving
+    from dslab.rpc import server, server_threads
     from dslab.rpc.service import Service
 
 CODECS = ("msgpack", "json", "json-http")
@@ -72,9 +75,10 @@ def add_server(command: argparse.ArgumentParser) -> None:
     option("--model", choices=("asyncio", "threads"), default="asyncio", help="who serves a connection")
     option("--log", metavar="FILE", type=Path, help="keep replies there: at-most-once survives a crash")
     option("--registry", metavar="A", help="where to register ...")
-    option("--register", metavar="NAME", default="service", help="... under this name")
+    option("--register", metavar="NAME", help="... under this name (service)")
+    option("--advertise", metavar="A", help="... as found there; port 0 is the bound one")
     option("--explain", action="store_true", help="tell the steps of each call on stderr")
-    option("--workers", metavar="N", type=int, default=0, help="threads that execute calls; 0: the loop does")
+    option("--workers", metavar="N", type=count, default=0, help="threads that execute calls; 0: the loop")
     command.set_defaults(run=run_server)
 
 
@@ -82,7 +86,8 @@ def add_client(command: argparse.ArgumentParser) -> None:
     """Describe ``client``."""
     option = command.add_argument
     option("--server", metavar="A", required=True, help="host:port")
-    option("--codec", choices=CODECS[:2], default="msgpack", help="as the server's")
+    option("--codec", choices=CODECS, default="msgpack", help="as the server's")
+    option("--udp", action="store_true", help="a message is a datagram")
     option("--timeout", metavar="S", type=float, default=5.0, help="how long to wait")
     option("--semantics", choices=get_args(Semantics), default="maybe", help="what if a reply is missing")
     option("--explain", action="store_true", help="tell the steps of the call on stderr")
@@ -100,62 +105,111 @@ def run_server(options: argparse.Namespace) -> None:
     from dslab.rpc.references import service_with_references
     from dslab.rpc.server import serve
 
-    by = transport(options)
-    if options.registry is not None:
-        by = registered(by, options.registry, options.register)
-    codec = options.codec.removesuffix("-http")
+    check_server(options)
     service, _ = service_with_references(
-        codec, random.getrandbits(62), time.monotonic, dial=dial_by(codec), log=options.log
+        options.codec.removesuffix("-http"),
+        random.getrandbits(62),
+        time.monotonic,
+        dial=dial_by(options.codec, "udp" if options.udp else "tcp"),
+        log=options.log,
     )
     if options.explain:
         service.codec = ExplainingCodec(service.codec, "server", tell)
-        service.objects.interceptors.append(explaining("server", tell))
+        service.objects.interceptors.append(explaining(tell))
     for spec in options.object:
-        service.objects.register(load(spec), activation=options.activation)
+        service.objects.register(load_served(spec), activation=options.activation)
     if options.model == "threads":
         from dslab.rpc.server_threads import serve as serve_by_threads
 
-        serve_by_threads(Address.parse(options.bind), service)
+        serve_by_threads(Address.parse(options.bind), service, serving_by_threads(options))
     else:
-        asyncio.run(serve(Address.parse(options.bind), service, options.workers, by))
+        asyncio.run(serve(Address.parse(options.bind), service, options.workers, serving(options)))
     service.close()
 
 
-def transport(options: argparse.Namespace) -> Serving:
-    """Give a transport's ``serving``, and import no other."""
+def check_server(options: argparse.Namespace) -> None:
+    """Refuse what cannot be had together.
+
+    Raises:
+        UsageError: Says what, and what to do.
+    """
+    check_transport(options)
+    threads = options.model == "threads"
+    if threads and (options.udp or options.codec == "json-http"):
+        raise UsageError(
+            "The server with a thread for each connection serves bare TCP only.",
+            remedy="Leave --model threads out; --workers N has threads, too.",
+        )
+    if threads and options.workers:
+        raise UsageError(
+            "With --model threads each connection has a thread, and there are no workers.",
+            remedy="Leave out --workers or --model threads.",
+        )
+    if options.registry is None and (options.register or options.advertise):
+        raise UsageError("Nobody said where to register.", remedy="Add --registry HOST:PORT.")
+    for address in filter(None, (options.bind, options.registry, options.advertise)):
+        Address.parse(address)
+
+
+def check_transport(options: argparse.Namespace) -> None:
+    """Refuse HTTP in datagrams.
+
+    Raises:
+        UsageError: That was asked for.
+    """
+    if options.udp and options.codec == "json-http":
+        raise UsageError("HTTP runs over TCP.", remedy="Leave --udp out, or take --codec json.")
+
+
+def serving(options: argparse.Namespace) -> server.Serving:
+    """Give what serves by a transport on asyncio, registered meanwhile. Imports no other transport."""
     if options.codec == "json-http":
-        if options.udp:
-            raise UsageError("HTTP runs over TCP.")
-        from dslab.rpc.http import serving
+        from dslab.rpc.http import serving as by
     elif options.udp:
-        from dslab.rpc.udp import serving
+        from dslab.rpc.udp import serving as by
     else:
-        from dslab.rpc.server import serving
-    return serving
-
-
-def registered(by: Serving, registry: str, name: str) -> Serving:
-    """Serve as ``by`` does, registered under a name meanwhile."""
-    from contextlib import asynccontextmanager
-
-    from dslab.rpc.registry import Registration
+        from dslab.rpc.server import serving as by
 
     @asynccontextmanager
-    async def serving(address: Address, service: Service, workers: int) -> AsyncIterator[Address]:
+    async def serve(address: Address, service: Service, workers: int) -> AsyncIterator[Address]:
         async with by(address, service, workers) as bound:
-            with Registration(registry, name, bound):
+            with registered(options, bound):
                 yield bound
 
-    return serving
+    return serve
+
+
+def serving_by_threads(options: argparse.Namespace) -> server_threads.Serving:
+    """Give what serves by threads, registered meanwhile."""
+    from dslab.rpc.server_threads import serving as by
+
+    @contextmanager
+    def serve(address: Address, service: Service) -> Iterator[Address]:
+        with by(address, service) as bound, registered(options, bound):
+            yield bound
+
+    return serve
+
+
+def registered(options: argparse.Namespace, bound: Address) -> AbstractContextManager[object]:
+    """Keep a server registered, if that was asked for."""
+    if options.registry is None:
+        return nullcontext()
+    from dslab.rpc.registry import Registration
+
+    host, port = Address.parse(options.advertise) if options.advertise else bound
+    return Registration(options.registry, options.register or "service", Address(host, port or bound.port))
 
 
 def run_client(options: argparse.Namespace) -> None:
     """Call a procedure."""
     from dslab.rpc.client import connect
 
+    check_transport(options)
     with connect(
         options.server,
         codec=options.codec,
+        transport="udp" if options.udp else "tcp",
         timeout_s=options.timeout,
         semantics=options.semantics,
         explain=tell if options.explain else None,
@@ -181,6 +235,24 @@ def load(spec: str) -> Any:
     if not hasattr(module, name):
         raise UsageError(f"{file} defines no {name!r}.")
     return getattr(module, name)
+
+
+def load_served(spec: str) -> Any:
+    """Give what a file defines, to be registered.
+
+    Raises:
+        UsageError: It is a class whose objects cannot be made without arguments.
+    """
+    served = load(spec)
+    if inspect.isclass(served):
+        try:
+            inspect.signature(served).bind()
+        except ValueError:  # written in C: it says nothing of what it takes
+            pass
+        except TypeError as error:
+            remedy = "Make an object in that file, and name it instead of its class."
+            raise UsageError(f"{spec} is not made without arguments: {error}.", remedy=remedy) from error
+    return served
 
 
 def run_registry(options: argparse.Namespace) -> None:
@@ -214,6 +286,14 @@ def run_stubs(options: argparse.Namespace) -> None:
 def tell(line: str) -> None:
     """Tell a step of a call."""
     print(line, file=sys.stderr, flush=True)
+
+
+def count(text: str) -> int:
+    """Read a number that is not below zero; argparse says so of any other."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below zero")
+    return number
 
 
 def value_of(text: str) -> Any:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from asyncio import Future
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 from types import TracebackType
@@ -34,11 +34,12 @@ from dslab.kit.errors import PeerError, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
+from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.messages import Batch, Message
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
-from dslab.rpc.references import Imports, no_third_party
+from dslab.rpc.references import Dial, Imports
 from dslab.rpc.settings import Options, Settings, where
 
 
@@ -47,6 +48,19 @@ async def connect(address: Address | str, **options: Unpack[Options]) -> AsyncCl
     client = AsyncClient(where(address), Settings(**options))
     await client.open()
     return client
+
+
+def dial_by(codec: str) -> Dial:
+    """Call third parties, to which references point: by a connection for each call, to be awaited."""
+
+    def dial(address: Address) -> Callable[..., Any]:
+        async def call(method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
+            async with await connect(address, codec=codec) as client:
+                return await client.call(method, *arguments, **named_arguments)
+
+        return call
+
+    return dial
 
 
 class AsyncClient:
@@ -65,8 +79,10 @@ class AsyncClient:
         self.timeout_s = settings.timeout_s
         self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
-        imports = Imports(address, self.call, no_third_party)
+        imports = Imports(address, self.call, dial_by(settings.codec))
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
+        if settings.explain is not None:
+            self.codec = ExplainingCodec(self.codec, "client", settings.explain)
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None

@@ -34,13 +34,13 @@ from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
-from dslab.rpc.explain import ExplainingCodec, explaining
+from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
-from dslab.rpc.settings import Options, Settings, where
+from dslab.rpc.settings import Options, Settings, Transport, where
 
 
 def connect(address: Address | str, **options: Unpack[Options]) -> Client:
@@ -59,12 +59,12 @@ def connect(address: Address | str, **options: Unpack[Options]) -> Client:
     return client
 
 
-def dial_by(codec: str) -> Dial:
+def dial_by(codec: str, transport: Transport = "tcp") -> Dial:
     """Call third parties, to which references point: by a connection for each call."""
 
     def dial(address: Address) -> Callable[..., Any]:
-        def call(method: str, *arguments: Any, **named_arguments: Any) -> Any:
-            with connect(address, codec=codec) as client:
+        def call(method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
+            with connect(address, codec=codec, transport=transport) as client:
                 return client.call(method, *arguments, **named_arguments)
 
         return call
@@ -108,11 +108,10 @@ class Client:
         self.exceptions = named(settings.exceptions)
         self.interceptors: list[Interceptor] = []
         self._settings = settings
-        imports = Imports(address, self.call, dial_by(settings.codec))
+        imports = Imports(address, self.call, dial_by(settings.codec, settings.transport))
         self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
         if settings.explain is not None:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
-            self.interceptors.append(explaining("client", settings.explain))
         self._connection: Connection | None = None
         self._batching = False
         self._next_attempt_s = 0.0

@@ -13,6 +13,9 @@ counts. How many count is the caller's decision: ``ALL``, ``MAJORITY``, or a num
 soon as so many have answered, or so many cannot answer any more, the call returns. Who was not waited for
 still executes the call: a multicast stops listening, it takes nothing back.
 
+A server that is named twice, by the same address, is one server: it is called once and counts once, in
+``ALL`` and in ``MAJORITY``, too.
+
 Source: ch. 4, Remote procedure call (multicast RPC); quorums are ch. 7 and 8.
 """
 
@@ -80,7 +83,7 @@ class AsyncGroup:
     """
 
     def __init__(self, servers: Iterable[Address | str], options: Options) -> None:
-        self.addresses = [where(server) for server in servers]
+        self.addresses = list(dict.fromkeys(where(server) for server in servers))
         self._options = options
         self._clients: dict[Address, aclient.AsyncClient] = {}
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import inspect
 from asyncio import CancelledError
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 from types import CoroutineType
@@ -152,8 +152,11 @@ class Objects:
                 raise UsageError(f"There is a method {method.name!r} already.")
             self._methods[method.name] = method
 
-    def export(self, name: str, served: Any, used: Callable[[], Any]) -> None:
-        """Offer an object to which a reference is given away. Before each call of it, ``used`` is called."""
+    def export(self, name: str, served: Any, used: Callable[[], Any]) -> list[str]:
+        """Offer an object to which a reference is given away: gives the names of its methods.
+
+        Before each call of it, ``used`` is called.
+        """
 
         def found(method: Procedure) -> Find:
             def find(_: Peer) -> Procedure:
@@ -162,14 +165,19 @@ class Objects:
 
             return find
 
-        for each in _public(type(served)):
-            procedure = getattr(served, each)
-            self._methods[_join(name, each)] = _method(_join(name, each), procedure, found(procedure))
+        methods = {_join(name, each): getattr(served, each) for each in _public(type(served))}
+        for each, procedure in methods.items():
+            self._methods[each] = _method(each, procedure, found(procedure))
+        return list(methods)
+
+    def withdraw(self, methods: Iterable[str]) -> None:
+        """Offer methods no longer."""
+        for method in methods:
+            del self._methods[method]
 
     def unregister(self, name: str) -> None:
         """Offer no longer what was registered by a name."""
-        for method in [each for each in self._methods if each == name or each.startswith(f"{name}.")]:
-            del self._methods[method]
+        self.withdraw([each for each in self._methods if each == name or each.startswith(f"{name}.")])
 
     def forget(self, peer: Peer) -> None:
         """Drop what was made for a peer that has gone."""

@@ -10,25 +10,31 @@ A server that crashed does not say goodbye. So an entry is good for a lease only
 (`Registration`); an entry whose lease has ended is not found. A name may have several servers: `lookup` gives
 them in the order of registration, and a client takes the first that answers.
 
+A server that listens on every interface of its machine registers the address of the one that faces the
+registry (`seen_from`). If others have to call another one, say so: ``--advertise``.
+
 Source: ch. 4, Remote procedure call (binding a client to a server); ch. 6, Naming, for what this grows into.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError
+from dslab.kit.errors import PeerError, PeerRefused
 from dslab.rpc.client import Client, connect
 from dslab.rpc.errors import NoSuchMethod
+from dslab.rpc.service import complain
 from dslab.rpc.settings import Options, where
 
 DEFAULT_LEASE_S = 10.0
 MAX_ENTRIES = 10_000
+EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})
 
 
 class NoSuchService(NoSuchMethod):
@@ -78,14 +84,28 @@ class Registry:
 class Registration:
     """Keeps a server registered, by a thread that renews the lease. A context manager.
 
-    A registry that does not answer is asked again; meanwhile the server goes on.
+    Whatever comes in the way of a renewal is said on stderr, and it is tried again; meanwhile the server goes
+    on.
+
+    Args:
+        registry: Where to register.
+        name: By what name.
+        address: Where the server is. Of one that listens everywhere, what the registry sees.
+        lease_s: How long the registry is to believe it without hearing anything.
+
+    Attributes:
+        address: Where the registry says that the server is.
+
+    Raises:
+        PeerError: The registry cannot be reached now.
     """
 
     def __init__(
         self, registry: Address | str, name: str, address: Address, lease_s: float = DEFAULT_LEASE_S
     ) -> None:
         self._registry = where(registry)
-        self._entry = name, str(address)
+        self.address = seen_from(self._registry, address)
+        self._entry = name, str(self.address)
         self._lease_s = lease_s
         self._ending = Event()
         self._call("register", *self._entry, lease_s)
@@ -104,19 +124,39 @@ class Registration:
         """Say goodbye. If the registry does not hear it, the lease ends by itself."""
         self._ending.set()
         self._thread.join()
-        with suppress(PeerError):
+        with suppress(PeerError, OSError):
             self._call("unregister", *self._entry)
 
     def _renew(self) -> None:
         while not self._ending.wait(self._lease_s / 3):
-            with suppress(PeerError):
+            try:
                 self._call("register", *self._entry, self._lease_s)
+            except Exception as error:  # noqa: BLE001  no descriptor left, a full registry ... not for ever
+                complain(self._thread.name, error)
 
     def _call(self, method: str, *arguments: Any) -> Any:
         with connect(
             self._registry, timeout_s=max(0.1, self._lease_s / 3), semantics="at-least-once"
         ) as client:
             return client.call(method, *arguments)
+
+
+def seen_from(registry: Address, address: Address) -> Address:
+    """Give the address at which others find who listens on every interface: on the way to the registry.
+
+    Raises:
+        PeerRefused: There is no way there.
+    """
+    if address.host not in EVERY_INTERFACE:
+        return address
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(registry.pair)  # sends nothing: the kernel chooses an interface
+            return Address(probe.getsockname()[0], address.port)
+    except OSError as error:
+        remedy = "Say where others find the server: --advertise HOST:PORT."
+        raise PeerRefused(f"There is no way to {registry}: {error.strerror}.", remedy=remedy) from error
 
 
 def lookup(registry: Address | str, name: str) -> list[Address]:

@@ -17,8 +17,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from dslab.kit.address import Address
 from dslab.rpc.dispatch import BatchReply, logged
@@ -30,6 +30,8 @@ from dslab.rpc.service import Sender, Service, complain
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the others waiting. Python's own 5 ms would be the latency of every call."""
+
+Serving = Callable[[Address, Service], AbstractContextManager[Address]]
 
 
 class _Connection:
@@ -195,12 +197,12 @@ def serving(address: Address, service: Service) -> Iterator[Address]:
         sys.setswitchinterval(usual_s)
 
 
-def serve(address: Address, service: Service) -> None:
+def serve(address: Address, service: Service, by: Serving = serving) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     import signal
 
     stops = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # every thread inherits that: `sigwait` takes them
-    with serving(address, service) as bound:
+    with by(address, service) as bound:
         print(f"listening on {bound}", flush=True)  # noqa: T201
         signal.sigwait(stops)

@@ -13,44 +13,47 @@ to learn::
 - ``BankServer(bank)`` is what a server registers: it checks each argument before the procedure sees it, and
   makes it what the hint says (a map becomes a dataclass again). A wrong one is answered with `BadArguments`.
 
+What the interfaces that it is derived from promise is promised, too. If its methods are coroutine functions,
+so are those of the stubs, and the client is an `aclient.AsyncClient`. Arguments travel in order; those of a
+method that has keyword-only parameters travel by name. What cannot be called from elsewhere is refused.
+
 Source: ch. 4, Remote procedure call (stub generation, interface definition languages).
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import inspect
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from dslab.kit.errors import PeerViolation, UsageError
 from dslab.rpc.errors import WrongType
+from dslab.rpc.interface import Method, home, import_from, methods_of, names_in, refuse
 
 _HEAD = '''"""Stubs of {name}, written by ``python -m dslab.rpc stubs``. Do not edit."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any as _Any
 
-from dslab.rpc.stubs import argument, result
+from dslab.rpc.stubs import argument as _argument
+from dslab.rpc.stubs import result as _result
 {imports}
 
 class {name}Client({name}):
     """Calls a {name} that is elsewhere: ``{name}Client(client.call)``."""
 
-    def __init__(self, call: Any, name: str = "") -> None:
+    def __init__(self, call: _Any, name: str = "") -> None:
         self._call = call
         self._prefix = f"{{name}}." if name else ""
 '''
 
 _CLIENT_METHOD = """
-    def {method}(self{parameters}) -> {returns}:
-        value: {returns} = result({label!r}, self._call(f"{{self._prefix}}{method}"{arguments}), {returns})
-        return value
+    {define} {method}({parameters}) -> {returns}:
+        _value: {returns} = _result({label!r}, {wait}self._call({arguments}), {returns})
+        return _value
 """
 
 _SERVER_HEAD = '''
@@ -63,8 +66,8 @@ class {name}Server:
 '''
 
 _SERVER_METHOD = """
-    def {method}(self{raw}) -> {returns}:
-        return self._served.{method}({checked})
+    {define} {method}({parameters}) -> {returns}:
+        return {wait}self._served.{method}({arguments})
 """
 
 
@@ -75,7 +78,7 @@ def argument(name: str, value: Any, kind: Any) -> Any:
         WrongType: It is something else.
     """
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, str_keys=True)  # JSON has no other keys
     except msgspec.ValidationError as error:
         raise WrongType(f"{name}: {error}") from error
 
@@ -87,7 +90,7 @@ def result(method: str, value: Any, kind: Any) -> Any:
         PeerViolation: It is something else.
     """
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(value, kind, str_keys=True)
     except msgspec.ValidationError as error:
         raise PeerViolation(f"{method} gave what its interface does not promise: {error}.") from error
 
@@ -96,89 +99,53 @@ def generate(interface: type) -> str:
     """Write the module with both stubs.
 
     Raises:
-        UsageError: The interface has no methods, or a parameter without a type hint.
+        UsageError: The interface promises what cannot be called from elsewhere. Says what, and what to do.
     """
-    methods = dict(_methods(interface))
-    if not methods:
-        raise UsageError(f"{interface.__name__} has no public method.")
+    if not inspect.isclass(interface):
+        raise UsageError(f"{interface!r} is no class.", remedy="Name a Protocol class.")
     name = interface.__name__
-    text = _HEAD.format(name=name, imports=_imports(interface, methods.values()))
-    text += "".join(_client_method(name, each, signature) for each, signature in methods.items())
+    methods = methods_of(interface)
+    if not methods:
+        raise UsageError(f"{name} has no public method.")
+    if len({each.waits for each in methods}) > 1:
+        refuse(name, "some methods are coroutine functions, and some are not", "Let all be async, or none.")
+    text = _HEAD.format(name=name, imports=_imports(interface, methods))
+    text += "".join(_client_method(name, each) for each in methods)
     text += _SERVER_HEAD.format(name=name)
-    return text + "".join(_server_method(each, signature) for each, signature in methods.items())
+    return text + "".join(map(_server_method, methods))
 
 
-def _methods(interface: type) -> Iterator[tuple[str, inspect.Signature]]:
-    for name, member in vars(interface).items():
-        if name.startswith("_") or not inspect.isfunction(member):
-            continue
-        signature = inspect.signature(member)
-        for parameter in list(signature.parameters.values())[1:]:
-            if parameter.annotation is inspect.Parameter.empty:
-                raise UsageError(f"{interface.__name__}.{name}: {parameter.name} has no type hint.")
-            if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-                raise UsageError(
-                    f"{interface.__name__}.{name}: say which arguments there are, not *{parameter.name}."
-                )
-        yield name, signature
-
-
-def _client_method(interface: str, name: str, signature: inspect.Signature) -> str:
-    parameters = list(signature.parameters.values())[1:]
-    returns = _hint(signature.return_annotation)
+def _client_method(interface: str, method: Method) -> str:
+    arguments = [f"{each.name}={each.name}" if method.named else each.name for each in method.parameters]
     return _CLIENT_METHOD.format(
-        method=name,
-        label=f"{interface}.{name}",
-        parameters="".join(f", {_declare(each, _hint(each.annotation))}" for each in parameters),
-        arguments="".join(f", {each.name}" for each in parameters),
-        returns=returns,
+        **method.written,
+        label=f"{interface}.{method.name}",
+        parameters=method.declare(lambda each: ast.unparse(each.hint)),
+        arguments=", ".join([f'f"{{self._prefix}}{method.name}"', *arguments]),
     )
 
 
-def _server_method(name: str, signature: inspect.Signature) -> str:
-    parameters = list(signature.parameters.values())[1:]
+def _server_method(method: Method) -> str:
     return _SERVER_METHOD.format(
-        method=name,
-        raw="".join(f", {_declare(each, 'Any')}" for each in parameters),
-        returns=_hint(signature.return_annotation),
-        checked=", ".join(
-            f"argument({each.name!r}, {each.name}, {_hint(each.annotation)})" for each in parameters
+        **method.written,
+        parameters=method.declare(lambda _: "_Any"),
+        arguments=", ".join(
+            (f"{each.name}=" if each.separator == "*" else "")
+            + f"_argument({each.name!r}, {each.name}, {ast.unparse(each.hint)})"
+            for each in method.parameters
         ),
     )
 
 
-def _declare(parameter: inspect.Parameter, hint: str) -> str:
-    default = "" if parameter.default is inspect.Parameter.empty else f" = {parameter.default!r}"
-    return f"{parameter.name}: {hint}{default}"
-
-
-def _hint(annotation: Any) -> str:
-    if annotation is inspect.Parameter.empty or annotation is None:
-        return "None"
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-
-
-def _imports(interface: type, signatures: Any) -> str:
-    """Import what the hints name, from where the interface's module has it."""
-    module = sys.modules[interface.__module__]
-    names = {interface.__name__}
-    for signature in signatures:
-        for annotation in (
-            signature.return_annotation,
-            *(each.annotation for each in signature.parameters.values()),
-        ):
-            if annotation is not inspect.Parameter.empty:
-                names |= {
-                    node.id for node in ast.walk(ast.parse(_hint(annotation))) if isinstance(node, ast.Name)
-                }
-    wanted = sorted(name for name in names if not hasattr(builtins, name) and name != "Any")
-    return "".join(f"from {_home(module, name)} import {name}\n" for name in wanted)
-
-
-def _home(module: Any, name: str) -> str:
-    """Say which module a name is to be imported from."""
-    try:
-        home = getattr(vars(module)[name], "__module__", None)
-    except KeyError as error:
-        raise UsageError(f"{module.__name__} does not say what {name} is.") from error
-    return home if isinstance(home, str) else str(module.__name__)
+def _imports(interface: type, methods: list[Method]) -> str:
+    """Import what hints and defaults name, from where the interface's module has it."""
+    lines = {interface.__name__: import_from(interface.__module__, interface.__name__)}
+    for method in methods:
+        who = f"{interface.__name__}.{method.name}"
+        defaults = [each.default for each in method.parameters if each.default is not None]
+        for expression in (*method.hints, *defaults):
+            for name in names_in(expression):
+                line = home(method.defined, who, name)
+                if lines.setdefault(name, line) != line:
+                    refuse(who, f"{name} is something else here than elsewhere", "Give one another name.")
+    return "".join(sorted({line for line in lines.values() if line}))

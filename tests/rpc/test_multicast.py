@@ -68,6 +68,16 @@ def test_all_wait_for_the_silent_one_until_the_deadline(servers: list[Address]) 
     assert len(replies.results) == 4
 
 
+def test_a_server_that_is_named_twice_counts_once(servers: list[Address], replicas: list[Replica]) -> None:
+    with multicast([servers[0], str(servers[0]), servers[1]], timeout_s=60) as group:
+        assert group.addresses == servers[:2]
+        for wanted in (ALL, MAJORITY):
+            assert group.call("read", wanted=wanted).results == {servers[0]: 0, servers[1]: 1}
+        with pytest.raises(UsageError, match="Of 2 servers"):
+            group.call("read", wanted=3)
+    assert (replicas[0].calls, replicas[1].calls) == (2, 2)
+
+
 def test_a_dead_server_did_not_execute_it(servers: list[Address]) -> None:
     with multicast([*servers[:2], "127.0.0.1:1"], timeout_s=60) as group:
         replies = group.call("read", wanted=MAJORITY)

@@ -1,4 +1,4 @@
-"""Objects and activation; generated stubs; byte order; the ten steps."""
+"""Objects and activation; generated stubs; byte order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.errors import Happened, PeerViolation, UsageError
-from dslab.rpc import byteorder, demo
+from dslab.rpc import byteorder
 from dslab.rpc.client import connect
 from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError, exception_of, fault_of, named
 from dslab.rpc.messages import MalformedMessage, Request, Response
@@ -240,39 +240,7 @@ def test_no_such_order_and_too_few_bytes(data: bytes) -> None:
         byteorder.from_tagged("i", data)
 
 
-# ---- the ten steps, the command line
-
-
-def test_the_ten_steps_are_told_in_order(serve_process: Any, tmp_path: Path) -> None:
-    (tmp_path / "served.py").write_text("def add(a, b): return a + b")
-    steps: list[str] = []
-    address, _ = serve_process("--object", f"{tmp_path}/served.py:add", "--explain")
-    with connect(address, explain=steps.append, timeout_s=60) as client:
-        assert client.call("add", 1, 2) == 3
-    assert [int(step.split()[0]) for step in steps] == [1, 2, 3, 9, 10]
-    assert "add(1, 2)" in steps[0]
-
-
-def test_a_server_tells_its_steps(serve_process: Any, tmp_path: Path) -> None:
-    (tmp_path / "served.py").write_text("def add(a, b): return a + b")
-    command = [
-        sys.executable,
-        "-m",
-        "dslab.rpc",
-        "server",
-        "--object",
-        f"{tmp_path}/served.py:add",
-        "--explain",
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        address = server.stdout.readline().split()[-1]
-        with connect(address, timeout_s=60) as client:
-            client.call("add", 1, 2)
-        steps = [server.stderr.readline() for _ in range(5)]
-        server.terminate()
-    assert [int(step.split()[0]) for step in steps] == [4, 5, 6, 7, 8]
+# ---- the command line
 
 
 def test_a_server_registers_itself(serve_process: Any, tmp_path: Path) -> None:
@@ -286,15 +254,6 @@ def test_a_server_registers_itself(serve_process: Any, tmp_path: Path) -> None:
         )
         assert [str(each) for each in lookup(where, "adder")] == [address]
         registry.terminate()
-
-
-def test_the_demonstration_tells_ten_steps_and_the_three_answers() -> None:
-    lines: list[str] = []
-    demo.main(lines.append)
-    steps = [line.split()[0] for line in lines if line[:2].strip().isdigit()]
-    assert steps == [str(number) for number in range(1, 11)]
-    answers = ("did not happen", "happened ", "unknown")
-    assert [any(answer in line for line in lines) for answer in answers] == [True] * 3
 
 
 def test_what_a_service_executes_is_a_response() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.rpc import aclient
+from dslab.rpc import aclient, http, server, udp
 from dslab.rpc.client import connect, dial_by
-from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.errors import DoesNotTravel, NoSuchMethod, RemoteError
 from dslab.rpc.references import Exports, Reference, Remote, RemoteRef, by_reference, service_with_references
 
 LEASE_S = 10.0
@@ -119,6 +121,75 @@ def test_a_third_party_calls_the_object_where_it_is(served: Served, clock: Clock
         assert not there.call("is_ours", notes)
 
 
+class Relay:
+    """Takes a reference and gives it back."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+
+    def keep(self, reference: Any) -> bool:
+        self.kept = reference
+        return True
+
+    def give(self) -> Any:
+        return self.kept
+
+    def use(self) -> Any:
+        return self.kept.all()
+
+
+def test_a_reference_may_be_kept_and_passed_on_by_who_cannot_call_it(
+    served: Served, clock: Clock, run_service: Any
+) -> None:
+    address, codec, _, _ = served
+    service, _ = service_with_references(codec, 9_000, clock)
+    service.objects.register(Relay())
+    elsewhere = run_service(service)
+    with connect(address, codec=codec) as here, connect(elsewhere, codec=codec) as there:
+        notes = here.call("notebook")
+        assert there.call("keep", notes)
+        with pytest.raises(RemoteError, match=r"nobody said how to call there.*dial"):
+            there.call("use")
+        assert there.call("give") == notes
+        assert there.call("give").add("x") == 1
+
+
+def test_the_asyncio_client_calls_third_parties(served: Served, clock: Clock, run_service: Any) -> None:
+    address, codec, _, desk = served
+    service, _ = service_with_references(codec, 9_000, clock)
+    service.objects.register(Relay())
+    elsewhere = run_service(service)
+
+    async def run() -> None:
+        async with (
+            await aclient.connect(address, codec=codec) as here,
+            await aclient.connect(elsewhere, codec=codec) as there,
+        ):
+            await there.call("keep", await here.call("notebook"))
+            notes = await there.call("give")
+            assert await notes.add("x") == 1
+            assert await there.call("keep", notes)
+
+    asyncio.run(run())
+    assert desk.notes.lines == ["x"]
+
+
+@pytest.mark.parametrize(("codec", "transport"), [("json-http", "tcp"), ("msgpack", "udp"), ("json", "udp")])
+def test_third_parties_are_called_as_the_first_is(
+    clock: Clock, run_service: Any, codec: str, transport: Any
+) -> None:
+    by = http if codec == "json-http" else {"tcp": server, "udp": udp}[transport]
+    dial = dial_by(codec, transport)
+    homes = []
+    for home in (Desk(), Desk()):
+        service, _ = service_with_references(codec.removesuffix("-http"), 9_000, clock, dial=dial)
+        service.objects.register(home)
+        homes.append(run_service(service, workers=1, by=by))
+    options = {"codec": codec, "transport": transport, "timeout_s": 60.0}
+    with connect(homes[0], **options) as here, connect(homes[1], **options) as there:
+        assert there.call("count", here.call("notebook")) == 0
+
+
 def test_private_methods_of_a_referred_object_cannot_be_called(served: Served) -> None:
     address, codec, _, _ = served
     with connect(address, codec=codec) as client:
@@ -158,6 +229,46 @@ def test_a_lease_ends_and_a_call_or_a_renewal_begins_it_anew(served: Served, clo
             notes.all()
 
 
+@pytest.mark.parametrize("use", ["all", "renew", "release"])
+def test_nothing_begins_a_lease_anew_that_has_ended(served: Served, clock: Clock, use: str) -> None:
+    address, codec, exports, _ = served
+    with connect(address, codec=codec) as client:
+        old, other = client.call("notebook"), client.call("shared")
+        clock.now_s += LEASE_S / 2
+        other.renew()
+        clock.now_s += LEASE_S / 2
+        with pytest.raises((NoSuchMethod, ReferenceError)):
+            getattr(old, use)()
+        assert not client.call("is_ours", old)
+        assert len(exports) == 1
+        new = client.call("notebook")
+        assert new != old
+        assert new.all() == []
+
+
+def test_what_nobody_asks_for_is_forgotten_all_the_same(clock: Clock) -> None:
+    service, exports = service_with_references("msgpack", 1, clock, lease_s=0.01)
+    kept = weakref.ref(notes := Notes())
+    exports.marshal(notes)
+    del notes
+    clock.now_s += 0.01
+    deadline_s = time.monotonic() + 30
+    while kept() is not None and time.monotonic() < deadline_s:
+        time.sleep(0.001)
+    assert kept() is None
+    assert not [name for name in service.objects if name.startswith("@")]
+
+
+def test_thousands_of_leases_end_in_a_moment(clock: Clock) -> None:
+    _, exports = service_with_references("msgpack", 1, clock, lease_s=LEASE_S)
+    for _ in range(4_000):
+        exports.marshal(Notes())
+    clock.now_s += LEASE_S
+    began_s = time.thread_time()
+    assert len(exports) == 0
+    assert time.thread_time() - began_s < 1
+
+
 def test_the_asyncio_client_calls_references_too(served: Served) -> None:
     address, codec, _, _ = served
 
@@ -167,6 +278,22 @@ def test_the_asyncio_client_calls_references_too(served: Served) -> None:
             return int(await notes.add("x"))
 
     assert asyncio.run(run()) == 1
+
+
+def test_the_asyncio_client_renews_and_releases(served: Served) -> None:
+    address, codec, exports, _ = served
+
+    async def run() -> None:
+        async with await aclient.connect(address, codec=codec) as client:
+            first, second = await client.call("notebook"), await client.call("notebook")
+            assert await first.renew() == LEASE_S
+            await first.release()
+            async with second as notes:
+                assert await notes.all() == []
+                assert len(exports) == 1
+            assert len(exports) == 0
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("value", [object(), Desk()], ids=["object", "Desk"])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
+from dslab.kit.errors import PeerRefused
+from dslab.rpc import registry as registry_module
 from dslab.rpc.client import connect
-from dslab.rpc.registry import NoSuchService, Registration, Registry, connect_by_name, lookup
+from dslab.rpc.registry import NoSuchService, Registration, Registry, connect_by_name, lookup, seen_from
 
 
 class Clock:
@@ -76,3 +80,45 @@ def test_a_registration_renews_itself(serve: Any) -> None:
         while len(renewed) < 3 and time.monotonic() < deadline_s:
             time.sleep(0.01)
     assert len(renewed) >= 3
+
+
+def test_no_error_ends_the_renewing(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    registry = serve(Registry(time.monotonic))
+    errors: list[Exception] = [
+        OSError(errno.EMFILE, "Too many open files"),
+        PeerRefused("gone"),
+        MemoryError(),
+    ]
+
+    def failing_at_first(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return connect(*arguments, **options)
+
+    with Registration(registry, "x", Address("127.0.0.1", 7), lease_s=0.3):
+        monkeypatch.setattr(registry_module, "connect", failing_at_first)
+        deadline_s = time.monotonic() + 30
+        while (errors or not lookup(registry, "x")) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        assert lookup(registry, "x") == [Address("127.0.0.1", 7)]
+        errors.append(OSError(errno.EMFILE, "Too many open files"))  # it cannot say goodbye either
+    assert "registration of x: OSError: [Errno 24] Too many open files" in capfd.readouterr().err
+
+
+def test_who_listens_everywhere_registers_what_the_registry_sees(serve: Any) -> None:
+    registry = serve(Registry(time.monotonic))
+    with Registration(registry, "x", Address("0.0.0.0", 7)) as registration:
+        assert lookup(registry, "x") == [registration.address] == [Address("127.0.0.1", 7)]
+    assert seen_from(registry, Address("192.0.2.1", 7)) == Address("192.0.2.1", 7)
+    with pytest.raises(PeerRefused, match="--advertise"):
+        seen_from(Address("127.0.0.1", 7100), Address("::", 7))
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
+def test_who_listens_everywhere_by_ipv6_likewise() -> None:
+    try:
+        assert seen_from(Address("::1", 7100), Address("::", 7)) == Address("::1", 7)
+    except PeerRefused:
+        pytest.skip("no IPv6 here")
