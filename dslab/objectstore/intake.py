@@ -24,6 +24,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 
 from dslab.objectstore import checksums
+from dslab.objectstore.auth import bad_payload
 from dslab.objectstore.call import Call
 from dslab.objectstore.chunked import KINDS, SIGNED, UNSIGNED_TRAILER, Decoder
 from dslab.objectstore.errors import S3Error
@@ -31,7 +32,7 @@ from dslab.objectstore.messages import MAX_PUT_BYTES, Checksum, Content
 
 BATCH_BYTES = 256 * 1024
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Intake:
@@ -110,10 +111,11 @@ class Intake:
         trailers = self._decoder.finish() if self._decoder else {}
         if self._received != self.size_bytes:
             raise S3Error("IncompleteBody", f"{self.size_bytes} bytes were declared, {self._received} came.")
-        if self._sha256 is not None and not hmac.compare_digest(self._sha256.hexdigest(), self._call.payload):
+        signed = self._call.payload
+        if self._sha256 is not None and not hmac.compare_digest(self._sha256.hexdigest(), signed.lower()):
             raise S3Error(
                 "XAmzContentSHA256Mismatch",
-                ClientComputedContentSHA256=self._call.payload,
+                ClientComputedContentSHA256=signed,
                 S3ComputedContentSHA256=self._sha256.hexdigest(),
             )
         if self._expected_md5 is not None and self._expected_md5 != self._md5.digest():
@@ -168,10 +170,7 @@ def decoder(call: Call) -> Decoder | None:
         seal = None if kind == UNSIGNED_TRAILER else call.seal
         return Decoder(seal, has_trailer=kind != SIGNED)
     if kind not in ("", "UNSIGNED-PAYLOAD") and not _SHA256.fullmatch(kind):
-        message = (
-            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of the STREAMING- words, or a SHA-256 in hex."
-        )
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-content-sha256", ArgumentValue=kind)
+        raise bad_payload(kind)
     return None
 
 

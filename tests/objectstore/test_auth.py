@@ -6,10 +6,13 @@ import hashlib
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from awscrt import auth as awscrt_auth
+from awscrt.http import HttpHeaders, HttpRequest
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import auth
@@ -61,6 +64,29 @@ def test_the_specifications_example_of_chunks() -> None:
         seal = replace(seal, signature=signature)
 
 
+@pytest.mark.parametrize(
+    "value", ["\u00e0", "\u00c5 b", "a\u00a0b", "\u65e5\u672c", "a  b", " a \t b "], ids=ascii
+)
+def test_a_header_is_signed_as_amazons_own_library_does(value: str) -> None:
+    signing = awscrt_auth.AwsSigningConfig(
+        algorithm=awscrt_auth.AwsSigningAlgorithm.V4,
+        signature_type=awscrt_auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
+        credentials_provider=awscrt_auth.AwsCredentialsProvider.new_static(EXAMPLE_ID, EXAMPLE_SECRET),
+        region=REGION,
+        service="s3",
+        date=datetime.fromtimestamp(EXAMPLE_TIME_S, UTC),
+        signed_body_value=awscrt_auth.AwsSignedBodyValue.EMPTY_SHA256,
+        signed_body_header_type=awscrt_auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+        use_double_uri_encode=False,
+    )
+    lines = HttpHeaders([("host", "h"), ("x-amz-meta-a", value)])
+    theirs = awscrt_auth.aws_sign_request(HttpRequest("PUT", "/b/k", lines), signing).result(60).headers
+    as_it_arrives = value.encode().decode("latin-1")
+    request = Request("PUT", b"/b/k", (), {"host": "h", "x-amz-meta-a": as_it_arrives})
+    ours = sign(request, EXAMPLE_ID, EXAMPLE_SECRET, REGION, auth.EMPTY_SHA256, EXAMPLE_TIME_S)
+    assert ours["authorization"] == theirs.get("authorization")
+
+
 # ---- whatever is changed, the signature is not that request's
 
 
@@ -105,7 +131,7 @@ def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
 def test_a_changed_header_is_refused(name: str) -> None:
     request = signed()
     with pytest.raises(S3Error) as error:
-        verify(replace(request, headers={**request.headers, name: "other"}))
+        verify(replace(request, headers={**request.headers, name: "0" * 64}))
     assert error.value.code == "SignatureDoesNotMatch"
 
 
@@ -339,6 +365,21 @@ def test_the_body_must_have_the_signed_hash(http: httpx.Client, served: Served, 
     assert (changed.status_code, "XAmzContentSHA256Mismatch" in changed.text) == (400, True)
     assert put_signed(http, served, f"/{bucket}/k", "UNSIGNED-PAYLOAD", b"any").status_code == 200
     assert put_signed(http, served, f"/{bucket}/k", "nonsense", b"any").status_code == 400
+    assert put_signed(http, served, f"/{bucket}/k", digest.upper(), b"body").status_code == 200
+    changed = put_signed(http, served, f"/{bucket}/k", digest.upper(), b"BODY")
+    assert (changed.status_code, "XAmzContentSHA256Mismatch" in changed.text) == (400, True)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+@pytest.mark.parametrize("path", ["/{}/k", "/{}", "/{}?list-type=2"])
+def test_what_is_said_of_no_body_must_make_sense_too(
+    http: httpx.Client, served: Served, bucket: str, method: str, path: str
+) -> None:
+    url = httpx.URL(path.format(bucket))
+    request = Request(method, url.path.encode(), tuple(url.params.items()), {"host": str(served.address)})
+    signed = sign(request, ID, SECRET, REGION, "invalid", time.time())
+    answer = http.request(method, url, headers={**request.headers, **signed})
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, method != "HEAD")
 
 
 def chunked(seal: Seal | None, chunks: list[bytes], trailer: str = "") -> bytes:
