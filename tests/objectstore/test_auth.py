@@ -347,6 +347,58 @@ def test_a_presigned_url_expires(http: httpx.Client, served: Served, bucket: str
         assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
 
 
+def presigned_put(served: Served, path: str, *more: tuple[str, str]) -> str:
+    """A URL such as Amazon's JavaScript SDK makes: what would be headers is in the query."""
+    request = Request("PUT", path.encode(), more, {"host": str(served.address)})
+    query = presign(request, ID, SECRET, REGION, 60, time.time())
+    return f"{path}?{auth.canonical_query(query)}"
+
+
+def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    url = presigned_put(
+        served,
+        f"/{bucket}/k",
+        ("x-amz-meta-name", "caf\u00e9 \u65e5"),
+        ("X-Amz-Acl", "public-read"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+        ("x-amz-tagging", "a=1&b=two%20words"),
+        ("x-amz-checksum-crc32", "AAAAAA=="),  # of nothing, not of the body to come
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-id", "PutObject"),
+    )
+    answer = http.put(url, content=b"body")
+    assert answer.status_code == 200, answer.text
+    got = http.get(f"/{bucket}/k")
+    assert got.content == b"body"
+    assert dict(got.headers.raw)[b"x-amz-meta-name"].decode() == "caf\u00e9 \u65e5"
+    assert got.headers["x-amz-storage-class"] == "STANDARD_IA"
+    tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]}
+    assert tags == {"a": "1", "b": "two words"}
+    assert http.put(url.replace("STANDARD_IA", "GLACIER"), content=b"x").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("x-amz-meta-a", "b\r\nc: d"),
+        ("x-amz-meta-\u65e5", "x"),
+        ("x-amz-acl", "mine"),
+        ("x-amz-tagging", "a&a"),
+    ],
+)
+def test_a_presigned_url_cannot_say_everything(
+    http: httpx.Client, served: Served, bucket: str, more: tuple[str, str]
+) -> None:
+    answer = http.put(presigned_put(served, f"/{bucket}/k", more), content=b"x")
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
+
+
+def test_what_is_in_a_query_that_nobody_signed_says_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    assert http.put(f"/{bucket}/k?x-amz-acl=public-read", content=b"x").status_code == 200
+    assert http.get(f"/{bucket}/k").status_code == 403
+
+
 # ---- bodies
 
 

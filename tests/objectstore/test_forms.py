@@ -68,6 +68,38 @@ def test_a_signed_form(http: httpx.Client, s3: Any, bucket: str, version: int) -
     assert answer.headers["etag"] == f'"{hashlib.md5(body).hexdigest()}"'
 
 
+TEXT = "\u65e5\u672c \u00e9 \u00e0"
+
+
+def test_a_text_is_kept_as_a_put_keeps_it(http: httpx.Client, s3: Any, bucket: str) -> None:
+    more = [["starts-with", "$x-amz-meta-n", ""], ["starts-with", "$Content-Disposition", ""]]
+    disposition = f'attachment; filename="{TEXT}"'
+    fields = fields_of(
+        policy(bucket, *more),
+        **{"x-amz-meta-n": TEXT, "Content-Disposition": disposition, "acl": "public-read"},
+    )
+    assert post(http, bucket, fields).status_code == 403  # the policy says nothing of an ACL
+    fields = fields_of(
+        policy(bucket, *more, {"acl": "public-read"}),
+        **{"x-amz-meta-n": TEXT, "Content-Disposition": disposition, "acl": "public-read"},
+    )
+    assert post(http, bucket, fields).status_code == 204
+    got = dict(http.get(f"/{bucket}/user/file").headers.raw)
+    assert (got[b"x-amz-meta-n"].decode(), got[b"content-disposition"].decode()) == (TEXT, disposition)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x-amz-meta-n", "a\r\nb: c"), ("x-amz-meta-n", "a\0"), ("x-amz-meta-\u65e5", "a"), ("Expires", "a\nb")],
+)
+def test_what_no_header_can_hold_is_refused(
+    http: httpx.Client, s3: Any, bucket: str, name: str, value: str
+) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, ["starts-with", f"${name}", ""]), **{name: value}))
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
 def test_boto3s_form(http: httpx.Client, s3: Any, bucket: str) -> None:
     made = s3.generate_presigned_post(
         bucket, "key", Fields={"acl": "public-read"}, Conditions=[{"acl": "public-read"}]

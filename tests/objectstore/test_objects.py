@@ -355,3 +355,10 @@ def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: st
     got = s3.get_object(Bucket=bucket, Key="key", ResponseContentType="a/b", ResponseCacheControl="no-store")
     assert (got["ContentType"], got["CacheControl"]) == ("a/b", "no-store")
     assert http.get(f"/{bucket}/key", params={"response-content-type": "a/b"}).status_code == 400
+    disposition = 'attachment; filename="\u00e9"'
+    assert s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition=disposition)
+    for size in (1, 1_000_000):  # the one at once, the other not
+        s3.put_object(Bucket=bucket, Key="key", Body=bytes(size))
+        with pytest.raises(ClientError) as error:
+            s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition="\u65e5\u672c")
+        assert refused(error.value) == ("InvalidArgument", 400)
