@@ -539,6 +539,32 @@ def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> Non
     assert forged.status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("announced", "code"),
+    [
+        ("x-amz-checksum-crc32,", ""),
+        (", X-Amz-Checksum-CRC32", ""),
+        ("x-amz-checksum-sha1", "MalformedTrailerError"),
+        ("", "MalformedTrailerError"),
+        ("x-amz-checksum-crc32,x-amz-checksum-sha1", "InvalidRequest"),
+        ("x-amz-checksum-crc32,x-other", "InvalidRequest"),
+        ("x-amz-checksum-md4", "InvalidRequest"),
+        ("x-amz-meta-a", "InvalidRequest"),
+    ],
+)
+@pytest.mark.parametrize("kind", [UNSIGNED_TRAILER, SIGNED_TRAILER])
+def test_which_trailers_are_announced(  # noqa: PLR0917
+    http: httpx.Client, served: Served, bucket: str, kind: str, announced: str, code: str
+) -> None:
+    def put(data: bytes) -> httpx.Response:
+        return put_chunks(http, served, f"/{bucket}/k", kind, [data], x_amz_trailer=announced)
+
+    answer = put(b"123456789")
+    assert (answer.status_code, code in answer.text) == (400 if code else 200, True), answer.text
+    answer = put(b"12345678!")  # what comes is always held against the body
+    assert (answer.status_code, (code or "BadDigest") in answer.text) == (400, True), answer.text
+
+
 def test_anonymous_chunks_may_not_be_signed(serve: Serve) -> None:
     served = serve(f"{ID}:{SECRET}", anonymous="write")
     with httpx.Client(base_url=served.url, trust_env=False) as http:
