@@ -368,6 +368,7 @@ def test_tags(s3: Any, bucket: str) -> None:
     for more, code in (
         ([*tags, {"Key": "k10", "Value": "v"}], "InvalidTag"),
         ([{"Key": "k" * 129, "Value": "v"}], "InvalidTag"),
+        ([{"Key": "aws:k", "Value": "v"}], "InvalidTag"),
         ([{"Key": "k", "Value": "v" * 257}], "InvalidTag"),
         ([{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}], "InvalidTag"),
     ):
