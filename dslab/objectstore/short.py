@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from dslab.objectstore import objects
 from dslab.objectstore.access import Action
-from dslab.objectstore.call import CONTROL_CHARACTERS, Call, new_id
+from dslab.objectstore.call import CONTROL_CHARACTERS, HOST_ID, Call, new_id
 from dslab.objectstore.documents import MEDIA_TYPE
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.service import Service
@@ -110,9 +110,9 @@ class ShortWay:
 
 
 def head_of(status: int, headers: Mapping[str, str]) -> bytes:
-    """Write a status line and lines of headers."""
+    """Write a status line and lines of headers, and which machine it is."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    text = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{''.join(lines)}"
+    text = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{''.join(lines)}x-amz-id-2: {HOST_ID}\r\n"
     return text.encode("latin-1")
 
 
