@@ -22,7 +22,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "AuthorizationHeaderMalformed": (400, "The authorization header that you provided is not valid."),
     "AuthorizationQueryParametersError": (400, "The authorization query parameters are not valid."),
     "BadDigest": (400, "The Content-MD5 you specified did not match what we received."),
-    "BadRequest": (400, "Bad request."),
+    "BadRequest": (400, "An error occurred when parsing the HTTP request."),
     "BucketAlreadyExists": (409, "The requested bucket name is not available."),
     "BucketAlreadyOwnedByYou": (
         409,
@@ -99,6 +99,10 @@ CODES: Mapping[str, tuple[int, str]] = {
     "NoSuchPublicAccessBlockConfiguration": (404, "The public access block configuration was not found"),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified did not hold"),
     "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
+    "RequestHeaderSectionTooLarge": (
+        400,
+        "Your request header and query-string parameters exceed the maximum allowed size.",
+    ),
     "RequestTimeout": (
         400,
         "Your socket connection to the server was not read from or written to within the timeout "
