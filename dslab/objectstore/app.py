@@ -25,7 +25,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from dslab.objectstore import objects
-from dslab.objectstore.call import Call, Receive, Scope, Send, answer
+from dslab.objectstore.call import HOST_ID, Call, Receive, Scope, Send, answer, origin
 from dslab.objectstore.documents import MEDIA_TYPE, error_document
 from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.routes import routers
@@ -62,7 +62,7 @@ class Front:
         async def note_and_send(message: MutableMapping[str, Any]) -> None:
             nonlocal begun
             if not begun and call is not None and "call" in scope:
-                message["headers"].append((b"x-amz-request-id", call.id.encode()))
+                message["headers"].extend(origin(call.id))
             begun = True
             await send(message)
 
@@ -95,7 +95,7 @@ def answer_to(error: Exception, call: Call | None, scope: Scope) -> tuple[int, d
         return 304, headers, b""
     resource = scope["raw_path"].decode("ascii", "replace")
     details = [*error.details.items(), ("Resource", resource), ("RequestId", call.id if call else NOBODY)]
-    body = error_document(error.code, error.message, [*details, ("HostId", "dslab")])
+    body = error_document(error.code, error.message, [*details, ("HostId", HOST_ID)])
     return error.status, {**headers, "content-type": MEDIA_TYPE}, body
 
 

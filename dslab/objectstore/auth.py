@@ -38,6 +38,7 @@ EMPTY_SHA256 = hashlib.sha256().hexdigest()
 MAX_SKEW_S = 15 * 60
 MAX_EXPIRES_S = 7 * 24 * 3600
 
+_PAYLOAD = re.compile(r"[0-9a-fA-F]{64}|UNSIGNED-PAYLOAD|STREAMING-[A-Z0-9-]+")
 _TIME = "%Y%m%dT%H%M%SZ"
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})\s*"
@@ -172,7 +173,7 @@ def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: floa
     payload = headers.get("x-amz-content-sha256")
     if payload is None:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-    return Claim(access_key, day, region, time, _names(names), signature, payload)
+    return Claim(access_key, day, region, time, _names(names), signature, _check_payload(payload))
 
 
 def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s: float) -> Claim:
@@ -199,9 +200,26 @@ def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s:
     if now_s > started_s + int(expires):
         ended = datetime.fromtimestamp(started_s + int(expires), UTC)
         raise S3Error("AccessDenied", "Request has expired", Expires=ended.isoformat())
-    payload = query.get("x-amz-content-sha256") or headers.get("x-amz-content-sha256", UNSIGNED)
+    payload = _check_payload(
+        query.get("x-amz-content-sha256") or headers.get("x-amz-content-sha256", UNSIGNED)
+    )
     names = _names(query["x-amz-signedheaders"])
     return Claim(access_key, day, region, time, names, query["x-amz-signature"], payload, presigned=True)
+
+
+def _check_payload(payload: str) -> str:
+    """What is said of a body is a SHA-256 or one of the words, whether there is a body or not."""
+    if not _PAYLOAD.fullmatch(payload):
+        raise bad_payload(payload)
+    return payload
+
+
+def bad_payload(payload: str) -> S3Error:
+    """How a request is refused that says of its body what has no meaning."""
+    message = (
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of the STREAMING- words, or a SHA-256 in hex."
+    )
+    return S3Error("InvalidArgument", message, ArgumentName="x-amz-content-sha256", ArgumentValue=payload)
 
 
 def _credential(text: str, code: str) -> tuple[str, str, str]:
@@ -288,12 +306,18 @@ def _signature(claim: Claim, request: Request, secret: str) -> str:
 
 def canonical_request(request: Request, signed_headers: Iterable[str], payload: str) -> str:
     """Write a request in the one form that both sides agree on."""
-    headers = "".join(
-        f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers
-    )
+    headers = "".join([f"{name}:{_collapsed(request.headers.get(name, ''))}\n" for name in signed_headers])
     path = quote(unquote_to_bytes(request.path), safe="/-_.~")
     names = ";".join(signed_headers)
     return f"{request.method}\n{path}\n{canonical_query(request.query)}\n{headers}\n{names}\n{payload}"
+
+
+def _collapsed(value: str) -> str:
+    """Trim a header's value, and leave one space where there are several: of ASCII, whatever text it holds.
+
+    A value travels as bytes. Some of UTF-8's (A0 in "à", 85 in "Å") would be spaces if each were a character.
+    """
+    return b" ".join(value.encode("latin-1", "replace").split()).decode("latin-1")
 
 
 def canonical_query(query: Iterable[tuple[str, str]]) -> str:

@@ -118,7 +118,7 @@ def string_to_sign(request: Request, date: str, bucket_in_host: str) -> str:
     """What the secret is applied to."""
     headers = request.headers
     amz = "".join(
-        f"{name}:{value.strip()}\n" for name, value in sorted(headers.items()) if name.startswith("x-amz-")
+        f"{name}:{value.strip(' ')}\n" for name, value in sorted(headers.items()) if name.startswith("x-amz-")
     )
     resource = (f"/{bucket_in_host}" if bucket_in_host else "") + request.path.decode("ascii", "replace")
     signed = sorted(pair for pair in request.query if pair[0] in _SIGNED_QUERY)

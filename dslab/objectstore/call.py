@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
@@ -26,7 +27,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 BODY_TIMEOUT_S = 60.0
 MAX_QUERY_FIELDS = 200
 
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+_IN_A_PRESIGNED_QUERY = ("x-amz-acl", "x-amz-storage-class", "x-amz-tagging")
+
 EXPECTED_OWNER = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
+
+HOST_ID = "dslab"
+"""What S3 calls the machine that answered, for its operators: one word says as much here."""
 
 _process = secrets.token_hex(4).upper()
 _numbers = itertools.count()
@@ -37,7 +46,8 @@ class Call:
 
     Attributes:
         id: Told to the client with the answer.
-        headers: Names in lower case; of several with one name, the values joined by commas.
+        headers: Names in lower case; of several with one name, the values joined by commas. Each byte of a
+            value is a character: text is UTF-8, read as Latin-1.
         query: Of several fields with one name, the first.
         pairs: The whole query.
         target: Bucket and key.
@@ -89,6 +99,8 @@ class Call:
             self.seal = claim.verify(request, key.secret)
             self.payload = claim.payload
             self.key = key
+            if claim.presigned:
+                self.headers = {**_headers_in(self.query), **self.headers}
         elif (older := auth_v2.claim_of(request, now_s)) is not None:
             key = rules.key(older.access_key)
             older.verify(request, key.secret, self.in_host)
@@ -147,6 +159,31 @@ def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
+def as_header(name: str, text: str) -> str:
+    """Give a text the form that it has as the value of a header that arrives.
+
+    Raises:
+        S3Error: InvalidArgument, no header can have that value, or that name.
+    """
+    value = text.encode(errors="replace").decode("latin-1").strip(" \t")
+    if not _NAME.fullmatch(name) or CONTROL_CHARACTERS.search(value):
+        raise S3Error("InvalidArgument", "A header cannot hold that.", ArgumentName=name, ArgumentValue=text)
+    return value
+
+
+def _headers_in(query: Mapping[str, str]) -> dict[str, str]:
+    """What a presigned URL says of the object that it puts: who makes one cannot set the headers of its use.
+
+    Not checksums: a URL is mostly made before there is a body, and has the sum of none.
+    """
+    named = {name.lower(): value for name, value in query.items()}
+    return {
+        name: as_header(name, value)
+        for name, value in named.items()
+        if name in _IN_A_PRESIGNED_QUERY or name.startswith("x-amz-meta-")
+    }
+
+
 def query_of(raw: bytes) -> tuple[tuple[str, str], ...]:
     """Read a query.
 
@@ -178,7 +215,19 @@ async def answer(
 
 
 async def begin(call_id: str, send: Send, status: int, headers: Mapping[str, str]) -> None:
-    """Begin an answer whose body is to follow."""
-    lines = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    lines.append((b"x-amz-request-id", call_id.encode()))
-    await send({"type": "http.response.start", "status": status, "headers": lines})
+    """Begin an answer whose body is to follow.
+
+    Raises:
+        S3Error: InvalidArgument, a header was asked for that none can be (`objects.overrides`).
+    """
+    try:
+        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    except UnicodeEncodeError as error:
+        message = "Header value cannot be represented using ISO-8859-1."
+        raise S3Error("InvalidArgument", message, ArgumentValue=error.object) from error
+    await send({"type": "http.response.start", "status": status, "headers": lines + origin(call_id)})
+
+
+def origin(call_id: str) -> list[tuple[bytes, bytes]]:
+    """The headers that every answer has: which one it is, and from which machine."""
+    return [(b"x-amz-request-id", call_id.encode()), (b"x-amz-id-2", HOST_ID.encode())]

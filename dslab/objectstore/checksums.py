@@ -15,7 +15,7 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from awscrt import checksums as crt
@@ -25,6 +25,7 @@ from dslab.objectstore.messages import Checksum
 
 DEFAULT = "CRC64NVME"
 PREFIX = "x-amz-checksum-"
+BY_SDK = "x-amz-sdk-checksum-algorithm"
 
 
 class Summer(Protocol):
@@ -80,6 +81,10 @@ _COMBINE: Mapping[str, Callable[[int, int, int], int]] = {
 }
 
 
+_HEADERS = {PREFIX + algorithm.lower(): algorithm for algorithm in SIZES}
+_NO_SUMS = {PREFIX + word for word in ("algorithm", "mode", "type")}
+
+
 def header_of(checksum: Checksum) -> tuple[str, str]:
     """The header that tells a checksum."""
     return PREFIX + checksum.algorithm.lower(), checksum.value
@@ -89,28 +94,45 @@ def given(headers: Mapping[str, str]) -> Checksum | None:
     """Find the checksum that a request's headers, or trailers, give.
 
     Raises:
-        S3Error: InvalidRequest, there are several; BadDigest, it is none.
+        S3Error: InvalidRequest, there are several, or it is none.
     """
-    found = [
-        Checksum(algorithm, headers[PREFIX + algorithm.lower()])
-        for algorithm in SIZES
-        if PREFIX + algorithm.lower() in headers
-    ]
-    if len(found) > 1:
-        raise S3Error(
-            "InvalidRequest",
-            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
-        )
-    for checksum in found:
-        check_value(checksum)
-    return found[0] if found else None
+    names = [name for name in headers if name.startswith(PREFIX) and name not in _NO_SUMS]
+    if not names:
+        return None
+    name = _single(names)
+    if name not in _HEADERS:
+        message = "The algorithm type you specified in x-amz-checksum- header is invalid."
+        raise S3Error("InvalidRequest", message)
+    checksum = Checksum(_HEADERS[name], headers[name])
+    check_value(checksum)
+    return checksum
+
+
+def _single(names: Sequence[str]) -> str:
+    if len(names) > 1:
+        message = "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed."
+        raise S3Error("InvalidRequest", message)
+    return names[0]
+
+
+def trailer(headers: Mapping[str, str]) -> str | None:
+    """Which header with a sum is announced to follow the body.
+
+    Raises:
+        S3Error: InvalidRequest, there are several; something else is announced.
+    """
+    names = [name for one in headers.get("x-amz-trailer", "").split(",") if (name := one.strip().lower())]
+    if any(name not in _HEADERS for name in names):
+        message = "The value specified in the x-amz-trailer header is not supported"
+        raise S3Error("InvalidRequest", message)
+    return _single(names) if names else None
 
 
 def check_value(checksum: Checksum) -> None:
     """Is it base64, and of the right length? If not, no body has it.
 
     Raises:
-        S3Error: BadDigest.
+        S3Error: InvalidRequest.
     """
     try:
         size = len(base64.b64decode(checksum.value, validate=True))
@@ -118,7 +140,7 @@ def check_value(checksum: Checksum) -> None:
         size = -1
     if size != SIZES[checksum.algorithm]:
         name = PREFIX + checksum.algorithm.lower()
-        raise S3Error("BadDigest", f"Value for {name} header is invalid.")
+        raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
 
 
 def check_algorithm(name: str) -> str:
@@ -132,14 +154,34 @@ def check_algorithm(name: str) -> str:
 
 
 def announced(headers: Mapping[str, str]) -> str | None:
-    """Which algorithm is announced: by a header with a sum, a trailer to come, or by name alone."""
-    if checksum := given(headers):
-        return checksum.algorithm
-    for name in headers.get("x-amz-trailer", "").lower().split(","):
-        if name.strip().startswith(PREFIX):
-            return check_algorithm(name.strip().removeprefix(PREFIX))
-    by_name = headers.get("x-amz-sdk-checksum-algorithm") or headers.get("x-amz-checksum-algorithm")
+    """Which algorithm is announced: by a header with a sum, a trailer to come, or by name alone.
+
+    Raises:
+        S3Error: InvalidRequest, there are several or none of that name; as `_check_sdk`.
+    """
+    checksum, promised = given(headers), trailer(headers)
+    sent = [_HEADERS[promised]] if promised else []
+    sent += [checksum.algorithm] if checksum else []
+    if by_sdk := headers.get(BY_SDK):
+        _check_sdk(by_sdk, sent)
+    if sent:
+        return _single(sent)
+    by_name = headers.get("x-amz-checksum-algorithm")
     return check_algorithm(by_name) if by_name else None
+
+
+def _check_sdk(named: str, sent: Sequence[str]) -> None:
+    """Does an SDK send the sum that it says it does?
+
+    Raises:
+        S3Error: InvalidRequest. (S3 answers so; of another sum its documentation says BadDigest.)
+    """
+    check_algorithm(named)
+    if not sent:
+        missing = "no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+        raise S3Error("InvalidRequest", f"{BY_SDK} specified, but {missing}")
+    if named.upper() not in sent:
+        raise S3Error("InvalidRequest", f"Value for {BY_SDK} header is invalid.")
 
 
 def of(algorithm: str, data: bytes) -> Checksum:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, Self
-from urllib.parse import quote
+from urllib.parse import quote, unquote_plus
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -217,12 +217,14 @@ class Client:
         """
         token = ""
         while True:
-            query = [("list-type", "2"), ("prefix", prefix)]
+            # XML cannot hold every key: "\x01" can only come encoded.
+            query = [("list-type", "2"), ("prefix", prefix), ("encoding-type", "url")]
             query += [("continuation-token", token)] if token else []
             root = _document(self._request("GET", bucket, query=query), "ListBucketResult")
+            decoded = unquote_plus if root.findtext("EncodingType") == "url" else str
             for one in root.iter("Contents"):
                 yield Entry(
-                    one.findtext("Key", ""),
+                    decoded(one.findtext("Key", "")),
                     int(one.findtext("Size", "0")),
                     one.findtext("ETag", "").strip('"'),
                     datetime.fromisoformat(one.findtext("LastModified", "")).timestamp(),
@@ -235,6 +237,7 @@ class Client:
         """Make a URL with which anybody may do this one thing, for so long.
 
         Raises:
+            UsageError: The object has no name.
             ValueError: This client has no key.
         """
         if self._key is None:
@@ -248,15 +251,21 @@ class Client:
         self,
         method: str,
         bucket: str = "",
-        key: str = "",
+        key: str | None = None,
         query: Sequence[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
         data: bytes | BinaryIO = b"",
     ) -> httpx.Response:
-        """One request and its answer."""
+        """One request and its answer. Without a key it is about the bucket.
+
+        Raises:
+            UsageError: The bucket or the key is no name, or a header cannot be sent.
+        """
         pairs = tuple(query)
         path = _path(bucket, key).encode()
-        sent = {"host": str(self.address), **(headers or {})}
+        sent = {"host": str(self.address)}
+        # Text travels as UTF-8; to who signs and who reads, each byte of it is a character.
+        sent |= {name.lower(): value.encode().decode("latin-1") for name, value in (headers or {}).items()}
         if self._key is not None:
             sent |= sign(
                 Request(method, path, pairs, sent), *self._key, REGION, _payload(data), self._clock()
@@ -267,8 +276,11 @@ class Client:
         if not isinstance(data, bytes):
             sent["content-length"] = str(_rest_of(data))
         content = data if not isinstance(data, bytes) or data or method == "PUT" else None
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
         try:
-            answer = self._http.request(method, url, headers=sent, content=content, extensions=extensions)
+            answer = self._http.request(method, url, headers=lines, content=content, extensions=extensions)
+        except (httpx.LocalProtocolError, UnicodeEncodeError) as error:
+            raise UsageError(f"That cannot be sent: {error}.") from error
         except httpx.HTTPError as error:
             raise _failed(self.address, error) from error
         if answer.status_code >= 300:
@@ -290,8 +302,14 @@ def _pair(key: str) -> tuple[str, str]:
     return access_key, secret
 
 
-def _path(bucket: str, key: str) -> str:
-    return f"/{quote(bucket)}/{quote(key, safe='/-_.~')}" if key else f"/{quote(bucket)}"
+def _path(bucket: str, key: str | None) -> str:
+    if "/" in bucket:
+        raise UsageError(f"{bucket!r} is no name of a bucket.", remedy="Give bucket and key apart.")
+    if key is None:
+        return f"/{quote(bucket)}"
+    if not bucket or not key:
+        raise UsageError("An object is named by a bucket and a key.", remedy="Give a key that is not empty.")
+    return f"/{quote(bucket)}/{quote(key, safe='/-_.~')}"
 
 
 def _payload(data: bytes | BinaryIO) -> str:

@@ -18,18 +18,39 @@ Source: ch. 3, Servers; RFC 9112, section 11 (request smuggling: llhttp refuses 
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections.abc import Iterable, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 
+from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dslab.objectstore.call import Receive, Scope
-from dslab.objectstore.errors import ClientGone
+from dslab.objectstore.call import HOST_ID, Receive, Scope, new_id
+from dslab.objectstore.documents import MEDIA_TYPE, error_document
+from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.files import EXTENSION, FileSender
+from dslab.objectstore.short import head_of
 
 MAX_HEAD_BYTES = 64 * 1024
 PATIENCE_S = 60.0
 LOOK_S = 5.0
+
+_REQUEST_LINE = re.compile(rb"[A-Za-z-]+ ")
+
+
+class Progress(NamedTuple):
+    """What of a connection is another when something moves.
+
+    Attributes:
+        received: How many pieces of data have come.
+        unsent_bytes: What waits to be taken by the client.
+        sent_bytes: What has been sent of files.
+    """
+
+    received: int
+    unsent_bytes: int
+    sent_bytes: int
 
 
 class Connection(HttpToolsProtocol):
@@ -41,9 +62,12 @@ class Connection(HttpToolsProtocol):
         self._head_bytes = 0
         self._was_short = False
         self._files: FileSender | None = None
-        self.front, self.app = self.app, self._serve
-        self._seen: tuple[int, int, int] = (0, 0, 0)
+        # uvicorn runs its attribute `app` for every request: `_serve`, which runs the front in its place.
+        self.front = self.app
+        self.app = self._serve
+        self._seen = Progress(0, 0, 0)
         self._received = 0
+        self._piece = b""  # what is being parsed: the parser does not tell which method it does not know
         self.idle_s = 0.0
 
     def connection_made(self, transport: Any) -> None:
@@ -62,10 +86,28 @@ class Connection(HttpToolsProtocol):
         self._received += 1
         if self._in_head:
             if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response("The head of the request is too long.")
+                self._refuse(S3Error("RequestHeaderSectionTooLarge"))
                 return
             self._head_bytes += len(data)  # what follows the head in one piece with it is counted too
+        self._piece = data
         super().data_received(data)
+        self._piece = b""
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request: uvicorn calls this while it handles the parser's error."""
+        is_unknown = isinstance(sys.exception(), HttpParserInvalidMethodError)
+        if is_unknown and _REQUEST_LINE.match(self._piece):
+            self._refuse(S3Error("MethodNotAllowed"))
+        else:
+            self._refuse(S3Error("BadRequest"))
+
+    def _refuse(self, error: S3Error) -> None:
+        """Answer what is no request, and hang up: where the next one would begin, nobody knows."""
+        call_id = new_id()
+        body = error_document(error.code, error.message, [("RequestId", call_id), ("HostId", HOST_ID)])
+        headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
+        self._write(head_of(error.status, {**headers, "x-amz-request-id": call_id}), body)
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -88,9 +130,12 @@ class Connection(HttpToolsProtocol):
         found = self.front.short.answer(self.parser.get_method().decode(), self.url, self.headers)
         if found is None:
             return False
-        date = b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
-        self.transport.write(b"%b%b\r\n%b" % (found.head, date, found.body))
+        self._write(*found)
         return True
+
+    def _write(self, head: bytes, body: bytes) -> None:
+        date = b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
+        self.transport.write(b"%b%b\r\n%b" % (head, date, body))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Any) -> None:
         """Run the application, with one more message that it may send."""
@@ -127,7 +172,7 @@ class Connection(HttpToolsProtocol):
         """See whether anything moved since the last look; hang up on a client that keeps us waiting."""
         assert self._files is not None
         unsent = self.transport.get_write_buffer_size()
-        now = (self._received, unsent, self._files.sent_bytes)
+        now = Progress(self._received, unsent, self._files.sent_bytes)
         is_sending = unsent > 0 or self._files.is_busy
         waits_for_client = is_sending or self._head_bytes > 0 or self._was_short or not self._received
         self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0

@@ -180,7 +180,7 @@ def read_parts(document: bytes) -> list[tuple[int, str, Checksum | None]]:
     """Read which parts an upload is made of: number, ETag and checksum of each.
 
     Raises:
-        S3Error: MalformedXML; BadDigest, a checksum is none.
+        S3Error: MalformedXML; InvalidRequest, a checksum is none.
     """
     root = read(document, "CompleteMultipartUpload")
     parts = []

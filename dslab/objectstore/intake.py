@@ -24,6 +24,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 
 from dslab.objectstore import checksums
+from dslab.objectstore.auth import bad_payload
 from dslab.objectstore.call import Call
 from dslab.objectstore.chunked import KINDS, SIGNED, UNSIGNED_TRAILER, Decoder
 from dslab.objectstore.errors import S3Error
@@ -31,7 +32,7 @@ from dslab.objectstore.messages import MAX_PUT_BYTES, Checksum, Content
 
 BATCH_BYTES = 256 * 1024
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Intake:
@@ -62,7 +63,7 @@ class Intake:
             raise S3Error("EntityTooLarge", ProposedSize=str(self.size_bytes), MaxSizeAllowed=str(most_bytes))
         self._expected_md5 = _md5_of(headers.get("content-md5"))
         self._expected = checksums.given(headers)
-        self._trailer = headers.get("x-amz-trailer", "").strip().lower()
+        self._trailer = checksums.trailer(headers)
         self.announced = checksums.announced(headers)
         self._keep = keep or self.announced or checksums.DEFAULT
         self.confirmed: Checksum | None = None
@@ -93,7 +94,7 @@ class Intake:
         data = self._decoder.feed(batch) if self._decoder else batch
         self._received += len(data)
         if self._received > self.size_bytes:
-            raise S3Error("IncompleteBody", "The body is longer than was declared.")
+            raise S3Error("IncompleteBody", NumberBytesExpected=str(self.size_bytes))
         self._md5.update(data)
         for total in self._sums.values():
             total.update(data)
@@ -109,17 +110,24 @@ class Intake:
         """
         trailers = self._decoder.finish() if self._decoder else {}
         if self._received != self.size_bytes:
-            raise S3Error("IncompleteBody", f"{self.size_bytes} bytes were declared, {self._received} came.")
-        if self._sha256 is not None and not hmac.compare_digest(self._sha256.hexdigest(), self._call.payload):
+            declared, received = str(self.size_bytes), str(self._received)
+            raise S3Error("IncompleteBody", NumberBytesExpected=declared, NumberBytesProvided=received)
+        signed = self._call.payload
+        if self._sha256 is not None and not hmac.compare_digest(self._sha256.hexdigest(), signed.lower()):
             raise S3Error(
                 "XAmzContentSHA256Mismatch",
-                ClientComputedContentSHA256=self._call.payload,
+                ClientComputedContentSHA256=signed,
                 S3ComputedContentSHA256=self._sha256.hexdigest(),
             )
         if self._expected_md5 is not None and self._expected_md5 != self._md5.digest():
-            raise S3Error("BadDigest", "The Content-MD5 you specified did not match what we received.")
+            raise S3Error(
+                "BadDigest",
+                ExpectedDigest=self._expected_md5.hex(),
+                CalculatedDigest=base64.b64encode(self._md5.digest()).decode(),
+            )
         sums = {name: checksums.encoded(name, total) for name, total in self._sums.items()}
-        expected = self._expected or self._in_trailer(trailers)
+        told = self._in_trailer(trailers)
+        expected = self._expected or told
         if expected is not None and expected != sums[expected.algorithm]:
             name = expected.algorithm
             raise S3Error("BadDigest", f"The {name} you specified did not match the calculated checksum.")
@@ -127,12 +135,9 @@ class Intake:
         return Content(self.size_bytes, self._md5.hexdigest(), sums[self._keep])
 
     def _in_trailer(self, trailers: dict[str, str]) -> Checksum | None:
-        if not self._trailer.startswith(checksums.PREFIX):
-            return None
-        if self._trailer not in trailers:
-            raise S3Error(
-                "MalformedTrailerError", f"The trailer {self._trailer} was announced, and did not come."
-            )
+        if list(trailers) != ([self._trailer] if self._trailer else []):
+            announced, came = self._trailer or "none", ", ".join(trailers) or "none"
+            raise S3Error("MalformedTrailerError", f"Trailers announced: {announced}; that came: {came}.")
         return checksums.given(trailers)
 
 
@@ -151,7 +156,11 @@ async def whole(call: Call, most_bytes: int, *, summed: bool = True) -> bytes:
 
 
 def _without_checksum(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if not name.startswith(checksums.PREFIX)}
+    return {
+        name: value
+        for name, value in headers.items()
+        if not name.startswith(checksums.PREFIX) and name != checksums.BY_SDK
+    }
 
 
 def decoder(call: Call) -> Decoder | None:
@@ -168,10 +177,7 @@ def decoder(call: Call) -> Decoder | None:
         seal = None if kind == UNSIGNED_TRAILER else call.seal
         return Decoder(seal, has_trailer=kind != SIGNED)
     if kind not in ("", "UNSIGNED-PAYLOAD") and not _SHA256.fullmatch(kind):
-        message = (
-            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of the STREAMING- words, or a SHA-256 in hex."
-        )
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-content-sha256", ArgumentValue=kind)
+        raise bad_payload(kind)
     return None
 
 

@@ -332,11 +332,14 @@ def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, s
     """Hold tags to S3's rules.
 
     Raises:
-        S3Error: InvalidTag, they are too many; one is too long, twice there, or has forbidden characters.
+        S3Error: InvalidTag, they are too many; one is too long, twice there, Amazon's own, or has forbidden
+            characters.
     """
     if len(tags) > most:
         raise S3Error("InvalidTag", f"There cannot be more than {most} tags.")
     for name, value in tags:
+        if name.startswith("aws:"):
+            raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", TagKey=name)
         if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
             raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
         if len(value) > MAX_TAG_VALUE or not _TAG_CHARACTERS.fullmatch(value):

@@ -14,7 +14,6 @@ Source: ch. 7, Consistency and replication (caching); ch. 3, Servers.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Mapping, MutableMapping
 from http import HTTPStatus
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 
 from dslab.objectstore import objects
 from dslab.objectstore.access import Action
-from dslab.objectstore.call import Call, new_id
+from dslab.objectstore.call import CONTROL_CHARACTERS, HOST_ID, Call, new_id
 from dslab.objectstore.documents import MEDIA_TYPE
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.service import Service
@@ -35,8 +34,6 @@ PLAIN = frozenset({b"host", b"user-agent", b"accept", b"accept-encoding", b"conn
 
 MORE_TO_COME = frozenset({"content-length", "transfer-encoding", "expect", "upgrade"})
 """Headers that say that a request does not end with its head."""
-
-_CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 Lines = list[tuple[bytes, bytes]]
 
@@ -62,7 +59,7 @@ class ShortWay:
         """Answer a request that has no body; None if it goes the long way."""
         try:
             found = self._recall(method, url, headers) or self._look(method, url, headers)
-        except (S3Error, OSError, sqlite3.OperationalError):
+        except (S3Error, OSError, sqlite3.OperationalError, UnicodeEncodeError):
             return None
         if found is None:
             return None
@@ -113,15 +110,15 @@ class ShortWay:
 
 
 def head_of(status: int, headers: Mapping[str, str]) -> bytes:
-    """Write a status line and lines of headers."""
+    """Write a status line and lines of headers, and which machine it is."""
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    text = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{''.join(lines)}"
-    return text.encode("latin-1", "replace")
+    text = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{''.join(lines)}x-amz-id-2: {HOST_ID}\r\n"
+    return text.encode("latin-1")
 
 
 def _fit(headers: Mapping[str, str]) -> bool:
-    """Does each of these fit into a line of its own? What a form has put may not."""
-    return not any(_CONTROL_CHARACTERS.search(value) for value in headers.values())
+    """Does each of these fit into a line of its own? What came to be in an index otherwise may not."""
+    return not any(CONTROL_CHARACTERS.search(value) for value in headers.values())
 
 
 async def _no_body() -> MutableMapping[str, Any]:

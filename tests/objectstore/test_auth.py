@@ -6,10 +6,13 @@ import hashlib
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from awscrt import auth as awscrt_auth
+from awscrt.http import HttpHeaders, HttpRequest
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import auth
@@ -61,6 +64,29 @@ def test_the_specifications_example_of_chunks() -> None:
         seal = replace(seal, signature=signature)
 
 
+@pytest.mark.parametrize(
+    "value", ["\u00e0", "\u00c5 b", "a\u00a0b", "\u65e5\u672c", "a  b", " a \t b "], ids=ascii
+)
+def test_a_header_is_signed_as_amazons_own_library_does(value: str) -> None:
+    signing = awscrt_auth.AwsSigningConfig(
+        algorithm=awscrt_auth.AwsSigningAlgorithm.V4,
+        signature_type=awscrt_auth.AwsSignatureType.HTTP_REQUEST_HEADERS,
+        credentials_provider=awscrt_auth.AwsCredentialsProvider.new_static(EXAMPLE_ID, EXAMPLE_SECRET),
+        region=REGION,
+        service="s3",
+        date=datetime.fromtimestamp(EXAMPLE_TIME_S, UTC),
+        signed_body_value=awscrt_auth.AwsSignedBodyValue.EMPTY_SHA256,
+        signed_body_header_type=awscrt_auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
+        use_double_uri_encode=False,
+    )
+    lines = HttpHeaders([("host", "h"), ("x-amz-meta-a", value)])
+    theirs = awscrt_auth.aws_sign_request(HttpRequest("PUT", "/b/k", lines), signing).result(60).headers
+    as_it_arrives = value.encode().decode("latin-1")
+    request = Request("PUT", b"/b/k", (), {"host": "h", "x-amz-meta-a": as_it_arrives})
+    ours = sign(request, EXAMPLE_ID, EXAMPLE_SECRET, REGION, auth.EMPTY_SHA256, EXAMPLE_TIME_S)
+    assert ours["authorization"] == theirs.get("authorization")
+
+
 # ---- whatever is changed, the signature is not that request's
 
 
@@ -105,7 +131,7 @@ def test_a_changed_request_is_refused(change: dict[str, Any]) -> None:
 def test_a_changed_header_is_refused(name: str) -> None:
     request = signed()
     with pytest.raises(S3Error) as error:
-        verify(replace(request, headers={**request.headers, name: "other"}))
+        verify(replace(request, headers={**request.headers, name: "0" * 64}))
     assert error.value.code == "SignatureDoesNotMatch"
 
 
@@ -321,6 +347,58 @@ def test_a_presigned_url_expires(http: httpx.Client, served: Served, bucket: str
         assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
 
 
+def presigned_put(served: Served, path: str, *more: tuple[str, str]) -> str:
+    """A URL such as Amazon's JavaScript SDK makes: what would be headers is in the query."""
+    request = Request("PUT", path.encode(), more, {"host": str(served.address)})
+    query = presign(request, ID, SECRET, REGION, 60, time.time())
+    return f"{path}?{auth.canonical_query(query)}"
+
+
+def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    url = presigned_put(
+        served,
+        f"/{bucket}/k",
+        ("x-amz-meta-name", "caf\u00e9 \u65e5"),
+        ("X-Amz-Acl", "public-read"),
+        ("x-amz-storage-class", "STANDARD_IA"),
+        ("x-amz-tagging", "a=1&b=two%20words"),
+        ("x-amz-checksum-crc32", "AAAAAA=="),  # of nothing, not of the body to come
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-id", "PutObject"),
+    )
+    answer = http.put(url, content=b"body")
+    assert answer.status_code == 200, answer.text
+    got = http.get(f"/{bucket}/k")
+    assert got.content == b"body"
+    assert dict(got.headers.raw)[b"x-amz-meta-name"].decode() == "caf\u00e9 \u65e5"
+    assert got.headers["x-amz-storage-class"] == "STANDARD_IA"
+    tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]}
+    assert tags == {"a": "1", "b": "two words"}
+    assert http.put(url.replace("STANDARD_IA", "GLACIER"), content=b"x").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("x-amz-meta-a", "b\r\nc: d"),
+        ("x-amz-meta-\u65e5", "x"),
+        ("x-amz-acl", "mine"),
+        ("x-amz-tagging", "a&a"),
+    ],
+)
+def test_a_presigned_url_cannot_say_everything(
+    http: httpx.Client, served: Served, bucket: str, more: tuple[str, str]
+) -> None:
+    answer = http.put(presigned_put(served, f"/{bucket}/k", more), content=b"x")
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
+
+
+def test_what_is_in_a_query_that_nobody_signed_says_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    assert http.put(f"/{bucket}/k?x-amz-acl=public-read", content=b"x").status_code == 200
+    assert http.get(f"/{bucket}/k").status_code == 403
+
+
 # ---- bodies
 
 
@@ -339,6 +417,21 @@ def test_the_body_must_have_the_signed_hash(http: httpx.Client, served: Served, 
     assert (changed.status_code, "XAmzContentSHA256Mismatch" in changed.text) == (400, True)
     assert put_signed(http, served, f"/{bucket}/k", "UNSIGNED-PAYLOAD", b"any").status_code == 200
     assert put_signed(http, served, f"/{bucket}/k", "nonsense", b"any").status_code == 400
+    assert put_signed(http, served, f"/{bucket}/k", digest.upper(), b"body").status_code == 200
+    changed = put_signed(http, served, f"/{bucket}/k", digest.upper(), b"BODY")
+    assert (changed.status_code, "XAmzContentSHA256Mismatch" in changed.text) == (400, True)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
+@pytest.mark.parametrize("path", ["/{}/k", "/{}", "/{}?list-type=2"])
+def test_what_is_said_of_no_body_must_make_sense_too(
+    http: httpx.Client, served: Served, bucket: str, method: str, path: str
+) -> None:
+    url = httpx.URL(path.format(bucket))
+    request = Request(method, url.path.encode(), tuple(url.params.items()), {"host": str(served.address)})
+    signed = sign(request, ID, SECRET, REGION, "invalid", time.time())
+    answer = http.request(method, url, headers={**request.headers, **signed})
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, method != "HEAD")
 
 
 def chunked(seal: Seal | None, chunks: list[bytes], trailer: str = "") -> bytes:
@@ -444,6 +537,32 @@ def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> Non
         lambda body: body.replace(b"y/Q5Jg==", b"y/Q5Jh=="),
     )
     assert forged.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("announced", "code"),
+    [
+        ("x-amz-checksum-crc32,", ""),
+        (", X-Amz-Checksum-CRC32", ""),
+        ("x-amz-checksum-sha1", "MalformedTrailerError"),
+        ("", "MalformedTrailerError"),
+        ("x-amz-checksum-crc32,x-amz-checksum-sha1", "InvalidRequest"),
+        ("x-amz-checksum-crc32,x-other", "InvalidRequest"),
+        ("x-amz-checksum-md4", "InvalidRequest"),
+        ("x-amz-meta-a", "InvalidRequest"),
+    ],
+)
+@pytest.mark.parametrize("kind", [UNSIGNED_TRAILER, SIGNED_TRAILER])
+def test_which_trailers_are_announced(  # noqa: PLR0917
+    http: httpx.Client, served: Served, bucket: str, kind: str, announced: str, code: str
+) -> None:
+    def put(data: bytes) -> httpx.Response:
+        return put_chunks(http, served, f"/{bucket}/k", kind, [data], x_amz_trailer=announced)
+
+    answer = put(b"123456789")
+    assert (answer.status_code, code in answer.text) == (400 if code else 200, True), answer.text
+    answer = put(b"12345678!")  # what comes is always held against the body
+    assert (answer.status_code, (code or "BadDigest") in answer.text) == (400, True), answer.text
 
 
 def test_anonymous_chunks_may_not_be_signed(serve: Serve) -> None:

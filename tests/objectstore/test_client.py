@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -60,6 +61,42 @@ def test_procedures(store: Client, bucket: str) -> None:
     store.put(bucket, "file", io.BytesIO(b"from a file"))
     assert store.get(bucket, "file") == b"from a file"
     assert bucket in store.buckets()
+
+
+def test_an_object_without_a_name_is_not_its_bucket(store: Client, bucket: str) -> None:
+    for call in (
+        lambda: store.delete(bucket, ""),
+        lambda: store.get(bucket, ""),
+        lambda: store.head(bucket, ""),
+        lambda: store.put(bucket, "", b"x"),
+        lambda: store.copy(bucket, "", bucket, "k"),
+        lambda: store.copy(bucket, "k", bucket, ""),
+        lambda: store.presign("DELETE", bucket, ""),
+        lambda: store.delete("", "k"),
+        lambda: store.remove(f"{bucket}/k"),
+    ):
+        with pytest.raises(UsageError):
+            call()
+    assert bucket in store.buckets()
+
+
+def test_any_key_is_listed(store: Client, bucket: str) -> None:
+    keys = ["\x01", " a+b%20", "a\r\nb", "\u65e5\ufffe", "\U0001f600"]
+    for key in keys:
+        store.put(bucket, key, b"x")
+    assert [entry.key for entry in store.list(bucket)] == keys
+    assert [entry.key for entry in store.list(bucket, "\x01")] == keys[:1]
+
+
+def test_metadata_is_text(store: Client, bucket: str, s3: Any) -> None:
+    store.put(bucket, "k", b"x", metadata={"A": "\u00e0 \u65e5"}, content_type="\u00e0")
+    with httpx.Client(trust_env=False) as http:
+        got = dict(http.get(store.presign("GET", bucket, "k")).headers.raw)
+    assert (got[b"x-amz-meta-a"].decode(), got[b"content-type"].decode()) == ("\u00e0 \u65e5", "\u00e0")
+    for metadata in ({"a": "b\r\nc: d"}, {"a b": "c"}, {"\u00e0": "c"}):
+        with pytest.raises(UsageError):
+            store.put(bucket, "k", b"y", metadata=metadata)
+    assert store.get(bucket, "k") == b"x"
 
 
 def test_a_list_of_many_pages(store: Client, bucket: str, served: Served) -> None:

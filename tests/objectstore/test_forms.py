@@ -68,6 +68,33 @@ def test_a_signed_form(http: httpx.Client, s3: Any, bucket: str, version: int) -
     assert answer.headers["etag"] == f'"{hashlib.md5(body).hexdigest()}"'
 
 
+TEXT = "\u65e5\u672c \u00e9 \u00e0"
+
+
+def test_a_text_is_kept_as_a_put_keeps_it(http: httpx.Client, s3: Any, bucket: str) -> None:
+    more = [["starts-with", "$x-amz-meta-n", ""], ["starts-with", "$Content-Disposition", ""]]
+    disposition = f'attachment; filename="{TEXT}"'
+    texts = {"x-amz-meta-n": TEXT, "Content-Disposition": disposition, "acl": "public-read"}
+    for allowed, status in ([], 403), ([{"acl": "public-read"}], 204):
+        fields = fields_of(policy(bucket, *more, *allowed), **texts)  # type: ignore[arg-type]
+        assert post(http, bucket, fields).status_code == status
+    got = dict(http.get(f"/{bucket}/user/file").headers.raw)
+    assert (got[b"x-amz-meta-n"].decode(), got[b"content-disposition"].decode()) == (TEXT, disposition)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("x-amz-meta-n", "a\r\nb: c"), ("x-amz-meta-n", "a\0"), ("x-amz-meta-\u65e5", "a"), ("Expires", "a\nb")],
+)
+def test_what_no_header_can_hold_is_refused(
+    http: httpx.Client, s3: Any, bucket: str, name: str, value: str
+) -> None:
+    fields = {**fields_of(policy(bucket, ["starts-with", f"${name}", ""])), name: value}
+    answer = post(http, bucket, fields)
+    assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
 def test_boto3s_form(http: httpx.Client, s3: Any, bucket: str) -> None:
     made = s3.generate_presigned_post(
         bucket, "key", Fields={"acl": "public-read"}, Conditions=[{"acl": "public-read"}]

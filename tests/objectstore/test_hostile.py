@@ -101,6 +101,26 @@ def test_smuggling(open_server: tuple[str, Any], case: str) -> None:
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
+NO_REQUESTS = {
+    "an unknown method": (head("FETCH", "/bucket/k"), b"405", b"MethodNotAllowed"),
+    "no method": (b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", b"400", b"BadRequest"),
+    "no length": (head("PUT", "/bucket/k", "Content-Length: ten"), b"400", b"BadRequest"),
+    "a control character": (head("GET", "/bucket/k", "X: a\1b"), b"400", b"BadRequest"),
+}
+
+
+@pytest.mark.parametrize("case", NO_REQUESTS)
+def test_what_is_no_request_is_answered_as_s3_does(open_server: tuple[str, Any], case: str) -> None:
+    data, status, code = NO_REQUESTS[case]
+    answer = exchange(open_server[0], data)
+    lines, _, document = answer.partition(b"\r\n\r\n")
+    assert lines.startswith(b"HTTP/1.1 " + status), answer
+    assert b"content-type: application/xml" in lines
+    assert b"x-amz-request-id: " in lines
+    assert b"x-amz-id-2: " in lines
+    assert b"<Code>" + code + b"</Code>" in document
+
+
 REFUSED = {
     "NUL in the key": (head("GET", "/bucket/a%00b"), b"InvalidURI"),
     "no UTF-8": (head("GET", "/bucket/%ff"), b"InvalidURI"),

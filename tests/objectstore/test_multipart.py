@@ -12,6 +12,8 @@ from awscrt import checksums as crt
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
+from dslab.objectstore import checksums
+
 MIB = 1024 * 1024
 FIVE = 5 * MIB
 
@@ -194,6 +196,19 @@ def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
         )[1]
         == 400
     )
+
+
+@pytest.mark.parametrize("algorithm", ["CRC64NVME", "SHA1"])
+def test_a_checksum_of_an_upload_that_was_begun_without_one_is_ignored(
+    s3: Any, bucket: str, algorithm: str
+) -> None:
+    upload = begin(s3, bucket)
+    etag = s3.upload_part(**upload, PartNumber=1, Body=b"body")["ETag"]
+    sent = {f"Checksum{algorithm}": base64.b64encode(bytes(checksums.SIZES[algorithm])).decode()}
+    done = s3.complete_multipart_upload(
+        **upload, MultipartUpload={"Parts": [{"ETag": etag, "PartNumber": 1}]}, **sent
+    )
+    assert done["ChecksumCRC64NVME"] == checksums.of("CRC64NVME", b"body").value
 
 
 def test_parts_copied_from_objects(s3: Any, bucket: str) -> None:

@@ -305,7 +305,37 @@ def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
     assert refused(error.value) == ("BadDigest", 400)
     with pytest.raises(ClientError) as error:
         s3.put_object(Bucket=bucket, Key="key", Body=body, **{name: "nonsense"})
-    assert refused(error.value) == ("BadDigest", 400)
+    assert refused(error.value) == ("InvalidRequest", 400)
+    header = f"x-amz-checksum-{algorithm.lower()}"
+    assert error.value.response["Error"]["Message"] == f"Value for {header} header is invalid."
+
+
+NOTHING_SENT = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
+SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"x-amz-sdk-checksum-algorithm": "crc32", **SENT}, ""),
+        ({"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-algorithm": "CRC32", **SENT}, ""),
+        ({"x-amz-sdk-checksum-algorithm": "CRC32"}, NOTHING_SENT),
+        ({"x-amz-sdk-checksum-algorithm": "SHA1", **SENT}, "x-amz-sdk-checksum-algorithm header is invalid"),
+        ({"x-amz-sdk-checksum-algorithm": "MD4", **SENT}, "Checksum algorithm provided is unsupported"),
+        ({"x-amz-checksum-md4": "y/Q5Jg=="}, "The algorithm type you specified in x-amz-checksum- header"),
+        ({"x-amz-checksum-md4": "y/Q5Jg==", **SENT}, "Expecting a single x-amz-checksum- header"),
+        ({"x-amz-trailer": "x-amz-checksum-sha1", **SENT}, "Expecting a single x-amz-checksum- header"),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_a_checksum(
+    http: httpx.Client, s3: Any, bucket: str, headers: dict[str, str], message: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    answer = http.put(f"/{bucket}/key", content=b"123456789", headers=headers)
+    assert answer.status_code == (400 if message else 200), answer.text
+    assert message in answer.text
+    assert ("<Code>InvalidRequest</Code>" in answer.text) == bool(message)
 
 
 def test_content_md5(s3: Any, bucket: str) -> None:
@@ -319,6 +349,10 @@ def test_content_md5(s3: Any, bucket: str) -> None:
         with pytest.raises(ClientError) as error:
             s3.put_object(Bucket=bucket, Key="key", Body=b"y", ContentMD5=wrong)
         assert refused(error.value) == (code, 400)
+        told: Any = error.value.response["Error"]
+        if code == "BadDigest":
+            assert told["ExpectedDigest"] == "0" * 32
+            assert told["CalculatedDigest"] == base64.b64encode(hashlib.md5(b"y").digest()).decode()
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x"
 
 
@@ -334,6 +368,7 @@ def test_tags(s3: Any, bucket: str) -> None:
     for more, code in (
         ([*tags, {"Key": "k10", "Value": "v"}], "InvalidTag"),
         ([{"Key": "k" * 129, "Value": "v"}], "InvalidTag"),
+        ([{"Key": "aws:k", "Value": "v"}], "InvalidTag"),
         ([{"Key": "k", "Value": "v" * 257}], "InvalidTag"),
         ([{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}], "InvalidTag"),
     ):
@@ -355,3 +390,10 @@ def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: st
     got = s3.get_object(Bucket=bucket, Key="key", ResponseContentType="a/b", ResponseCacheControl="no-store")
     assert (got["ContentType"], got["CacheControl"]) == ("a/b", "no-store")
     assert http.get(f"/{bucket}/key", params={"response-content-type": "a/b"}).status_code == 400
+    disposition = 'attachment; filename="\u00e9"'
+    assert s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition=disposition)
+    for size in (1, 1_000_000):  # the one at once, the other not
+        s3.put_object(Bucket=bucket, Key="key", Body=bytes(size))
+        with pytest.raises(ClientError) as error:
+            s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition="\u65e5\u672c")
+        assert refused(error.value) == ("InvalidArgument", 400)

@@ -20,7 +20,7 @@ from dslab.objectstore import auth, auth_v2, checksums
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action, Key
 from dslab.objectstore.blobs import Draft
-from dslab.objectstore.call import Call
+from dslab.objectstore.call import Call, as_header
 from dslab.objectstore.documents import MEDIA_TYPE, Child, read_tags, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.form_parser import FormParser
@@ -154,9 +154,13 @@ def _signer(service: Service, fields: Mapping[str, str], now_s: float) -> Key:
 
 
 def _meta(fields: Mapping[str, str]) -> Meta:
-    headers = {name: value for name, value in fields.items() if value.isprintable()}
-    if "acl" in headers:
-        headers["x-amz-acl"] = headers.pop("acl")
+    headers = {
+        name: as_header(name, value)
+        for name, value in fields.items()
+        if name.startswith("x-amz-") or name in object_headers.KEPT
+    }
+    if "acl" in fields:
+        headers["x-amz-acl"] = fields["acl"]
     meta = object_headers.meta_of(headers)
     if "tagging" in fields:
         meta = replace(meta, tags=check_tags(read_tags(fields["tagging"].encode())))
