@@ -35,7 +35,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 from weakref import WeakMethod
 
-from dslab.kit.address import Address
+from dslab.kit.address import MAX_PORT, Address
 from dslab.kit.errors import UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
@@ -149,7 +149,7 @@ class Exports:
     def unmarshal(self, data: RefData) -> Any:
         """Give what a reference that came from a client refers to: our own object itself."""
         if data.host:
-            return RemoteRef(data, self._dial(Address(data.host, data.port)))
+            return RemoteRef(data, self._dial(_place(data)))
         with self._lock:
             self.sweep()
             exported = self._exported.get(data.object)
@@ -317,7 +317,18 @@ class Imports:
         """Make a received reference usable."""
         if not data.host:
             return RemoteRef(RefData(*self._address.pair, data.object, data.kind), self._call)
-        return RemoteRef(data, self._dial(Address(data.host, data.port)))
+        return RemoteRef(data, self._dial(_place(data)))
+
+
+def _place(data: RefData) -> Address:
+    """Where the server of an object is.
+
+    Raises:
+        UsageError: Nobody can be there.
+    """
+    if not 0 < data.port <= MAX_PORT:
+        raise UsageError(f"A reference names port {data.port} of {data.host}, and there is no such port.")
+    return Address(data.host, data.port)
 
 
 def service_with_references(
