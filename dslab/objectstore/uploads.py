@@ -177,9 +177,9 @@ def _chosen(upload: Upload, part: Part | None, number: int, etag: str, checksum:
 
 def upload(row: tuple[Any, ...]) -> Upload:
     """Read a row."""
-    _, upload_id, key, started_s, headers, tags, acl, algorithm, composite, declared = row
+    number, upload_id, key, started_s, headers, tags, acl, algorithm, composite, declared = row
     meta = Meta(from_json(headers), from_json(tags), acl)
-    return Upload(upload_id, key, started_s, meta, algorithm, bool(composite), bool(declared))
+    return Upload(upload_id, key, started_s, meta, algorithm, bool(composite), bool(declared), number)
 
 
 def _row(db: sqlite3.Connection, bucket: Bucket, key: str, upload_id: str) -> tuple[Any, ...]:
