@@ -204,7 +204,7 @@ class Conditions:
         """
         return replace(
             cls.of(headers),
-            size_bytes=_exact_size(headers.get("x-amz-if-match-size")),
+            size_bytes=exact_size(headers.get("x-amz-if-match-size")),
             modified_s=_exact_time(headers.get("x-amz-if-match-last-modified-time")),
         )
 
@@ -294,7 +294,12 @@ def parse_http_date(text: str | None) -> float | None:
         return None
 
 
-def _exact_size(text: str | None) -> int | None:
+def exact_size(text: str | None) -> int | None:
+    """Read a size that a header says; None for no header.
+
+    Raises:
+        S3Error: InvalidArgument, it is none.
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 20):

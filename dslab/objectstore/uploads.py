@@ -132,6 +132,8 @@ def assemble(
     numbers = [number for number, _, _ in wanted]
     if any(number >= following for number, following in pairwise(numbers)):
         raise S3Error("InvalidPartOrder")
+    if upload.composite and numbers != list(range(1, len(numbers) + 1)):
+        raise S3Error("InvalidPartOrder", "With checksums of parts, their numbers must be 1, 2, 3 and so on.")
     there = {part.number: part for part in have}
     chosen = [_chosen(upload, there.get(number), number, etag, checksum) for number, etag, checksum in wanted]
     for part in chosen[:-1]:
