@@ -28,7 +28,8 @@ _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"bytes=(\d{0,20})-(\d{0,20})", re.ASCII | re.IGNORECASE)
+"""No size has more digits; and of thousands of them Python makes no number."""
 _TAG_CHARACTERS = re.compile(r"[\w\s+\-=.:/@]*")
 
 
@@ -321,7 +322,10 @@ def _failed(condition: str) -> S3Error:
 
 
 def _not_modified(version: Version) -> S3Error:
-    return S3Error("NotModified", headers={"etag": f'"{version.content.etag}"'})
+    """Say so, with what a cache must be told anew: RFC 9110, section 15.4.5."""
+    kept = version.meta.headers
+    told = {name: kept[name] for name in ("cache-control", "expires") if name in kept}
+    return S3Error("NotModified", headers={"etag": f'"{version.content.etag}"', **told})
 
 
 # ---- what belongs to an object
