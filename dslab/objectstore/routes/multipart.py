@@ -91,7 +91,7 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
     bucket = service.bucket(call, Action.WRITE)
     target = call.target
     # A checksum in the headers is that of the object to be, not of this document.
-    parts = read_parts(await whole(call, MAX_DOCUMENT_BYTES, summed=False))
+    parts = await service.run(read_parts, await whole(call, MAX_DOCUMENT_BYTES, summed=False))
     version = await service.run(
         service.multipart.complete,
         target.bucket,

@@ -38,8 +38,8 @@ def get_tags(service: Here, call: ObjectCall) -> Response:
 async def put_tags(service: Here, call: ObjectCall) -> Response:
     """Give the object tags, in place of those that it has."""
     bucket, version = service.object(call, Action.WRITE)
-    tags = check_tags(read_tags(await whole(call, MAX_DOCUMENT_BYTES)))
-    await service.run(service.store.set_tags, version, tags)
+    tags = await service.run(read_tags, await whole(call, MAX_DOCUMENT_BYTES))
+    await service.run(service.store.set_tags, version, check_tags(tags))
     return empty(200, object_headers.version_header(bucket, version))
 
 
@@ -62,7 +62,7 @@ def get_acl(service: Here, call: ObjectCall) -> Response:
 async def put_acl(service: Here, call: ObjectCall) -> Response:
     """Say who may do what with the object, by a canned ACL."""
     _, version = service.object(call, Action.OWN)
-    wanted = acl.wanted(call.headers, await whole(call, MAX_DOCUMENT_BYTES))
+    wanted = await service.run(acl.wanted, call.headers, await whole(call, MAX_DOCUMENT_BYTES))
     await service.run(service.store.set_acl, version, wanted)
     return empty()
 

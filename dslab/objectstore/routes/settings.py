@@ -52,7 +52,7 @@ def get_versioning(service: Here, call: BucketCall) -> Response:
 async def put_versioning(service: Here, call: BucketCall) -> Response:
     """Say whether the bucket keeps what is overwritten."""
     service.bucket(call, Action.OWN)
-    root = read(await whole(call, MAX_DOCUMENT_BYTES), "VersioningConfiguration")
+    root = await service.run(read, await whole(call, MAX_DOCUMENT_BYTES), "VersioningConfiguration")
     status = text_of(root, "Status", "")
     if text_of(root, "MfaDelete", "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "This store has no MFA delete.")
@@ -75,8 +75,8 @@ def get_tags(service: Here, call: BucketCall) -> Response:
 async def put_tags(service: Here, call: BucketCall) -> Response:
     """Give the bucket tags, in place of those that it has."""
     service.bucket(call, Action.OWN)
-    tags = check_tags(read_tags(await whole(call, MAX_DOCUMENT_BYTES)), MAX_BUCKET_TAGS)
-    await service.run(service.store.set_bucket_tags, call.target.bucket, tags)
+    tags = await service.run(read_tags, await whole(call, MAX_DOCUMENT_BYTES))
+    await service.run(service.store.set_bucket_tags, call.target.bucket, check_tags(tags, MAX_BUCKET_TAGS))
     return empty(204)
 
 
@@ -99,7 +99,7 @@ def get_acl(service: Here, call: BucketCall) -> Response:
 async def put_acl(service: Here, call: BucketCall) -> Response:
     """Say who may do what with the bucket, by a canned ACL."""
     service.bucket(call, Action.OWN)
-    wanted = acl.wanted(call.headers, await whole(call, MAX_DOCUMENT_BYTES))
+    wanted = await service.run(acl.wanted, call.headers, await whole(call, MAX_DOCUMENT_BYTES))
     await service.run(service.store.set_bucket_acl, call.target.bucket, wanted)
     return empty()
 
