@@ -25,6 +25,7 @@ MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}|EU")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
@@ -81,6 +82,18 @@ def check_bucket_name(name: str) -> None:
         or name.endswith(_RESERVED_ENDS)
     ):
         raise S3Error("InvalidBucketName", BucketName=name)
+
+
+def check_region(name: str) -> None:
+    """Hold a region's name to the form that Amazon's have: ``eu-west-1``, ``us-gov-east-1``; ``EU`` of old.
+
+    This store is in none of them: it takes every name of that form.
+
+    Raises:
+        S3Error: InvalidLocationConstraint.
+    """
+    if not _REGION.fullmatch(name):
+        raise S3Error("InvalidLocationConstraint", LocationConstraint=name)
 
 
 def check_key(key: str) -> None:
