@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from dslab.objectstore import uploads, versions
 from dslab.objectstore.messages import Bucket, Listed, Page, Upload, Version
+from dslab.objectstore.protocol import MAX_KEY_BYTES
 
 T = TypeVar("T", Listed, Version, Upload)
 
@@ -31,6 +32,9 @@ _LISTED = (
 )
 
 _LAST_CHARACTER = "\U0010ffff"
+
+_AFTER_ALL_KEYS = _LAST_CHARACTER * (MAX_KEY_BYTES // 4) + "\0"
+"""The greatest key is as many of the last character as fit into a key, four bytes each. None is after it."""
 
 _BEFORE_ALL_ROWS, _AFTER_ALL_ROWS = 0, 2**63 - 1
 _MOST_DIGITS = 18
@@ -178,7 +182,7 @@ def _start(wanted: Wanted) -> str:
     if not wanted.after or wanted.after < wanted.prefix:
         return wanted.prefix
     if wanted.delimiter and _rolled_up(wanted.after, wanted) == wanted.after:
-        return after_all_with(wanted.after) or wanted.after + _LAST_CHARACTER * 256
+        return after_all_with(wanted.after) or _AFTER_ALL_KEYS
     return wanted.after + "\0"  # no key has a NUL, so this is what comes next after it
 
 
