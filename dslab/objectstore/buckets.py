@@ -19,19 +19,21 @@ _COLUMNS = "number, name, created_s, region, versioning, acl, tags"
 
 
 def create(db: sqlite3.Connection, name: str, created_s: float, region: str, acl: str) -> Bucket:
-    """Make a bucket. One that is there already stays as it is but for its ACL, as in S3's oldest region.
+    """Make a bucket. One that is there stays as it is but for its ACL, in the default region, S3's oldest.
 
     Raises:
-        S3Error: TooManyBuckets.
+        S3Error: TooManyBuckets; BucketAlreadyOwnedByYou, one is there, and either is of another region.
     """
     (count,) = db.execute("SELECT count(*) FROM buckets").fetchone()
     if count >= MAX_BUCKETS:
         raise S3Error("TooManyBuckets")
-    db.execute(
+    made = db.execute(
         "INSERT INTO buckets (name, created_s, region, versioning, acl) VALUES (?, ?, ?, '', ?)"
-        " ON CONFLICT (name) DO UPDATE SET acl = excluded.acl",
+        " ON CONFLICT (name) DO UPDATE SET acl = excluded.acl WHERE region = '' AND excluded.region = ''",
         (name, created_s, region, acl),
     )
+    if not made.rowcount:
+        raise S3Error("BucketAlreadyOwnedByYou", BucketName=name)
     return get(db, name)
 
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import quote
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 from xml.sax.saxutils import escape
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from dslab.objectstore.checksums import SIZES, check_value
 from dslab.objectstore.errors import S3Error
@@ -28,6 +28,12 @@ from dslab.objectstore.protocol import Conditions
 MEDIA_TYPE = "application/xml"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
+MAX_ELEMENTS = 100_000
+"""Of a document, attributes counted. The largest that makes sense has 10,000 parts of some four elements."""
+
+_PIECE_BYTES = 64 * 1024
+"""What is parsed at a time. No tag is longer: it may have more attributes than memory should hold."""
 
 Child: TypeAlias = "tuple[str, str | int | bool | Sequence[Child] | None]"
 """An element: its name, and its text or children. None: leave it out."""
@@ -111,14 +117,41 @@ def url_encoded(text: str) -> str:
 # ---- reading
 
 
+class _Builder(TreeBuilder):
+    """Makes a document's tree, and gives up when there is too much of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = MAX_ELEMENTS
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> Element:
+        self._left -= 1 + len(attrs)
+        if self._left < 0:
+            raise S3Error("MalformedXML")
+        return super().start(tag, attrs)
+
+
+def _parsed(document: bytes) -> Element:
+    parser = DefusedXMLParser(target=_Builder(), forbid_dtd=True)
+    for start in range(0, len(document), _PIECE_BYTES):
+        piece = document[start : start + _PIECE_BYTES]
+        parser.feed(piece)
+        if start + len(piece) - parser.parser.CurrentByteIndex > _PIECE_BYTES:
+            raise S3Error("MalformedXML")
+    root: Element = parser.close()
+    return root
+
+
 def read(document: bytes, name: str) -> Element:
     """Read a document whose root has that name, and take the namespace off all names.
+
+    A large one takes a while: then call it in a thread.
 
     Raises:
         S3Error: MalformedXML.
     """
     try:
-        root: Element = fromstring(document, forbid_dtd=True)
+        root = _parsed(document)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError) as error:
         raise S3Error("MalformedXML") from error
     for element in root.iter():

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from dslab.objectstore import uploads, versions
 from dslab.objectstore.messages import Bucket, Listed, Page, Upload, Version
+from dslab.objectstore.protocol import MAX_KEY_BYTES
 
 T = TypeVar("T", Listed, Version, Upload)
 
@@ -32,6 +33,13 @@ _LISTED = (
 
 _LAST_CHARACTER = "\U0010ffff"
 
+_AFTER_ALL_KEYS = _LAST_CHARACTER * (MAX_KEY_BYTES // 4) + "\0"
+"""The greatest key is as many of the last character as fit into a key, four bytes each. None is after it."""
+
+_BEFORE_ALL_ROWS, _AFTER_ALL_ROWS = 0, 2**63 - 1
+_MOST_DIGITS = 18
+"""Of a row's number in a marker. An id has 32 characters, or is ``null``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -41,7 +49,7 @@ class Wanted:
         prefix: Only keys that begin so.
         delimiter: Keys are rolled up to what they have up to it, after the prefix; empty for not.
         after: Where the page before this one ended: a key, or a prefix that was rolled up to.
-        after_id: ... and the version id, or upload id.
+        after_id: ... and at which version, or upload, of that key: a `Page.next_id`, or an id.
         most: How many entries and prefixes.
     """
 
@@ -83,12 +91,12 @@ def history(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
         return map(versions.version, _rows(db, query, bucket.number, start))
 
     first = scan(_start(wanted))
-    last = versions.by_id(db, bucket, wanted.after, wanted.after_id) if wanted.after_id else None
-    if last:
+    if wanted.after_id and wanted.after.startswith(wanted.prefix):
+        named = "SELECT number FROM versions WHERE bucket = ? AND key = ? AND version_id = ?"
+        last = _number(db, named, bucket, wanted, _AFTER_ALL_ROWS)
         query = f"{select} AND key = ? AND number < ? ORDER BY number DESC"
-        rest = _rows(db, query, bucket.number, wanted.after, last.number)
-        first = chain(map(versions.version, rest), first)
-    return _page(scan, first, wanted, lambda version: version.version_id)
+        first = chain(map(versions.version, _rows(db, query, bucket.number, wanted.after, last)), first)
+    return _page(scan, first, wanted, lambda version: str(version.number))
 
 
 def in_progress(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
@@ -100,12 +108,29 @@ def in_progress(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
         return map(uploads.upload, _rows(db, query, bucket.number, start))
 
     first = scan(_start(wanted))
-    if wanted.after_id:
-        last = "SELECT number FROM uploads WHERE upload_id = ?"
-        query = f"{select} AND key = ? AND number > ({last}) ORDER BY number"
-        rest = _rows(db, query, bucket.number, wanted.after, wanted.after_id)
-        first = chain(map(uploads.upload, rest), first)
-    return _page(scan, first, wanted, lambda upload: upload.upload_id)
+    if wanted.after_id and wanted.after.startswith(wanted.prefix):
+        named = "SELECT number FROM uploads WHERE bucket = ? AND key = ? AND upload_id = ?"
+        last = _number(db, named, bucket, wanted, _BEFORE_ALL_ROWS)
+        query = f"{select} AND key = ? AND number > ? ORDER BY number"
+        first = chain(map(uploads.upload, _rows(db, query, bucket.number, wanted.after, last)), first)
+    return _page(scan, first, wanted, lambda upload: str(upload.number))
+
+
+def _number(db: sqlite3.Connection, named: str, bucket: Bucket, wanted: Wanted, otherwise: int) -> int:
+    """Which row the page before this one ended with. It may be gone: who empties a bucket goes page by page.
+
+    Args:
+        db: The connection.
+        named: Finds a row by its bucket, key and id.
+        bucket: Where.
+        wanted: Which page.
+        otherwise: Where to begin after an id that is no more: nobody knows where it was, and to show
+            something twice is better than never.
+    """
+    if wanted.after_id.isdecimal() and len(wanted.after_id) <= _MOST_DIGITS:
+        return int(wanted.after_id)
+    row = db.execute(named, (bucket.number, wanted.after, wanted.after_id)).fetchone()
+    return row[0] if row else otherwise
 
 
 def _page(
@@ -157,7 +182,7 @@ def _start(wanted: Wanted) -> str:
     if not wanted.after or wanted.after < wanted.prefix:
         return wanted.prefix
     if wanted.delimiter and _rolled_up(wanted.after, wanted) == wanted.after:
-        return after_all_with(wanted.after) or wanted.after + _LAST_CHARACTER * 256
+        return after_all_with(wanted.after) or _AFTER_ALL_KEYS
     return wanted.after + "\0"  # no key has a NUL, so this is what comes next after it
 
 

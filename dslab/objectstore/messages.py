@@ -156,6 +156,7 @@ class Upload:
         algorithm: Which checksum its parts have.
         composite: Whether the object's checksum is made of the parts' ones.
         declared: Whether the client asked for that algorithm.
+        number: Its row; of two uploads of a key, the later has the larger one.
     """
 
     upload_id: str
@@ -165,6 +166,7 @@ class Upload:
     algorithm: str = "CRC64NVME"
     composite: bool = False
     declared: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,8 @@ class Page:
         prefixes: What keys with the delimiter were rolled up to.
         truncated: Whether there is more.
         next_key: Where the next page begins: after this key, or after all keys with this prefix.
-        next_id: ... and after this version, or upload, of that key.
+        next_id: ... and after this version, or upload, of that key: its row's number, which stays where it
+            is in the order when the row itself is gone by then.
     """
 
     entries: tuple[Listed, ...] | tuple[Version, ...] | tuple[Upload, ...] = ()

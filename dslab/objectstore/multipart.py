@@ -75,14 +75,25 @@ class Multipart:
         wanted: Sequence[tuple[int, str, Checksum | None]],
         conditions: Conditions = ANY,
         expected: Checksum | None = None,
+        size_bytes: int | None = None,
     ) -> Version:
         """Make an object of the parts. Asked again, the answer is the same: nothing is done twice.
 
-        `wanted` are number, ETag and checksum of each part, `expected` is what the client holds for the
-        object's checksum.
+        So conditions are for the first time only: afterwards the object is there, and must not fail its own
+        ``If-None-Match: *``.
+
+        Args:
+            bucket: Where.
+            key: Its key.
+            upload_id: The upload.
+            wanted: Number, ETag and checksum of each part.
+            conditions: What must hold of what is there under that key.
+            expected: What the client holds for the object's checksum.
+            size_bytes: ... and for its size.
 
         Raises:
-            S3Error: NoSuchBucket, NoSuchUpload, BadDigest; as `uploads.assemble` or `Conditions.check_write`.
+            S3Error: NoSuchBucket, NoSuchUpload, BadDigest, InvalidRequest; as `uploads.assemble` or
+                `Conditions.check_write`.
         """
 
         def change(db: sqlite3.Connection) -> Version:
@@ -94,7 +105,10 @@ class Multipart:
             content = uploads.assemble(upload, uploads.parts(db, where, key, upload_id), wanted)
             if upload.declared:  # of another upload S3 ignores it
                 _check(content.checksum, expected)
-            if conditions is not ANY:
+            if size_bytes not in (None, content.size_bytes):
+                message = "The provided object size does not match the size of the object."
+                raise S3Error("InvalidRequest", message)
+            if conditions != ANY:
                 conditions.check_write(versions.newest(db, where, key))
             uploads.end(db, where, key, upload_id, content.segments)
             return versions.put(

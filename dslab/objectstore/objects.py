@@ -21,6 +21,7 @@ from dslab.objectstore.messages import Version
 from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
 from dslab.objectstore.puts import put_object, put_part
 from dslab.objectstore.service import Service, version_of
+from dslab.objectstore.subresources import OF_OBJECTS
 
 _OVERRIDES = {
     "response-cache-control": "cache-control",
@@ -62,18 +63,6 @@ LARGE_BYTES = 64 * 1024
 ATTEMPTS = 10
 """How often a GET looks again for an object that is overwritten all the time."""
 
-_CONTROL = {
-    "acl",
-    "attributes",
-    "legal-hold",
-    "restore",
-    "retention",
-    "select",
-    "tagging",
-    "torrent",
-    "uploads",
-}
-
 
 def is_body(call: Call) -> bool:
     """Is a request about an object's body?"""
@@ -83,7 +72,7 @@ def is_body(call: Call) -> bool:
         return True
     if "uploadId" in call.query:
         return call.method == "PUT"
-    return _CONTROL.isdisjoint(call.query)
+    return OF_OBJECTS.isdisjoint(call.query)
 
 
 async def handle(service: Service, call: Call, send: Send) -> None:

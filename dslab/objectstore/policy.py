@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from typing import Any
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import MAX_PUT_BYTES
 
+_LENGTH = re.compile(r"\d{1,20}", re.ASCII)
 _EXEMPT = {"file", "policy", "signature", "awsaccesskeyid", "x-amz-signature"}
 
 
@@ -110,7 +112,7 @@ def _operation(operator: str, exact: list[Any], starts: list[Any]) -> list[tuple
 
 
 def _length(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).isdecimal():
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _LENGTH.fullmatch(str(value)):
         raise S3Error("InvalidPolicyDocument", "Invalid Policy: Invalid content-length-range.")
     return int(value)
 

@@ -25,10 +25,12 @@ MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}|EU")
 _RESERVED_STARTS = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_ENDS = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII | re.IGNORECASE)
+_RANGE = re.compile(r"bytes=(\d{0,20})-(\d{0,20})", re.ASCII | re.IGNORECASE)
+"""No size has more digits; and of thousands of them Python makes no number."""
 _TAG_CHARACTERS = re.compile(r"[\w\s+\-=.:/@]*")
 
 
@@ -80,6 +82,18 @@ def check_bucket_name(name: str) -> None:
         or name.endswith(_RESERVED_ENDS)
     ):
         raise S3Error("InvalidBucketName", BucketName=name)
+
+
+def check_region(name: str) -> None:
+    """Hold a region's name to the form that Amazon's have: ``eu-west-1``, ``us-gov-east-1``; ``EU`` of old.
+
+    This store is in none of them: it takes every name of that form.
+
+    Raises:
+        S3Error: InvalidLocationConstraint.
+    """
+    if not _REGION.fullmatch(name):
+        raise S3Error("InvalidLocationConstraint", LocationConstraint=name)
 
 
 def check_key(key: str) -> None:
@@ -204,7 +218,7 @@ class Conditions:
         """
         return replace(
             cls.of(headers),
-            size_bytes=_exact_size(headers.get("x-amz-if-match-size")),
+            size_bytes=exact_size(headers.get("x-amz-if-match-size")),
             modified_s=_exact_time(headers.get("x-amz-if-match-last-modified-time")),
         )
 
@@ -294,7 +308,12 @@ def parse_http_date(text: str | None) -> float | None:
         return None
 
 
-def _exact_size(text: str | None) -> int | None:
+def exact_size(text: str | None) -> int | None:
+    """Read a size that a header says; None for no header.
+
+    Raises:
+        S3Error: InvalidArgument, it is none.
+    """
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 20):
@@ -316,7 +335,10 @@ def _failed(condition: str) -> S3Error:
 
 
 def _not_modified(version: Version) -> S3Error:
-    return S3Error("NotModified", headers={"etag": f'"{version.content.etag}"'})
+    """Say so, with what a cache must be told anew: RFC 9110, section 15.4.5."""
+    kept = version.meta.headers
+    told = {name: kept[name] for name in ("cache-control", "expires") if name in kept}
+    return S3Error("NotModified", headers={"etag": f'"{version.content.etag}"', **told})
 
 
 # ---- what belongs to an object

@@ -103,10 +103,10 @@ class Store:
     # ---- buckets
 
     def create_bucket(self, name: str, region: str = "", acl: str = "private") -> Bucket:
-        """Make a bucket; one that is there already is left as it is, but for its ACL.
+        """Make a bucket; in the default region one that is there is left as it is, but for its ACL.
 
         Raises:
-            S3Error: InvalidBucketName, TooManyBuckets.
+            S3Error: InvalidBucketName; as `buckets.create`.
         """
         check_bucket_name(name)
         return self.write(lambda db: buckets.create(db, name, self.clock(), region, acl))

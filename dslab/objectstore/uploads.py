@@ -132,6 +132,8 @@ def assemble(
     numbers = [number for number, _, _ in wanted]
     if any(number >= following for number, following in pairwise(numbers)):
         raise S3Error("InvalidPartOrder")
+    if upload.composite and numbers != list(range(1, len(numbers) + 1)):
+        raise S3Error("InvalidPartOrder", "With checksums of parts, their numbers must be 1, 2, 3 and so on.")
     there = {part.number: part for part in have}
     chosen = [_chosen(upload, there.get(number), number, etag, checksum) for number, etag, checksum in wanted]
     for part in chosen[:-1]:
@@ -177,9 +179,9 @@ def _chosen(upload: Upload, part: Part | None, number: int, etag: str, checksum:
 
 def upload(row: tuple[Any, ...]) -> Upload:
     """Read a row."""
-    _, upload_id, key, started_s, headers, tags, acl, algorithm, composite, declared = row
+    number, upload_id, key, started_s, headers, tags, acl, algorithm, composite, declared = row
     meta = Meta(from_json(headers), from_json(tags), acl)
-    return Upload(upload_id, key, started_s, meta, algorithm, bool(composite), bool(declared))
+    return Upload(upload_id, key, started_s, meta, algorithm, bool(composite), bool(declared), number)
 
 
 def _row(db: sqlite3.Connection, bucket: Bucket, key: str, upload_id: str) -> tuple[Any, ...]:

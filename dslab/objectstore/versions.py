@@ -30,9 +30,11 @@ from dslab.objectstore.messages import (
 )
 
 COLUMNS = (
-    "number, key, version_id, modified_s, current, marker, size_bytes, etag, blob, parts, checksum,"
-    " headers, tags, acl"
+    "number, key, version_id, modified_s, current, marker,"
+    " size_bytes, etag, blob, parts, checksum, headers, tags, acl"
 )
+"""What `version` reads, in that order."""
+
 _OF_KEY = f"SELECT {COLUMNS} FROM versions WHERE bucket = ? AND key = ?"
 _NEWEST = f"{_OF_KEY} ORDER BY number DESC LIMIT 1"
 _BY_ID = f"{_OF_KEY} AND version_id = ?"
@@ -137,15 +139,25 @@ def _make_room(db: sqlite3.Connection, bucket: Bucket, key: str, new_id: str) ->
 
 def _insert(db: sqlite3.Connection, bucket: Bucket, made: Version, upload_id: str | None) -> int:
     content, meta = made.content, made.meta
-    row = (
-        *(bucket.number, made.key, made.version_id, made.modified_s, True, made.marker),
-        *(content.size_bytes, content.etag, content.blob, content.parts, checksum_text(content.checksum)),
-        *(to_json(meta.headers), to_json(meta.tags), meta.acl, upload_id),
-    )
+    row = {
+        "bucket": bucket.number,
+        "key": made.key,
+        "version_id": made.version_id,
+        "modified_s": made.modified_s,
+        "current": True,
+        "marker": made.marker,
+        "size_bytes": content.size_bytes,
+        "etag": content.etag,
+        "blob": content.blob,
+        "parts": content.parts,
+        "checksum": checksum_text(content.checksum),
+        "headers": to_json(meta.headers),
+        "tags": to_json(meta.tags),
+        "acl": meta.acl,
+        "upload_id": upload_id,
+    }
     cursor = db.execute(
-        "INSERT INTO versions (bucket, key, version_id, modified_s, current, marker, size_bytes, etag, blob,"
-        f" parts, checksum, headers, tags, acl, upload_id) VALUES ({', '.join('?' * len(row))})",
-        row,
+        f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
     )
     assert cursor.lastrowid is not None
     if content.segments:
@@ -161,33 +173,12 @@ def _insert(db: sqlite3.Connection, bucket: Bucket, made: Version, upload_id: st
 
 
 def version(row: tuple[Any, ...]) -> Version:
-    """Read a row."""
-    (
-        number,
-        key,
-        version_id,
-        modified_s,
-        current,
-        marker,
-        size,
-        etag,
-        blob,
-        parts,
-        checksum,
-        headers,
-        tags,
-        acl,
-    ) = row
-    return Version(
-        number,
-        key,
-        version_id,
-        modified_s,
-        Content(size, etag, checksum_of(checksum), blob, parts),
-        Meta(from_json(headers), from_json(tags), acl),
-        bool(current),
-        bool(marker),
-    )
+    """Read a row of `COLUMNS`."""
+    (number, key, version_id, modified_s, current, marker,
+     size_bytes, etag, blob, parts, checksum, headers, tags, acl) = row  # fmt: skip
+    content = Content(size_bytes, etag, checksum_of(checksum), blob, parts)
+    meta = Meta(from_json(headers), from_json(tags), acl)
+    return Version(number, key, version_id, modified_s, content, meta, bool(current), bool(marker))
 
 
 def to_json(pairs: Mapping[str, str]) -> str:

@@ -87,6 +87,25 @@ def test_location(s3: Any, bucket: str) -> None:
     s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     assert s3.get_bucket_location(Bucket="far-away")["LocationConstraint"] == "eu-central-1"
     assert s3.head_bucket(Bucket="far-away")["BucketRegion"] == "eu-central-1"
+    there: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}
+    for name, options in (("far-away", {}), ("far-away", there), (bucket, there)):
+        told = refused(s3.create_bucket, Bucket=name, ACL="public-read", **options)
+        assert told == ("BucketAlreadyOwnedByYou", 409)
+        assert len(s3.get_bucket_acl(Bucket=name)["Grants"]) == 1
+
+
+def test_names_of_regions(s3: Any) -> None:
+    def create(name: str, region: str) -> None:
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
+
+    for number, region in enumerate(("us-gov-east-1", "eusc-de-east-1", "EU")):
+        create(f"region-{number}", region)
+        assert s3.get_bucket_location(Bucket=f"region-{number}")["LocationConstraint"] == region
+    create("region-default", "us-east-1")
+    create("region-default", "us-east-1")
+    assert s3.get_bucket_location(Bucket="region-default")["LocationConstraint"] is None
+    for region in ("nowhere", "eu", "eu-west", "EU-WEST-1", "eu-west-1/"):
+        assert refused(create, name="region-none", region=region) == ("InvalidLocationConstraint", 400)
 
 
 def test_tags(s3: Any, bucket: str) -> None:

@@ -153,6 +153,12 @@ REFUSED: dict[str, tuple[Any, dict[str, str], bytes, int]] = {
         400,
     ),
     "range of one": ({"conditions": [["content-length-range", 0]]}, {}, b"x", 400),
+    "a range of thousands of digits": (
+        {"conditions": [*ANYTHING, ["content-length-range", 0, "9" * 5_000]]},
+        {},
+        b"x",
+        400,
+    ),
     "negative range": ({"conditions": [["content-length-range", -1, 0]]}, {}, b"x", 400),
 }
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from dslab.objectstore import call, connection
 from dslab.objectstore.documents import read, read_delete, read_parts, read_tags
 from dslab.objectstore.errors import S3Error
+from dslab.objectstore.routes import deletes
 from tests.objectstore.conftest import ID, SECRET, Serve, client, server_process
 
 BOMB = b"""<?xml version="1.0"?>
@@ -38,8 +42,48 @@ DOCUMENTS = {
     "encoding": b'<?xml version="1.0" encoding="no-such"?><Delete/>',
     "utf-7": b'<?xml version="1.0" encoding="utf-7"?><Delete/>',
     "bytes": bytes(range(256)),
+    "many elements": b"<Delete>" + b"<a/>" * 1_000_000 + b"</Delete>",
+    "many attributes": b"<Delete " + b" ".join(b'a%d=""' % number for number in range(400_000)) + b"/>",
+    "many tags of many attributes": b"<Delete>"
+    + (b"<a " + b" ".join(b'a%d=""' % number for number in range(6_000)) + b"/>") * 60
+    + b"</Delete>",
     "too many": b"<Delete>" + b"<Object><Key>k</Key></Object>" * 1_001 + b"</Delete>",
 }
+
+
+PARTS = b"<Part><PartNumber>%d</PartNumber><ETag>0</ETag><ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part>"
+
+
+def test_a_long_document_that_makes_sense() -> None:
+    parts = b"".join(PARTS % number for number in range(1, 10_001))
+    document = b"<CompleteMultipartUpload>" + parts + b"</CompleteMultipartUpload>"
+    assert [number for number, _, _ in read_parts(document)] == list(range(1, 10_001))
+
+
+def test_nobody_waits_while_a_document_is_read(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def read_slowly(document: bytes) -> Any:
+        assert answered.wait(30)
+        return read_delete(document)
+
+    monkeypatch.setattr(deletes, "read_delete", read_slowly)
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    headers = {"Content-MD5": base64.b64encode(hashlib.md5(body).digest()).decode()}
+    with (
+        ThreadPoolExecutor() as pool,
+        httpx.Client(base_url=served.url, trust_env=False, timeout=10) as http,
+    ):
+        http.put("/bucket").raise_for_status()
+        post = pool.submit(
+            httpx.post, f"{served.url}/bucket?delete", content=body, headers=headers, timeout=60
+        )
+        try:
+            assert [http.head("/bucket").status_code for _ in range(10)] == [200] * 10
+        finally:
+            answered.set()
+        assert post.result().status_code == 200
 
 
 @pytest.mark.parametrize("case", DOCUMENTS)

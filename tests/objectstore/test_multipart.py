@@ -225,6 +225,7 @@ def test_parts_copied_from_objects(s3: Any, bucket: str) -> None:
     upload = begin(s3, bucket)
     for text, code in (
         ("bytes=5-", "InvalidArgument"),
+        (f"bytes=0-{'9' * 5_000}", "InvalidArgument"),
         ("x", "InvalidArgument"),
         (f"bytes=0-{FIVE * 2}", "InvalidRange"),
     ):
@@ -239,7 +240,42 @@ def test_conditional_complete(s3: Any, bucket: str) -> None:
     complete = s3.complete_multipart_upload
     assert refused(complete, **upload, MultipartUpload=wanted, IfNoneMatch="*") == ("PreconditionFailed", 412)
     s3.delete_object(Bucket=bucket, Key="key")
-    complete(**upload, MultipartUpload=wanted, IfNoneMatch="*")
+    done = complete(**upload, MultipartUpload=wanted, IfNoneMatch="*")
+    again = complete(**upload, MultipartUpload=wanted, IfNoneMatch="*")
+    assert (again["ETag"], again["ResponseMetadata"]["HTTPStatusCode"]) == (done["ETag"], 200)
+    other = begin(s3, bucket)
+    wanted = parts_of(s3, other, [b"newer"])
+    assert refused(complete, **other, MultipartUpload=wanted, IfNoneMatch="*") == ("PreconditionFailed", 412)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"new"
+
+
+def test_a_wrong_size_makes_no_object(s3: Any, bucket: str) -> None:
+    upload = begin(s3, bucket)
+    wanted = parts_of(s3, upload, [b"abc"])
+    complete = s3.complete_multipart_upload
+    assert refused(complete, **upload, MultipartUpload=wanted, MpuObjectSize=4) == ("InvalidRequest", 400)
+    assert refused(s3.head_object, Bucket=bucket, Key="key")[1] == 404
+    complete(**upload, MultipartUpload=wanted, MpuObjectSize=3)
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"abc"
+
+
+def test_numbers_of_parts_with_composite_checksums_have_no_gaps(s3: Any, bucket: str) -> None:
+    for kind, numbers, code in (
+        ("COMPOSITE", (1, 3), "InvalidPartOrder"),
+        ("COMPOSITE", (2, 3), "InvalidPartOrder"),
+        ("FULL_OBJECT", (1, 3), ""),
+    ):
+        upload = begin(s3, bucket, ChecksumAlgorithm="CRC32", ChecksumType=kind)
+        parts = []
+        for number, body in zip(numbers, (bytes(FIVE), b"end"), strict=True):
+            part = s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm="CRC32")
+            names = {name: part[name] for name in ("ETag", "ChecksumCRC32")}
+            parts.append({"PartNumber": number, **names})
+        call = {**upload, "MultipartUpload": {"Parts": parts}}
+        if code:
+            assert refused(s3.complete_multipart_upload, **call) == (code, 400)
+        else:
+            s3.complete_multipart_upload(**call)
 
 
 def test_boto3_uploads_and_downloads_files(s3: Any, bucket: str, tmp_path: Any) -> None:
@@ -277,3 +313,17 @@ def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     rolled = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
     assert [one["Prefix"] for one in rolled["CommonPrefixes"]] == ["b/"]
     s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, bucket: str) -> None:
+    made = [begin(s3, bucket)["UploadId"] for _ in range(25)]
+    seen = []
+    pages = s3.get_paginator("list_multipart_uploads")
+    for page in pages.paginate(Bucket=bucket, PaginationConfig={"PageSize": 10}):
+        for one in page["Uploads"]:
+            s3.abort_multipart_upload(Bucket=bucket, Key="key", UploadId=one["UploadId"])
+            seen.append(one["UploadId"])
+    assert seen == made
+    upload = begin(s3, bucket)
+    page = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="key", UploadIdMarker=made[0])
+    assert [one["UploadId"] for one in page["Uploads"]] == [upload["UploadId"]]

@@ -153,3 +153,38 @@ def test_versioning_is_on_or_off(s3: Any, bucket: str) -> None:
         refused(s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration={"Status": "Maybe"})[1]
         == 400
     )
+
+
+def test_a_list_goes_on_where_it_was_when_what_was_listed_is_deleted(s3: Any, bucket: str) -> None:
+    """As in boto3's way to empty a bucket. The first page ends with the version that has no id of its own."""
+    for _ in range(2):
+        put(s3, bucket, b"")
+    turn(s3, bucket, "Enabled")
+    for _ in range(11):
+        put(s3, bucket, b"")
+    turn(s3, bucket, "Suspended")
+    put(s3, bucket, b"")
+    turn(s3, bucket, "Enabled")
+    for _ in range(4):
+        put(s3, bucket, b"")
+    pages = 0
+    paginator = s3.get_paginator("list_object_versions")
+    for page in paginator.paginate(Bucket=bucket, PaginationConfig={"PageSize": 5}):
+        gone = [{"Key": "key", "VersionId": one["VersionId"]} for one in page["Versions"]]
+        pages += 1
+        assert (pages == 1) == (gone[-1]["VersionId"] == "null")
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": gone})
+    assert pages == 4
+    s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_list_can_begin_after_a_version_that_is_named(s3: Any, bucket: str) -> None:
+    turn(s3, bucket, "Enabled")
+    ids = [put(s3, bucket, b"") for _ in range(4)][::-1]
+
+    def after(version_id: str) -> list[str]:
+        page = s3.list_object_versions(Bucket=bucket, KeyMarker="key", VersionIdMarker=version_id)
+        return [one["VersionId"] for one in page.get("Versions", [])]
+
+    assert after(ids[1]) == ids[2:]
+    assert after("9" * 5_000) == after("0" * 32) == ids, "never seen, so nothing is left out"

@@ -16,13 +16,13 @@ from dslab.objectstore.routes import buckets, deletes, forms, lists, multipart, 
 
 
 def routers() -> list[APIRouter]:
-    """All routers. Of two routes that fit, the first is taken, so those for a subresource come first."""
+    """All routers. They are asked in this order, so what is asked for most comes first."""
     return [
-        settings.router,
-        multipart.router,
-        properties.router,
-        deletes.router,
         lists.router,
-        forms.router,
         buckets.router,
+        multipart.router,
+        deletes.router,
+        properties.router,
+        forms.router,
+        settings.router,
     ]

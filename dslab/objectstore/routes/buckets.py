@@ -13,7 +13,7 @@ from dslab.objectstore.buckets import MAX_BUCKETS
 from dslab.objectstore.documents import Child, read, text_of, time_text
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
-from dslab.objectstore.protocol import check_bucket_name
+from dslab.objectstore.protocol import check_bucket_name, check_region
 from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
 from dslab.objectstore.service import DEFAULT_REGION
 
@@ -50,7 +50,7 @@ def list_buckets(
 
 @router.put("/{bucket}", summary="CreateBucket")
 async def create_bucket(service: Here, call: BucketCall) -> Response:
-    """Create a bucket. If it is there already it stays as it is: create is idempotent."""
+    """Create a bucket. In the default region one that is there stays as it is: create is idempotent."""
     name = call.target.bucket
     check_bucket_name(name)
     if not service.rules.may(call.key, Action.OWN, name, "private"):
@@ -62,6 +62,10 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
     region = ""
     if document.strip():
         region = text_of(read(document, "CreateBucketConfiguration"), "LocationConstraint", "").strip()
+    if region == DEFAULT_REGION:
+        region = ""
+    if region:
+        check_region(region)
     await service.run(service.store.create_bucket, name, region, acl)
     return empty(headers={"location": f"/{name}"})
 

@@ -19,7 +19,7 @@ async def delete_objects(service: Here, call: BucketCall) -> Response:
     """Delete up to 1,000 objects, each for itself: the answer says what became of each."""
     service.bucket(call, Action.WRITE)
     _check_whole(call.headers)
-    wanted, quiet = read_delete(await whole(call, MAX_DOCUMENT_BYTES))
+    wanted, quiet = await service.run(read_delete, await whole(call, MAX_DOCUMENT_BYTES))
     outcomes = await service.run(service.store.delete_many, call.target.bucket, wanted)
     rows = [
         _row(key, version_id, outcome) for (key, version_id, _), outcome in zip(wanted, outcomes, strict=True)

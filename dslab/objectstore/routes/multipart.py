@@ -14,11 +14,10 @@ from dslab.objectstore import checksums
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_parts, time_text
-from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Upload
-from dslab.objectstore.puts import write_conditions
+from dslab.objectstore.protocol import Conditions, exact_size
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.lists import Encoding, encoder
 from dslab.objectstore.routes.operation import BucketCall, Here, ObjectCall, empty, subject, xml
@@ -92,15 +91,17 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
     bucket = service.bucket(call, Action.WRITE)
     target = call.target
     # A checksum in the headers is that of the object to be, not of this document.
-    parts = read_parts(await whole(call, MAX_DOCUMENT_BYTES, summed=False))
-    expected = _expected(call.headers)
-    conditions = write_conditions(service, call)
+    parts = await service.run(read_parts, await whole(call, MAX_DOCUMENT_BYTES, summed=False))
     version = await service.run(
-        service.multipart.complete, target.bucket, target.key, upload_id, parts, conditions, expected
+        service.multipart.complete,
+        target.bucket,
+        target.key,
+        upload_id,
+        parts,
+        Conditions.of(call.headers),
+        _expected(call.headers),
+        exact_size(call.headers.get("x-amz-mp-object-size")),
     )
-    said = call.headers.get("x-amz-mp-object-size")
-    if said is not None and said != str(version.content.size_bytes):
-        raise S3Error("InvalidRequest", "The provided object size does not match the size of the object.")
     checksum = version.content.checksum
     children: list[Child] = [
         ("Location", f"http://{call.host}{call.path.decode('ascii', 'replace')}"),

@@ -4,6 +4,10 @@
 bucket, and the bucket may be in the host instead of the path. So a route is written
 ``/{bucket}?versioning``; whether it fits is decided by the method, by what the request is about, and by a
 word in its query.
+
+The plain route ``/{bucket}`` fits no query with one of S3's words for a subresource (`subresources`): if no
+other route has that word and that method, the answer is MethodNotAllowed, and the bucket itself is left
+alone. All other words are arguments, and one that the route does not know is ignored.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from dslab.objectstore.call import Call
 from dslab.objectstore.documents import MEDIA_TYPE, Child, write
 from dslab.objectstore.protocol import Target
 from dslab.objectstore.service import Service
+from dslab.objectstore.subresources import OF_BUCKETS
 
 LEVELS = {"/": (False, False), "/{bucket}": (True, False), "/{bucket}/{key}": (True, True)}
 """A route's path: whether a request has a bucket, and a key."""
@@ -34,8 +39,12 @@ class Operation(APIRoute):
         if call is None or path not in LEVELS:
             return Match.NONE, {}
         target: Target = call.target
-        fits = (bool(target.bucket), bool(target.key)) == LEVELS[path] and (not word or word in call.query)
-        if not fits or call.method not in (self.methods or ()):
+        said = word in call.query if word else OF_BUCKETS.isdisjoint(call.query)
+        if (
+            not said
+            or (bool(target.bucket), bool(target.key)) != LEVELS[path]
+            or call.method not in (self.methods or ())
+        ):
             return Match.NONE, {}
         parameters = {"bucket": target.bucket, "key": target.key}
         return Match.FULL, {"endpoint": self.endpoint, "path_params": parameters, "route": self}

@@ -5,6 +5,8 @@ Source: Amazon S3 API Reference: PutObjectTagging, PutObjectAcl, GetObjectAttrib
 
 from __future__ import annotations
 
+from itertools import product
+
 from fastapi.responses import Response
 
 from dslab.objectstore import acl
@@ -18,6 +20,7 @@ from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
 from dslab.objectstore.routes.settings import tag_set
 from dslab.objectstore.service import Service
+from dslab.objectstore.subresources import OBJECT_REFUSED
 
 router = subject("properties of objects")
 
@@ -35,8 +38,8 @@ def get_tags(service: Here, call: ObjectCall) -> Response:
 async def put_tags(service: Here, call: ObjectCall) -> Response:
     """Give the object tags, in place of those that it has."""
     bucket, version = service.object(call, Action.WRITE)
-    tags = check_tags(read_tags(await whole(call, MAX_DOCUMENT_BYTES)))
-    await service.run(service.store.set_tags, version, tags)
+    tags = await service.run(read_tags, await whole(call, MAX_DOCUMENT_BYTES))
+    await service.run(service.store.set_tags, version, check_tags(tags))
     return empty(200, object_headers.version_header(bucket, version))
 
 
@@ -59,7 +62,7 @@ def get_acl(service: Here, call: ObjectCall) -> Response:
 async def put_acl(service: Here, call: ObjectCall) -> Response:
     """Say who may do what with the object, by a canned ACL."""
     _, version = service.object(call, Action.OWN)
-    wanted = acl.wanted(call.headers, await whole(call, MAX_DOCUMENT_BYTES))
+    wanted = await service.run(acl.wanted, call.headers, await whole(call, MAX_DOCUMENT_BYTES))
     await service.run(service.store.set_acl, version, wanted)
     return empty()
 
@@ -121,12 +124,11 @@ def _number(text: str) -> int:
 
 async def not_implemented(service: Here, call: ObjectCall) -> Response:
     """This store does not have that."""
-    service.object(call, Action.OWN)
+    service.bucket(call, Action.OWN)
     raise S3Error("NotImplemented")
 
 
-for _word in ("legal-hold", "restore", "retention", "select", "torrent"):
-    for _method in ("GET", "PUT", "POST"):
-        router.add_api_route(
-            f"/{{bucket}}/{{key}}?{_word}", not_implemented, methods=[_method], summary=f"{_method} {_word}"
-        )
+for _word, _method in product(sorted(OBJECT_REFUSED), ("GET", "PUT", "POST", "DELETE")):
+    router.add_api_route(
+        f"/{{bucket}}/{{key}}?{_word}", not_implemented, methods=[_method], summary=f"{_method} {_word}"
+    )

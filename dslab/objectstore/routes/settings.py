@@ -6,6 +6,7 @@ Source: Amazon S3 API Reference: PutBucketVersioning, PutBucketTagging, PutBucke
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from itertools import product
 from typing import Any
 
 from fastapi.responses import Response
@@ -26,6 +27,7 @@ from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Versioning
 from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import BucketCall, Here, empty, subject, xml
+from dslab.objectstore.subresources import BUCKET_ABSENT, BUCKET_EMPTY, BUCKET_REFUSED
 
 MAX_BUCKET_TAGS = 50
 
@@ -50,7 +52,7 @@ def get_versioning(service: Here, call: BucketCall) -> Response:
 async def put_versioning(service: Here, call: BucketCall) -> Response:
     """Say whether the bucket keeps what is overwritten."""
     service.bucket(call, Action.OWN)
-    root = read(await whole(call, MAX_DOCUMENT_BYTES), "VersioningConfiguration")
+    root = await service.run(read, await whole(call, MAX_DOCUMENT_BYTES), "VersioningConfiguration")
     status = text_of(root, "Status", "")
     if text_of(root, "MfaDelete", "Disabled") != "Disabled":
         raise S3Error("NotImplemented", "This store has no MFA delete.")
@@ -73,8 +75,8 @@ def get_tags(service: Here, call: BucketCall) -> Response:
 async def put_tags(service: Here, call: BucketCall) -> Response:
     """Give the bucket tags, in place of those that it has."""
     service.bucket(call, Action.OWN)
-    tags = check_tags(read_tags(await whole(call, MAX_DOCUMENT_BYTES)), MAX_BUCKET_TAGS)
-    await service.run(service.store.set_bucket_tags, call.target.bucket, tags)
+    tags = await service.run(read_tags, await whole(call, MAX_DOCUMENT_BYTES))
+    await service.run(service.store.set_bucket_tags, call.target.bucket, check_tags(tags, MAX_BUCKET_TAGS))
     return empty(204)
 
 
@@ -97,7 +99,7 @@ def get_acl(service: Here, call: BucketCall) -> Response:
 async def put_acl(service: Here, call: BucketCall) -> Response:
     """Say who may do what with the bucket, by a canned ACL."""
     service.bucket(call, Action.OWN)
-    wanted = acl.wanted(call.headers, await whole(call, MAX_DOCUMENT_BYTES))
+    wanted = await service.run(acl.wanted, call.headers, await whole(call, MAX_DOCUMENT_BYTES))
     await service.run(service.store.set_bucket_acl, call.target.bucket, wanted)
     return empty()
 
@@ -108,26 +110,6 @@ def tag_set(tags: Any) -> Child:
 
 
 # ---- what this store does not have: asked for, there is none; set, it says so
-
-ABSENT = {
-    "policy": "NoSuchBucketPolicy",
-    "cors": "NoSuchCORSConfiguration",
-    "lifecycle": "NoSuchLifecycleConfiguration",
-    "website": "NoSuchWebsiteConfiguration",
-    "replication": "ReplicationConfigurationNotFoundError",
-    "encryption": "ServerSideEncryptionConfigurationNotFoundError",
-    "object-lock": "ObjectLockConfigurationNotFoundError",
-    "ownershipControls": "OwnershipControlsNotFoundError",
-    "publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",
-    "policyStatus": "NoSuchBucketPolicy",
-}
-
-EMPTY: dict[str, tuple[str, list[Child]]] = {
-    "accelerate": ("AccelerateConfiguration", []),
-    "logging": ("BucketLoggingStatus", []),
-    "notification": ("NotificationConfiguration", []),
-    "requestPayment": ("RequestPaymentConfiguration", [("Payer", "BucketOwner")]),
-}
 
 Route = Callable[..., Coroutine[Any, Any, Response]]
 
@@ -162,10 +144,16 @@ async def delete_nothing(service: Here, call: BucketCall) -> Response:
     return empty(204)
 
 
-for _word in (*ABSENT, *EMPTY):
-    _route = _missing(ABSENT[_word]) if _word in ABSENT else _nothing(*EMPTY[_word])
-    router.add_api_route(f"/{{bucket}}?{_word}", _route, methods=["GET"], summary=f"Get {_word}")
-    router.add_api_route(f"/{{bucket}}?{_word}", not_implemented, methods=["PUT"], summary=f"Put {_word}")
-    router.add_api_route(
-        f"/{{bucket}}?{_word}", delete_nothing, methods=["DELETE"], status_code=204, summary=f"Delete {_word}"
-    )
+def _add(method: str, word: str, route: Route, status: int = 200) -> None:
+    summary = f"{method.capitalize()} {word}"
+    router.add_api_route(f"/{{bucket}}?{word}", route, methods=[method], status_code=status, summary=summary)
+
+
+_getters = {word: _missing(code) for word, code in BUCKET_ABSENT.items()}
+_getters |= {word: _nothing(name, list(children)) for word, (name, children) in BUCKET_EMPTY.items()}
+for _word, _getter in _getters.items():
+    _add("GET", _word, _getter)
+    _add("PUT", _word, not_implemented)
+    _add("DELETE", _word, delete_nothing, 204)
+for _word, _method in product(sorted(BUCKET_REFUSED), ("GET", "PUT", "POST", "DELETE")):
+    _add(_method, _word, not_implemented)
