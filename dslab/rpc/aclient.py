@@ -15,6 +15,8 @@ one. There is one timer for all deadlines.
 
 A call that is cancelled is given up: its reply will be ignored. It may still be executed.
 
+While the server does not read, requests wait in the stub, until it does or until their deadline.
+
 Source: ch. 4, Remote procedure call (asynchronous RPC).
 """
 
@@ -35,7 +37,7 @@ from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import Batch, Message
+from dslab.rpc.messages import Batch, MalformedMessage, Message
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Imports, no_third_party
@@ -63,10 +65,10 @@ class AsyncClient:
             raise UsageError("The asyncio client calls over TCP.")
         self.address = address
         self.timeout_s = settings.timeout_s
-        self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
         imports = Imports(address, self.call, no_third_party)
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
+        self.stub = settings.stub(self.codec.freeze)
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
@@ -74,7 +76,6 @@ class AsyncClient:
         self._flushes = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
-        self._batch: Batch | None = None
         self._reconnecting: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -97,7 +98,10 @@ class AsyncClient:
         self._wire = wire
 
     async def close(self) -> None:
-        """Send what is to be sent, and close the connection. Calls under way are given up."""
+        """Send what is to be sent, and close the connection. Calls under way are given up.
+
+        That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
+        """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -106,8 +110,7 @@ class AsyncClient:
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
             self._flush()
-            self._wire.transport.close()
-            await self._wire.lost
+            await self._wire.close(self.timeout_s)
         self._settle(
             self.stub.connection_lost("the client closed its connection.", self._loop.time(), final=True)
         )
@@ -118,8 +121,6 @@ class AsyncClient:
 
     async def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
         """Call a remote procedure. Raises as `client.Client.call` does."""
-        if self._wire is not None and self._wire.full is not None:
-            await self._wire.full.wait()
         future = self.begin(method, *arguments, **named_arguments)
         try:
             return await future
@@ -144,20 +145,32 @@ class AsyncClient:
         return future
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
-        """Call one-way: there will be no reply, not even an error."""
-        self.stub.notify(method, params_of(arguments, named_arguments))
+        """Call one-way: there will be no reply, not even an error.
+
+        Without a connection it waits for one, as long as a call would; then it is lost.
+        """
+        self.stub.notify(method, params_of(arguments, named_arguments), self._loop.time(), self.timeout_s)
         self._put_outgoing()
+        if self._wire is None:
+            self._set_timer()
+            self._reconnect()
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
-        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
-        self._batch = Batch([])
+        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write.
+
+        If the block raises, nothing of it is sent.
+        """
+        self.stub.hold()
         try:
             yield self
-        finally:
-            batch, self._batch = self._batch, None
-            if batch.messages:
-                self._put(batch)
+            if self.stub.outgoing:
+                self._put(Batch([*self.stub.outgoing]))
+        except BaseException:
+            self._settle(self.stub.withdraw(self._loop.time()))
+            self._put_outgoing()
+            raise
+        self.stub.release()
 
     def give_up(self, future: Future[Any]) -> None:
         """Forget a call that nobody waits for any more."""
@@ -184,12 +197,24 @@ class AsyncClient:
         """Take the end of the connection."""
         self._wire = None
         self._unsent.clear()
-        ended = self.stub.connection_lost(reason, self._loop.time(), final=self._closed or error is not None)
-        for call in ended:
-            call.error = error or call.error
+        now_s = self._loop.time()
+        if error is not None:
+            ended = self.stub.connection_lost(str(error), now_s, final=True, kind=type(error))
+        else:
+            ended = self.stub.connection_lost(reason, now_s, final=self._closed)
         self._settle(ended)
         if len(self.stub) and not self._closed:
             self._reconnect()
+
+    def pause(self) -> None:
+        """The server takes no more for now."""
+        self.stub.full = True
+
+    def resume(self) -> None:
+        """It takes more again."""
+        self.stub.take_room(self._loop.time())
+        self._put_outgoing()
+        self._set_timer()
 
     # ---- inside
 
@@ -209,10 +234,7 @@ class AsyncClient:
 
     def _put_outgoing(self) -> None:
         for message in self.stub.take_outgoing():
-            if self._batch is not None:
-                self._batch.messages.append(message)
-            else:
-                self._put(message)
+            self._put(message)
 
     def _put(self, message: Message) -> None:
         self.codec.write(message, self._unsent)
@@ -264,12 +286,18 @@ class _Wire(asyncio.BufferedProtocol):
         self._client = client
         self._inbox = Inbox(client.codec, client.settings.max_message_bytes)
         self.transport: Any = None
-        self.lost: Future[None] = asyncio.get_running_loop().create_future()
-        self.full: asyncio.Event | None = None  # set once the server takes more
+        self._lost: Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def close(self, wait_s: float) -> None:
+        """Send what is to be sent, for so long at most, and close."""
+        self.transport.close()
+        await asyncio.wait([self._lost], timeout=wait_s)
+        self.transport.abort()
+        await self._lost
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._inbox.get_buffer()
@@ -277,20 +305,20 @@ class _Wire(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         messages = self._inbox.received(nbytes)
         if messages:
-            self._client.take(messages)
+            try:
+                self._client.take(messages)
+            except MalformedMessage as error:
+                self._inbox.failure = error
         if self._inbox.failure is not None:
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        self.full = asyncio.Event()
+        self._client.pause()
 
     def resume_writing(self) -> None:
-        if self.full is not None:
-            self.full.set()
-            self.full = None
+        self._client.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.resume_writing()
         how = f"broke: {exc}" if exc else "was closed by the server"
         self._client.lose(f"the connection to {self._client.address} {how}.", self._inbox.failure)
-        self.lost.set_result(None)
+        self._lost.set_result(None)
