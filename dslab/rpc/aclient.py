@@ -32,12 +32,12 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError, UsageError
+from dslab.kit.errors import PeerError, PeerRefused, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import Batch, MalformedMessage, Message
+from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Imports, no_third_party
@@ -95,6 +95,8 @@ class AsyncClient:
         except OSError as error:
             self.stub.connected = False
             raise refusal(self.address, self.timeout_s, error) from error
+        if wire.lost.done():  # before we were told that it had been made
+            raise PeerRefused(f"{self.address} closed the connection at once.")
         self._wire = wire
 
     async def close(self) -> None:
@@ -121,7 +123,7 @@ class AsyncClient:
 
     async def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
         """Call a remote procedure. Raises as `client.Client.call` does."""
-        future = self.begin(method, *arguments, **named_arguments)
+        future = self.start(method, params_of(arguments, named_arguments))
         try:
             return await future
         except asyncio.CancelledError:
@@ -130,7 +132,10 @@ class AsyncClient:
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Future[Any]:
         """Send a request: gives what ends with its reply."""
-        params = params_of(arguments, named_arguments)
+        return self.start(method, params_of(arguments, named_arguments))
+
+    def start(self, method: str, params: Params) -> Future[Any]:
+        """Send a request, as `begin` does. The parameters may be marshalled already."""
         call = self.stub.begin(method, params, self._loop.time(), self.timeout_s)
         call.waiter = future = self._loop.create_future()
         try:
@@ -212,6 +217,8 @@ class AsyncClient:
 
     def resume(self) -> None:
         """It takes more again."""
+        if self._closed:
+            return
         self.stub.take_room(self._loop.time())
         self._put_outgoing()
         self._set_timer()
@@ -286,7 +293,7 @@ class _Wire(asyncio.BufferedProtocol):
         self._client = client
         self._inbox = Inbox(client.codec, client.settings.max_message_bytes)
         self.transport: Any = None
-        self._lost: Future[None] = asyncio.get_running_loop().create_future()
+        self.lost: Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -295,9 +302,9 @@ class _Wire(asyncio.BufferedProtocol):
     async def close(self, wait_s: float) -> None:
         """Send what is to be sent, for so long at most, and close."""
         self.transport.close()
-        await asyncio.wait([self._lost], timeout=wait_s)
+        await asyncio.wait([self.lost], timeout=wait_s)
         self.transport.abort()
-        await self._lost
+        await self.lost
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._inbox.get_buffer()
@@ -321,4 +328,4 @@ class _Wire(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         how = f"broke: {exc}" if exc else "was closed by the server"
         self._client.lose(f"the connection to {self._client.address} {how}.", self._inbox.failure)
-        self._lost.set_result(None)
+        self.lost.set_result(None)

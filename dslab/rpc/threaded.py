@@ -23,7 +23,8 @@ from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
 from dslab.rpc import aclient
-from dslab.rpc.proxy import Proxy
+from dslab.rpc.messages import Params
+from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.settings import Options
 
 
@@ -70,9 +71,13 @@ class ThreadedClient:
     def submit(
         self, method: str, /, *arguments: Any, **named_arguments: Any
     ) -> concurrent.futures.Future[Any]:
-        """Send a request: gives what ends with its reply. Cancelling it gives the call up."""
-        work = self._client.call(method, *arguments, **named_arguments)
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Send a request: gives what ends with its reply. Cancelling it gives the call up.
+
+        Raises:
+            DoesNotTravel: An argument cannot be written. They are copied in here, not in the other thread.
+        """
+        params: Any = self._client.codec.freeze(params_of(arguments, named_arguments))
+        return asyncio.run_coroutine_threadsafe(self._exchange(method, params), self._loop)
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
         """Call one-way: there will be no reply, not even an error."""
@@ -81,6 +86,14 @@ class ThreadedClient:
             self._client.notify(method, *arguments, **named_arguments)
 
         self._wait(send())
+
+    async def _exchange(self, method: str, params: Params) -> Any:
+        future = self._client.start(method, params)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._client.give_up(future)
+            raise
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

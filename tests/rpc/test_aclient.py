@@ -288,6 +288,16 @@ def test_a_callback_is_called_with_the_reply(address: Address) -> None:
     assert seen == ["x"]
 
 
+def test_the_arguments_of_a_submitted_call_are_copied_in_at_once(address: Address) -> None:
+    with threaded.connect(address, timeout_s=60) as client:
+        words = ["a"]
+        later = client.submit("echo", words)
+        words.clear()
+        assert later.result() == ["a"]
+        with pytest.raises(DoesNotTravel):
+            client.submit("echo", object())
+
+
 def test_nobody_listens(address: Address) -> None:
     with pytest.raises(PeerRefused):
         threaded.connect("127.0.0.1:1")
