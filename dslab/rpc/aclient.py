@@ -24,9 +24,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio import Future
+from asyncio import Future, ensure_future
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import isawaitable
 from math import inf
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -37,6 +38,7 @@ from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
 from dslab.rpc.inbox import Inbox
+from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
@@ -58,6 +60,7 @@ class AsyncClient:
         address: The server's.
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
+        interceptors: What stands between the caller and the stub, the outermost first.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -69,6 +72,7 @@ class AsyncClient:
         imports = Imports(address, self.call, no_third_party)
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
         self.stub = settings.stub(self.codec.freeze)
+        self.interceptors: list[Interceptor] = []
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
@@ -77,6 +81,7 @@ class AsyncClient:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
         self._reconnecting: asyncio.Task[None] | None = None
+        self._sending: set[Future[Any]] = set()  # one-way calls that an interceptor still delays
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -135,7 +140,14 @@ class AsyncClient:
         return self.start(method, params_of(arguments, named_arguments))
 
     def start(self, method: str, params: Params) -> Future[Any]:
-        """Send a request, as `begin` does. The parameters may be marshalled already."""
+        """Send a request, as `begin` does."""
+        if self.interceptors:
+            begun = chain(self.interceptors, self._begin)(Invocation(method, params))
+            return ensure_future(begun if isawaitable(begun) else self._answered(begun))
+        return self.send(method, params)
+
+    def send(self, method: str, params: Params) -> Future[Any]:
+        """Send a request past the interceptors. The parameters may be marshalled already."""
         call = self.stub.begin(method, params, self._loop.time(), self.timeout_s)
         call.waiter = future = self._loop.create_future()
         try:
@@ -154,7 +166,17 @@ class AsyncClient:
 
         Without a connection it waits for one, as long as a call would; then it is lost.
         """
-        self.stub.notify(method, params_of(arguments, named_arguments), self._loop.time(), self.timeout_s)
+        sent = chain(self.interceptors, self.notify_now)(
+            Invocation(method, params_of(arguments, named_arguments))
+        )
+        if isawaitable(sent):  # by a coroutine function
+            sending = ensure_future(sent)
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    def notify_now(self, invocation: Invocation) -> None:
+        """Call one-way past the interceptors."""
+        self.stub.notify(invocation.method, invocation.params, self._loop.time(), self.timeout_s)
         self._put_outgoing()
         if self._wire is None:
             self._set_timer()
@@ -224,6 +246,14 @@ class AsyncClient:
         self._set_timer()
 
     # ---- inside
+
+    def _begin(self, invocation: Invocation) -> Future[Any]:
+        return self.send(invocation.method, invocation.params)
+
+    def _answered(self, result: Any) -> Future[Any]:
+        future = self._loop.create_future()
+        future.set_result(result)
+        return future
 
     def _end(self, call: Call) -> None:
         """Give the caller what came of his call."""

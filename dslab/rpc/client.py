@@ -37,7 +37,7 @@ from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec, explaining
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Params
-from dslab.rpc.protocol import Call
+from dslab.rpc.protocol import Call, answered
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
 from dslab.rpc.settings import Options, Settings, where
@@ -103,7 +103,7 @@ class Client:
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
         exceptions: Types in which exceptions come back, by name.
-        interceptors: What stands between the caller and the stub (`call` only), the outermost first.
+        interceptors: What stands between the caller and the stub, the outermost first.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -164,7 +164,11 @@ class Client:
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Deferred:
         """Send a request and do not wait: the caller fetches the reply when it likes."""
-        return Deferred(self, self._begin(method, params_of(arguments, named_arguments)))
+        params = params_of(arguments, named_arguments)
+        if self.interceptors:
+            begun = chain(self.interceptors, self._defer)(Invocation(method, params))
+            return begun if isinstance(begun, Deferred) else Deferred(self, answered(begun))
+        return Deferred(self, self._begin(method, params))
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
         """Call one-way: there will be no reply, not even an error.
@@ -172,16 +176,7 @@ class Client:
         Raises:
             PeerError: There is no connection, nor can one be made; or it ended while this was sent.
         """
-        params = params_of(arguments, named_arguments)
-        now_s = time.monotonic()
-        while self._connection is not None and self._pump(0.0):
-            pass  # it may have ended long ago, and a write would not tell
-        if self._connection is None:
-            self._open_again(self.timeout_s)
-        self.stub.notify(method, params, now_s, self.timeout_s)
-        self._flush()
-        if self._connection is None:
-            raise PeerClosed(f"{method}: the connection ended while it was sent.")
+        chain(self.interceptors, self._notify)(Invocation(method, params_of(arguments, named_arguments)))
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
@@ -216,6 +211,20 @@ class Client:
 
     def _call(self, invocation: Invocation) -> Any:
         return self._exchange(invocation.method, invocation.params)
+
+    def _notify(self, invocation: Invocation) -> None:
+        now_s = time.monotonic()
+        while self._connection is not None and self._pump(0.0):
+            pass  # it may have ended long ago, and a write would not tell
+        if self._connection is None:
+            self._open_again(self.timeout_s)
+        self.stub.notify(invocation.method, invocation.params, now_s, self.timeout_s)
+        self._flush()
+        if self._connection is None:
+            raise PeerClosed(f"{invocation.method}: the connection ended while it was sent.")
+
+    def _defer(self, invocation: Invocation) -> Deferred:
+        return Deferred(self, self._begin(invocation.method, invocation.params))
 
     def _exchange(self, method: str, params: Params) -> Any:
         """Call and wait. The first wait is as long for every call, so that the kernel is told only once."""
