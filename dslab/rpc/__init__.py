@@ -20,9 +20,9 @@ The server is ``python -m dslab.rpc server --bind A --codec msgpack|json|json-ht
 within a program, `server.serving` and a `service.Service`, in whose ``objects`` procedures are registered.
 
 ``error.happened`` is a `dslab.kit.errors.Happened`. What `Client.call` raises: `PeerRefused`, `PeerClosed`,
-`PeerSilent` (dslab.kit.errors); `NoSuchMethod`, `BadArguments`, `TooLate`, `Busy`, `SessionLost`,
-`ReplyForgotten`, `ReplyUnfit`, `RemoteError` (`errors` draws the tree); or what the procedure raised, with
-the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:frames`` and
+`PeerSilent` (dslab.kit.errors); `MalformedMessage`; `NoSuchMethod`, `BadArguments`, `TooLate`, `Busy`,
+`SessionLost`, `ReplyForgotten`, `ReplyUnfit`, `RemoteError` (`errors` draws the tree); or what the procedure
+raised, with the attribute ``remote_traceback``. A lab's compose file names ``dslab.rpc.wire:frames`` and
 ``dslab.rpc.wire:describe``, for every codec; or ``describe_steps``, which tells the step of an RPC that each
 message is.
 

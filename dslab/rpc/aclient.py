@@ -15,6 +15,8 @@ one. There is one timer for all deadlines.
 
 A call that is cancelled is given up: its reply will be ignored. It may still be executed.
 
+While the server does not read, requests wait in the stub, until it does or until their deadline.
+
 Source: ch. 4, Remote procedure call (asynchronous RPC).
 """
 
@@ -22,21 +24,23 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio import Future
+from asyncio import Future, ensure_future
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import isawaitable
 from math import inf
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError, UsageError
+from dslab.kit.errors import PeerError, PeerRefused, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
 from dslab.rpc.errors import DoesNotTravel, named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import Batch, Message
+from dslab.rpc.interceptors import Interceptor, Invocation, chain
+from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -70,6 +74,7 @@ class AsyncClient:
         address: The server's.
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
+        interceptors: What stands between the caller and the stub, the outermost first.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
@@ -77,12 +82,13 @@ class AsyncClient:
             raise UsageError("The asyncio client calls over TCP.")
         self.address = address
         self.timeout_s = settings.timeout_s
-        self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
         imports = Imports(address, self.call, dial_by(settings.codec))
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
         if settings.explain is not None:
             self.codec = ExplainingCodec(self.codec, "client", settings.explain)
+        self.stub = settings.stub(self.codec.freeze)
+        self.interceptors: list[Interceptor] = []
         self.settings = settings
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
@@ -90,8 +96,8 @@ class AsyncClient:
         self._flushes = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
-        self._batch: Batch | None = None
         self._reconnecting: asyncio.Task[None] | None = None
+        self._sending: set[Future[Any]] = set()  # one-way calls that an interceptor still delays
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -110,10 +116,15 @@ class AsyncClient:
         except OSError as error:
             self.stub.connected = False
             raise refusal(self.address, self.timeout_s, error) from error
+        if wire.lost.done():  # before we were told that it had been made
+            raise PeerRefused(f"{self.address} closed the connection at once.")
         self._wire = wire
 
     async def close(self) -> None:
-        """Send what is to be sent, and close the connection. Calls under way are given up."""
+        """Send what is to be sent, and close the connection. Calls under way are given up.
+
+        That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
+        """
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -122,8 +133,7 @@ class AsyncClient:
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
             self._flush()
-            self._wire.transport.close()
-            await self._wire.lost
+            await self._wire.close(self.timeout_s)
         self._settle(
             self.stub.connection_lost("the client closed its connection.", self._loop.time(), final=True)
         )
@@ -134,9 +144,7 @@ class AsyncClient:
 
     async def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
         """Call a remote procedure. Raises as `client.Client.call` does."""
-        if self._wire is not None and self._wire.full is not None:
-            await self._wire.full.wait()
-        future = self.begin(method, *arguments, **named_arguments)
+        future = self.start(method, params_of(arguments, named_arguments))
         try:
             return await future
         except asyncio.CancelledError:
@@ -145,7 +153,17 @@ class AsyncClient:
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Future[Any]:
         """Send a request: gives what ends with its reply."""
-        params = params_of(arguments, named_arguments)
+        return self.start(method, params_of(arguments, named_arguments))
+
+    def start(self, method: str, params: Params) -> Future[Any]:
+        """Send a request, as `begin` does."""
+        if self.interceptors:
+            begun = chain(self.interceptors, self._begin)(Invocation(method, params))
+            return ensure_future(begun if isawaitable(begun) else self._answered(begun))
+        return self.send(method, params)
+
+    def send(self, method: str, params: Params) -> Future[Any]:
+        """Send a request past the interceptors. The parameters may be marshalled already."""
         call = self.stub.begin(method, params, self._loop.time(), self.timeout_s)
         call.waiter = future = self._loop.create_future()
         try:
@@ -160,20 +178,42 @@ class AsyncClient:
         return future
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
-        """Call one-way: there will be no reply, not even an error."""
-        self.stub.notify(method, params_of(arguments, named_arguments))
+        """Call one-way: there will be no reply, not even an error.
+
+        Without a connection it waits for one, as long as a call would; then it is lost.
+        """
+        sent = chain(self.interceptors, self.notify_now)(
+            Invocation(method, params_of(arguments, named_arguments))
+        )
+        if isawaitable(sent):  # by a coroutine function
+            sending = ensure_future(sent)
+            self._sending.add(sending)
+            sending.add_done_callback(self._sending.discard)
+
+    def notify_now(self, invocation: Invocation) -> None:
+        """Call one-way past the interceptors."""
+        self.stub.notify(invocation.method, invocation.params, self._loop.time(), self.timeout_s)
         self._put_outgoing()
+        if self._wire is None:
+            self._set_timer()
+            self._reconnect()
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
-        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
-        self._batch = Batch([])
+        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write.
+
+        If the block raises, nothing of it is sent.
+        """
+        self.stub.hold()
         try:
             yield self
-        finally:
-            batch, self._batch = self._batch, None
-            if batch.messages:
-                self._put(batch)
+            if self.stub.outgoing:
+                self._put(Batch([*self.stub.outgoing]))
+        except BaseException:
+            self._settle(self.stub.withdraw(self._loop.time()))
+            self._put_outgoing()
+            raise
+        self.stub.release()
 
     def give_up(self, future: Future[Any]) -> None:
         """Forget a call that nobody waits for any more."""
@@ -200,14 +240,36 @@ class AsyncClient:
         """Take the end of the connection."""
         self._wire = None
         self._unsent.clear()
-        ended = self.stub.connection_lost(reason, self._loop.time(), final=self._closed or error is not None)
-        for call in ended:
-            call.error = error or call.error
+        now_s = self._loop.time()
+        if error is not None:
+            ended = self.stub.connection_lost(str(error), now_s, final=True, kind=type(error))
+        else:
+            ended = self.stub.connection_lost(reason, now_s, final=self._closed)
         self._settle(ended)
         if len(self.stub) and not self._closed:
             self._reconnect()
 
+    def pause(self) -> None:
+        """The server takes no more for now."""
+        self.stub.full = True
+
+    def resume(self) -> None:
+        """It takes more again."""
+        if self._closed:
+            return
+        self.stub.take_room(self._loop.time())
+        self._put_outgoing()
+        self._set_timer()
+
     # ---- inside
+
+    def _begin(self, invocation: Invocation) -> Future[Any]:
+        return self.send(invocation.method, invocation.params)
+
+    def _answered(self, result: Any) -> Future[Any]:
+        future = self._loop.create_future()
+        future.set_result(result)
+        return future
 
     def _end(self, call: Call) -> None:
         """Give the caller what came of his call."""
@@ -225,10 +287,7 @@ class AsyncClient:
 
     def _put_outgoing(self) -> None:
         for message in self.stub.take_outgoing():
-            if self._batch is not None:
-                self._batch.messages.append(message)
-            else:
-                self._put(message)
+            self._put(message)
 
     def _put(self, message: Message) -> None:
         self.codec.write(message, self._unsent)
@@ -281,11 +340,17 @@ class _Wire(asyncio.BufferedProtocol):
         self._inbox = Inbox(client.codec, client.settings.max_message_bytes)
         self.transport: Any = None
         self.lost: Future[None] = asyncio.get_running_loop().create_future()
-        self.full: asyncio.Event | None = None  # set once the server takes more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    async def close(self, wait_s: float) -> None:
+        """Send what is to be sent, for so long at most, and close."""
+        self.transport.close()
+        await asyncio.wait([self.lost], timeout=wait_s)
+        self.transport.abort()
+        await self.lost
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._inbox.get_buffer()
@@ -293,20 +358,20 @@ class _Wire(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         messages = self._inbox.received(nbytes)
         if messages:
-            self._client.take(messages)
+            try:
+                self._client.take(messages)
+            except MalformedMessage as error:
+                self._inbox.failure = error
         if self._inbox.failure is not None:
             self.transport.abort()
 
     def pause_writing(self) -> None:
-        self.full = asyncio.Event()
+        self._client.pause()
 
     def resume_writing(self) -> None:
-        if self.full is not None:
-            self.full.set()
-            self.full = None
+        self._client.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.resume_writing()
         how = f"broke: {exc}" if exc else "was closed by the server"
         self._client.lose(f"the connection to {self._client.address} {how}.", self._inbox.failure)
         self.lost.set_result(None)

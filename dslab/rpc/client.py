@@ -29,7 +29,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError, PeerRefused, PeerSilent, UsageError
+from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection
@@ -37,10 +37,12 @@ from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, MalformedMessage, Params
-from dslab.rpc.protocol import Call
+from dslab.rpc.protocol import Call, answered
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
 from dslab.rpc.settings import Options, Settings, Transport, where
+
+POLL_S = 0.01
 
 
 def connect(address: Address | str, **options: Unpack[Options]) -> Client:
@@ -82,7 +84,10 @@ class Deferred:
         self._call = call
 
     def done(self) -> bool:
-        """Has the reply come, or the call failed? Looks, and does not wait."""
+        """Has the reply come, or the call failed? Looks, and does not wait.
+
+        (But for `POLL_S`, now and then, where a connection has to be made again.)
+        """
         return self._call.ended or self._client.poll(self._call)
 
     def result(self) -> Any:
@@ -98,13 +103,12 @@ class Client:
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
         exceptions: Types in which exceptions come back, by name.
-        interceptors: What stands between the caller and the stub (`call` only), the outermost first.
+        interceptors: What stands between the caller and the stub, the outermost first.
     """
 
     def __init__(self, address: Address, settings: Settings) -> None:
         self.address = address
         self.timeout_s = settings.timeout_s
-        self.stub = settings.stub()
         self.exceptions = named(settings.exceptions)
         self.interceptors: list[Interceptor] = []
         self._settings = settings
@@ -112,8 +116,8 @@ class Client:
         self._codec = codec_named(settings.codec.removesuffix("-http"), imports.marshal, imports.unmarshal)
         if settings.explain is not None:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
+        self.stub = settings.stub(self._codec.freeze)
         self._connection: Connection | None = None
-        self._batching = False
         self._next_attempt_s = 0.0
 
     def __enter__(self) -> Self:
@@ -124,10 +128,11 @@ class Client:
     ) -> None:
         self.close()
 
-    def open(self) -> None:
-        """Make the connection."""
+    def open(self, wait_s: float | None = None) -> None:
+        """Make the connection. It may take ``timeout_s``, unless told otherwise."""
+        wait_s = self.timeout_s if wait_s is None else wait_s
         try:
-            self._connection = connection.connect(self.address, self._settings, self._codec)
+            self._connection = connection.connect(self.address, self._settings, self._codec, wait_s)
         except PeerError:
             self.stub.connected = False
             raise
@@ -158,24 +163,36 @@ class Client:
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Deferred:
         """Send a request and do not wait: the caller fetches the reply when it likes."""
-        return Deferred(self, self._begin(method, params_of(arguments, named_arguments)))
+        params = params_of(arguments, named_arguments)
+        if self.interceptors:
+            begun = chain(self.interceptors, self._defer)(Invocation(method, params))
+            return begun if isinstance(begun, Deferred) else Deferred(self, answered(begun))
+        return Deferred(self, self._begin(method, params))
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
-        """Call one-way: there will be no reply, not even an error."""
-        self._ensure_open()
-        self.stub.notify(method, params_of(arguments, named_arguments))
-        self._flush()
+        """Call one-way: there will be no reply, not even an error.
+
+        Raises:
+            PeerError: There is no connection, nor can one be made; or it ended while this was sent.
+        """
+        chain(self.interceptors, self._notify)(Invocation(method, params_of(arguments, named_arguments)))
 
     @contextmanager
     def batch(self) -> Iterator[Self]:
-        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write."""
-        self._batching = True
+        """Send what is begun within the block as one message (JSON-RPC's batch), or in one write.
+
+        If the block raises, nothing of it is sent.
+        """
+        self.stub.hold()
         try:
             yield self
-        finally:
-            self._batching = False
             if self.stub.outgoing:
-                self._write(self._codec.encode(Batch([*self.stub.take_outgoing()])))
+                self._write(self._codec.encode(Batch([*self.stub.outgoing])))
+        except BaseException:
+            self.stub.withdraw(time.monotonic())
+            self._flush()
+            raise
+        self.stub.release()
 
     def finish(self, call: Call) -> Any:
         """Wait until a call has ended: gives its result, or raises what came in its place."""
@@ -194,6 +211,20 @@ class Client:
     def _call(self, invocation: Invocation) -> Any:
         return self._exchange(invocation.method, invocation.params)
 
+    def _notify(self, invocation: Invocation) -> None:
+        now_s = time.monotonic()
+        while self._connection is not None and self._pump(0.0):
+            pass  # it may have ended long ago, and a write would not tell
+        if self._connection is None:
+            self._open_again(self.timeout_s)
+        self.stub.notify(invocation.method, invocation.params, now_s, self.timeout_s)
+        self._flush()
+        if self._connection is None:
+            raise PeerClosed(f"{invocation.method}: the connection ended while it was sent.")
+
+    def _defer(self, invocation: Invocation) -> Deferred:
+        return Deferred(self, self._begin(invocation.method, invocation.params))
+
     def _exchange(self, method: str, params: Params) -> Any:
         """Call and wait. The first wait is as long for every call, so that the kernel is told only once."""
         call = self._begin(method, params)
@@ -204,33 +235,32 @@ class Client:
         return self.finish(call)
 
     def _begin(self, method: str, params: Params) -> Call:
-        if self._connection is None:
-            self._ensure_open()
-        call = self.stub.begin(method, params, time.monotonic(), self.timeout_s)
-        try:
-            self._flush()
-        except UsageError:
-            self.stub.give_up(call, time.monotonic())
-            raise
+        now_s = time.monotonic()
+        if self._connection is None and self.stub.semantics == "maybe":  # else `_pump` will see to it
+            self._open_again(self.timeout_s)
+        call = self.stub.begin(method, params, now_s, self.timeout_s)
+        self._flush()
+        if call.error is not None and isinstance(call.error, UsageError):
+            raise call.error
         return call
 
-    def _ensure_open(self) -> None:
-        """See to it that there is a connection, where the semantics would not make one later."""
-        if self._connection is None and self.stub.semantics == "maybe":
-            self.open()
-            self.stub.connection_made(time.monotonic())
+    def _open_again(self, wait_s: float) -> None:
+        self.open(wait_s)
+        self.stub.connection_made(time.monotonic())
 
     def _flush(self) -> None:
-        """Send what the stub wants to be sent."""
-        if not self._batching:
-            for message in self.stub.take_outgoing():
+        """Send what the stub wants to be sent. What cannot be sent has ended its own call, not another."""
+        for message in self.stub.take_outgoing():
+            try:
                 self._write(self._codec.encode(message))
+            except UsageError as error:
+                self.stub.refuse(message, error, time.monotonic())
 
     def _write(self, data: bytes) -> None:
         if self._connection is None:
             return  # sent again with the next connection
         try:
-            self._connection.send(data)
+            self._connection.send(data, self.timeout_s)
         except OSError as error:
             self._lose(error)
         except UsageError:
@@ -242,21 +272,23 @@ class Client:
     def _pump(self, wait_s: float) -> bool:
         """Receive once, and do what is due: False if nothing came."""
         messages = None
+        stub = self.stub
         if self._connection is None:
             self._reconnect(wait_s)
+            now_s = time.monotonic()
         else:
             try:
                 messages = self._connection.receive(wait_s)
+                now_s = time.monotonic()
+                for message in messages or ():
+                    if type(message) is Batch:
+                        for part in message.messages:
+                            stub.receive(part, now_s)
+                    else:
+                        stub.receive(message, now_s)
             except (OSError, MalformedMessage) as error:
+                now_s = time.monotonic()
                 self._take_end(error)
-        now_s = time.monotonic()
-        stub = self.stub
-        for message in messages or ():
-            if type(message) is Batch:
-                for part in message.messages:
-                    stub.receive(part, now_s)
-            else:
-                stub.receive(message, now_s)
         if now_s >= stub.wakeup_s:
             stub.tick(now_s)
         if stub.outgoing:
@@ -269,8 +301,7 @@ class Client:
             self._lose(error)
             return
         self._drop()
-        for call in self.stub.connection_lost(str(error), time.monotonic(), final=True):
-            call.error = error
+        self.stub.connection_lost(str(error), time.monotonic(), final=True, kind=type(error))
 
     def _reconnect(self, wait_s: float) -> None:
         """Try to connect again, not more often than every ``retry_s``; until then wait."""
@@ -279,11 +310,9 @@ class Client:
             time.sleep(max(0.0, min(wait_s, self._next_attempt_s - now_s)))
             return
         try:
-            self.open()
+            self._open_again(min(max(wait_s, POLL_S), self.timeout_s))
         except (PeerRefused, PeerSilent):
             self._next_attempt_s = now_s + self.stub.retry_s
-        else:
-            self.stub.connection_made(time.monotonic())
 
     def _lose(self, error: OSError) -> None:
         """The connection has ended."""

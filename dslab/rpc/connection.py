@@ -14,6 +14,7 @@ import http.client
 import select
 import socket
 import struct
+import time
 from collections import deque
 from contextlib import suppress
 from typing import Protocol
@@ -21,11 +22,12 @@ from typing import Protocol
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerRefused, PeerSilent, UsageError
 from dslab.rpc.inbox import Inbox
-from dslab.rpc.messages import MAX_DATAGRAM_BYTES, Codec, MalformedMessage, Message
+from dslab.rpc.messages import MAX_DATAGRAM_BYTES, Codec, Invalid, MalformedMessage, Message
 from dslab.rpc.settings import Settings
 
 NOBODY_THERE = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH}
 MIN_WAIT_S = 0.001
+_HTTP_ERRORS = 300  # statuses from here on, and those that send us elsewhere
 _AT_ONCE = int(socket.MSG_DONTWAIT)  # reading a name of an enum, for every call, takes longer
 
 
@@ -36,8 +38,8 @@ class Ended(OSError):
 class Connection(Protocol):
     """What the client needs of a connection."""
 
-    def send(self, data: bytes) -> None:
-        """Send a message."""
+    def send(self, data: bytes, wait_s: float) -> None:
+        """Send a message. That may take so long at most."""
 
     def receive(self, wait_s: float) -> list[Message] | None:
         """Wait so long at most for something to come: the messages that are whole now. None: nothing came."""
@@ -46,31 +48,30 @@ class Connection(Protocol):
         """Close it."""
 
 
-def connect(address: Address, settings: Settings, codec: Codec) -> Connection:
-    """Make a connection.
+def connect(address: Address, settings: Settings, codec: Codec, wait_s: float) -> Connection:
+    """Make a connection. That may take so long at most.
 
     Raises:
         PeerRefused: Nobody listens there.
         PeerSilent: Nobody answered.
     """
     if settings.codec == "json-http":
-        return HttpConnection(address, settings, codec)
+        return HttpConnection(address, codec, wait_s)
     kind = UdpConnection if settings.transport == "udp" else TcpConnection
-    return kind(address, settings, codec)
+    return kind(address, settings, codec, wait_s)
 
 
 class TcpConnection:
     """A stream."""
 
-    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
-        self._socket = _connected(address, socket.SOCK_STREAM, settings.timeout_s)
+    def __init__(self, address: Address, settings: Settings, codec: Codec, wait_s: float) -> None:
+        self._socket = _connected(address, socket.SOCK_STREAM, wait_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._inbox = Inbox(codec, settings.max_message_bytes)
-        self._timeout_s = settings.timeout_s
         self._patience_s = -1.0
         self._early: list[Message] = []  # what came while we sent
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, wait_s: float) -> None:
         """Send bytes.
 
         Raises:
@@ -81,7 +82,7 @@ class TcpConnection:
         except BlockingIOError:
             sent = 0
         if sent < len(data):
-            self._send_rest(memoryview(data)[sent:])
+            self._send_rest(memoryview(data)[sent:], wait_s)
 
     def receive(self, wait_s: float) -> list[Message] | None:
         """Receive a piece.
@@ -109,7 +110,7 @@ class TcpConnection:
         """Close it."""
         self._socket.close()
 
-    def _send_rest(self, unsent: memoryview) -> None:
+    def _send_rest(self, unsent: memoryview, wait_s: float) -> None:
         """Send what the kernel has no room for yet, and receive meanwhile.
 
         The server may be waiting for us to take its replies before it reads on: two that both only send wait
@@ -117,13 +118,15 @@ class TcpConnection:
         """
         poller = select.poll()
         poller.register(self._socket, select.POLLIN | select.POLLOUT)
+        deadline_s = time.monotonic() + wait_s
         while unsent:
-            ready = poller.poll(self._timeout_s * 1000)
+            left_s = deadline_s - time.monotonic()
+            ready = left_s > 0 and poller.poll(left_s * 1000)
             if not ready:
-                raise TimeoutError(errno.ETIMEDOUT, f"no more was taken for {self._timeout_s:g} s")
+                raise TimeoutError(errno.ETIMEDOUT, f"a message was not taken within {wait_s:g} s")
             if ready[0][1] & select.POLLIN:
                 early, self._early = self._early, []
-                self._early = early + (self.receive(self._timeout_s) or [])
+                self._early = early + (self.receive(0.0) or [])
             with suppress(BlockingIOError):
                 unsent = unsent[self._socket.send(unsent, _AT_ONCE) :]
 
@@ -131,12 +134,12 @@ class TcpConnection:
 class UdpConnection:
     """A socket that takes datagrams from one address only."""
 
-    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
-        self._socket = _connected(address, socket.SOCK_DGRAM, settings.timeout_s)
+    def __init__(self, address: Address, _settings: Settings, codec: Codec, wait_s: float) -> None:
+        self._socket = _connected(address, socket.SOCK_DGRAM, wait_s)
         self._codec = codec
         self._patience_s = -1.0
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, wait_s: float) -> None:
         """Send a datagram.
 
         Raises:
@@ -154,7 +157,8 @@ class UdpConnection:
         if wait_s != self._patience_s:
             self._patience_s = _be_patient(self._socket, wait_s)
         try:
-            return [self._codec.decode(self._socket.recv(MAX_DATAGRAM_BYTES + 1))]
+            message = self._codec.decode(self._socket.recv(MAX_DATAGRAM_BYTES + 1))
+            return [] if isinstance(message, Invalid) else [message]
         except BlockingIOError:
             return None
         except (ConnectionRefusedError, MalformedMessage):
@@ -168,19 +172,20 @@ class UdpConnection:
 class HttpConnection:
     """Exchanges, one after the other: a request that is sent waits for the reply to the one before."""
 
-    def __init__(self, address: Address, settings: Settings, codec: Codec) -> None:
-        self._http = http.client.HTTPConnection(address.host, address.port, timeout=settings.timeout_s)
+    def __init__(self, address: Address, codec: Codec, wait_s: float) -> None:
+        self._http = http.client.HTTPConnection(address.host, address.port, timeout=wait_s)
         self._codec = codec
-        self._timeout_s = settings.timeout_s
+        self._wait_s = wait_s
         self._unsent: deque[bytes] = deque()
         self._under_way = False
         try:
             self._http.connect()
         except OSError as error:
-            raise refusal(address, settings.timeout_s, error) from error
+            raise refusal(address, wait_s, error) from error
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, wait_s: float) -> None:
         """Post a message, or put it in the queue."""
+        self._wait_s = wait_s
         self._unsent.append(data)
         self._post()
 
@@ -205,9 +210,10 @@ class HttpConnection:
             raise MalformedMessage(f"No response of HTTP's: {error!r}.") from error
         self._under_way = False
         self._post()
-        if not body.strip():
-            return []
-        return [self._codec.decode(body)]
+        message = self._codec.decode(body) if body.strip() else None
+        if isinstance(message, Invalid) or (message is None and response.status >= _HTTP_ERRORS):
+            raise MalformedMessage(f"Nothing of JSON-RPC's: HTTP's {response.status} {response.reason}.")
+        return [message] if message else []
 
     def close(self) -> None:
         """Close it."""
@@ -216,6 +222,8 @@ class HttpConnection:
     def _post(self) -> None:
         if self._unsent and not self._under_way:
             headers = {"Content-Type": "application/json", "Accept": "application/json"}
+            if self._http.sock is not None:
+                self._http.sock.settimeout(self._wait_s)
             self._http.request("POST", "/", self._unsent.popleft(), headers)
             self._under_way = True
 
@@ -223,8 +231,8 @@ class HttpConnection:
 def _connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
     try:
         family, *_, where = socket.getaddrinfo(*address.pair, type=kind)[0]
-    except socket.gaierror as error:
-        raise PeerRefused(f"{address}: nobody has that name.") from error
+    except OSError as error:
+        raise refusal(address, timeout_s, error) from error
     connected = socket.socket(family, kind)
     try:
         connected.settimeout(timeout_s)
@@ -237,13 +245,15 @@ def _connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> s
 
 def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
     """Say why there is no connection. What is our own trouble, such as no descriptor left, stays as it is."""
+    if isinstance(error, socket.gaierror):
+        return PeerRefused(f"{address}: nobody has that name.")
     if isinstance(error, TimeoutError):
         silent = PeerSilent(f"{address}: waited {timeout_s:g} s in vain for a connection.")
         silent.happened = Happened.NO
         return silent
-    if error.errno not in NOBODY_THERE:
+    if error.errno is not None and error.errno not in NOBODY_THERE:  # none, of several addresses of asyncio's
         return error
-    return PeerRefused(f"{address} took no connection: {error.strerror}.")
+    return PeerRefused(f"{address} took no connection: {error.strerror or error}.")
 
 
 def _be_patient(connected: socket.socket, wait_s: float) -> float:

@@ -5,8 +5,8 @@
     PeerError                      (dslab.kit.errors)
     ├── PeerRefused                nobody listens there                                      did not happen
     ├── PeerSilent                 no reply in time: unknown; never sent: did not happen
-    ├── PeerClosed                 the connection ended before the reply: unknown
-    ├── PeerViolation              the reply breaks the protocol                             happened
+    ├── PeerClosed                 the connection ended before the reply: unknown; never sent: did not happen
+    ├── MalformedMessage           what came is no message: unknown; never sent: did not happen
     └── CallFailed                 the server answered with an error
         ├── NotExecuted            it says that it did not execute the call                  did not happen
         │   ├── MalformedCall      it could not read it                       -32700 -32600
@@ -25,8 +25,12 @@
 An exception that a procedure raises comes back as its own type where that is built in, or was named to the
 client (``exceptions=``) and, made again of its arguments, says the same; else as a `RemoteError`. The text of
 the remote traceback is its note, and its attribute ``remote_traceback``. Such an exception says that the
-procedure *was* executed. The codes are those of JSON-RPC 2.0, which leaves -32000 to -32099 to the
-implementation.
+procedure *was* executed.
+
+The codes are those of JSON-RPC 2.0, which leaves -32000 to -32099 to the implementation: another one's -32002
+may mean anything, and its -32603 too. So these errors travel with the member ``dslab.error`` in their data,
+where their text stands. Without it, such an error, and any other that does not show what was raised, is a
+`RemoteError` that says *unknown*.
 
 Source: ch. 4, Remote procedure call (basic operation); ch. 8, RPC semantics in the presence of failures.
 """
@@ -47,6 +51,11 @@ MAX_ARGUMENTS = 16
 
 Exceptions = dict[str, type[Exception]]
 
+MEMBER_ERROR: Final = "dslab.error"
+
+_RAISED: Final = {"type", "args", "traceback"}
+"""What is told of an exception."""
+
 _NOT_REBUILT: Final = frozenset({"StopIteration", "StopAsyncIteration"})
 """They mean something to the interpreter that meets them, even when they come from far away."""
 
@@ -57,7 +66,8 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         code: Which kind of error.
         message: One short sentence.
-        data: More, for whom it may concern: ``{type, args, traceback}`` for an exception, else a text.
+        data: More, for whom it may concern: ``{type, args, traceback}`` for an exception; ``{dslab.error}``
+            for what only we mean by the code; else a text.
     """
 
     code: int
@@ -74,9 +84,12 @@ class CallFailed(PeerError):
 
     code: ClassVar[int] = -32603
     text: ClassVar[str] = "Internal error"
+    standard: ClassVar[bool] = False  # does the code mean this to everybody?
 
     def to_fault(self) -> Fault:
         """Give what travels. The standard's own errors travel in the standard's own words."""
+        if not self.standard:
+            return Fault(self.code, self.text, {MEMBER_ERROR: self.message})
         return Fault(self.code, self.text, None if self.message == self.text else self.message)
 
 
@@ -89,7 +102,7 @@ class NotExecuted(CallFailed):
 class MalformedCall(NotExecuted):
     """The server could not read the call."""
 
-    code, text = -32600, "Invalid Request"
+    code, text, standard = -32600, "Invalid Request", True
 
 
 class ParseError(MalformedCall):
@@ -101,13 +114,13 @@ class ParseError(MalformedCall):
 class NoSuchMethod(NotExecuted):
     """The server has no procedure of that name."""
 
-    code, text = -32601, "Method not found"
+    code, text, standard = -32601, "Method not found", True
 
 
 class BadArguments(NotExecuted):
     """The procedure takes other arguments."""
 
-    code, text = -32602, "Invalid params"
+    code, text, standard = -32602, "Invalid params", True
 
 
 class WrongType(BadArguments):
@@ -158,7 +171,7 @@ class ReplyUnfit(CallFailed):
 
 
 class RemoteError(CallFailed):
-    """The procedure raised an exception of a type that is not known here.
+    """The procedure raised an exception of a type that is not known here; or a foreign server says anything.
 
     Attributes:
         type_name: The exception's type, as the server named it.
@@ -221,23 +234,34 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
         known: The types, by name, that the client was told of beside the built-in ones.
     """
     fault = as_fault(error)
-    kind = _BY_CODE.get(fault.code)
-    if kind is not None:
-        detail = fault.data if isinstance(fault.data, str) else fault.message
-        return kind(f"{method}: {detail}.".replace("..", "."))
     data = fault.data if isinstance(fault.data, dict) else {}
+    kind = kind_of(fault)
+    if kind is not None:
+        detail = data.get(MEMBER_ERROR, fault.data if isinstance(fault.data, str) else fault.message)
+        return kind(f"{method}: {detail}.".replace("..", "."))
     name, arguments = str(data.get("type", "")), data.get("args", [])
     where = str(data.get("traceback", ""))
     arguments = arguments if isinstance(arguments, list) else []
-    raised = _rebuilt(name, arguments, fault.message, known)
+    tells = data.keys() >= _RAISED
+    raised = _rebuilt(name, arguments, fault.message, known) if tells else None
     if raised is None:
         text = f"{method}: {name}: {fault.message}" if name else f"{method}: {fault.message}"
-        return RemoteError(text, type_name=name, arguments=arguments, remote_traceback=where)
+        failed = RemoteError(text, type_name=name, arguments=arguments, remote_traceback=where)
+        failed.happened = Happened.YES if tells or MEMBER_ERROR in data else Happened.UNKNOWN
+        return failed
     # past what the type itself thinks of attributes: it may be a frozen dataclass
     Exception.__setattr__(raised, "remote_traceback", where)
     if where:
         Exception.__setattr__(raised, "__notes__", [f"Raised by {method} at the server:\n{where}"])
     return raised
+
+
+def kind_of(error: Any) -> type[CallFailed] | None:
+    """Say which error of ours, or of the standard's, a reply's is; None for any other."""
+    fault = as_fault(error)
+    kind = _BY_CODE.get(fault.code)
+    ours = isinstance(fault.data, dict) and MEMBER_ERROR in fault.data
+    return kind if kind is not None and (kind.standard or ours) else None
 
 
 def says_not_executed(error: Any) -> bool:
@@ -248,6 +272,8 @@ def says_not_executed(error: Any) -> bool:
 def as_fault(error: Any) -> Fault:
     """Read an error that may come from a foreign server: an object, a pair of code and text, or a text."""
     match error:
+        case Fault():
+            return error
         case {"code": int(code), "message": str(message)}:
             return Fault(code, message, error.get("data"))
         case [int(code), str(message), *rest]:

@@ -174,7 +174,7 @@ def _told(error: Any) -> str:
     match fault.data:
         case {"type": str(name)}:
             return f"{name}: {fault.message}"
-        case str(detail):
+        case {"dslab.error": str(detail)} | str(detail):
             return f"{fault.message}: {detail}"
         case _:
             return fault.message

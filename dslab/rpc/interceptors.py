@@ -10,8 +10,10 @@ An interceptor is a function of an invocation and of what comes after it::
             print(invocation.method, time.monotonic() - began_s)
 
 It may look, change the invocation, answer itself, or call ``proceed`` several times. The first of a list is
-the outermost. The same function serves on both sides: `client.Client.interceptors` and
-`objects.Objects.interceptors`. At a server, what a coroutine function gives is still to be awaited.
+the outermost. The same function serves on both sides: ``interceptors`` of any client, and of
+`objects.Objects`. At a server, what a coroutine function gives is still to be awaited. So it is at a client
+where the caller does not wait: there ``proceed`` gives what ``begin`` does, a deferred reply or a future (or
+None, of a one-way call), and has not failed yet. With asyncio an interceptor may be a coroutine function.
 
 Here are `logging`, which writes a line for each call; `retrying`, which calls again what certainly did not
 happen; `authenticating` and `authenticated`, which add and check a token: it travels as the first argument.

@@ -41,7 +41,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 import msgspec
 
-from dslab.kit.errors import PeerViolation
+from dslab.kit.errors import Happened, PeerViolation
 from dslab.rpc.errors import BadArguments, DoesNotTravel, Fault, ReplyUnfit
 
 HELLO: Final = "rpc.hello"
@@ -141,7 +141,12 @@ Message: TypeAlias = Request | Response | Notification | Invalid | Batch
 
 
 class MalformedMessage(PeerViolation):
-    """Bytes that are no message, and after which no other can be found."""
+    """Bytes that are no message, and after which no other can be found.
+
+    They say nothing of the calls under way: whoever sent them may never have understood one.
+    """
+
+    happened = Happened.UNKNOWN
 
 
 class MessageTooLong(MalformedMessage):

@@ -6,7 +6,10 @@ semantics allow it), pairs replies with calls, gives up at the deadline, and say
     begin ──> queued ──> sent ──> ended: a reply │ PeerSilent at its deadline │ PeerClosed
                 │         ^ │
                 │         └─┘ every retry_s, and after each new connection  (not under ``maybe``)
-                └── until the session is open and its window has room       (at-most-once only)
+                └── until the session is open and its window has room       (at-most-once only);
+                    while there is no connection, or the server takes no more
+
+Arguments are copied in: what a call sends, and sends again, is what they were when it began.
 
 ==============  ==================  =============================  =========================================
 semantics       sent                executed                       the server
@@ -37,7 +40,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from dslab.kit.errors import Happened, PeerClosed, PeerError, PeerSilent
+from dslab.kit.errors import DslabError, Happened, PeerClosed, PeerError, PeerSilent, UsageError
 from dslab.rpc.errors import (
     Busy,
     CallFailed,
@@ -48,11 +51,22 @@ from dslab.rpc.errors import (
     SessionLost,
     TooLate,
     Uncertain,
-    as_fault,
     exception_of,
+    kind_of,
     says_not_executed,
 )
-from dslab.rpc.messages import HELLO, Context, Id, Invalid, Message, Notification, Params, Request, Response
+from dslab.rpc.messages import (
+    HELLO,
+    Context,
+    Id,
+    Invalid,
+    MalformedMessage,
+    Message,
+    Notification,
+    Params,
+    Request,
+    Response,
+)
 from dslab.rpc.reply_cache import Identity, Known, ReplyCache
 
 Semantics: TypeAlias = Literal["maybe", "at-least-once", "at-most-once"]
@@ -82,6 +96,7 @@ class Call(msgspec.Struct, eq=False):
         transmissions: How often it was sent.
         session: The session that it belongs to; 0 for none.
         number: Its number in that session.
+        one_way: Will there be no reply?
         response: The reply, once there is one.
         error: Why there will be none.
         ended: Is it known what came of it?
@@ -97,8 +112,9 @@ class Call(msgspec.Struct, eq=False):
     transmissions: int = 0
     session: int = 0
     number: int = 0
+    one_way: bool = False
     response: Response | None = None
-    error: PeerError | None = None
+    error: DslabError | None = None
     ended: bool = False
     waiter: Any = None
 
@@ -116,11 +132,17 @@ class Call(msgspec.Struct, eq=False):
         raise error
 
 
+def answered(result: Any) -> Call:
+    """Give a call that has its reply, though nothing was sent."""
+    return Call(0, "", [], 0.0, 0.0, response=Response(0, None, result), ended=True)
+
+
 class ClientStub:
     """The client's side.
 
     Args:
         first_id: Where the ids of requests begin.
+        freeze: Marshals a value (`Codec.freeze`): what is sent later, or again, must not change meanwhile.
         semantics: What may happen to a call whose reply is missing.
         retry_s: How long to wait for a reply before the first retransmission; then twice as long, and so on.
         deadlines: Tell the server how long the caller waits (if it understands that).
@@ -132,6 +154,8 @@ class ClientStub:
         wakeup_s: When to call `tick`; it may turn out to have been for nothing.
         sent: How many requests were sent, retransmissions included.
         discarded: How many replies came that nobody waits for.
+        connected: Is there a connection?
+        full: Does the server take no more for now? Then requests wait here, where they can be given up.
         peerhood: Whether the server understands call identities.
     """
 
@@ -139,6 +163,7 @@ class ClientStub:
         self,
         first_id: int = 1,
         *,
+        freeze: Callable[[Any], Any] = lambda value: value,
         semantics: Semantics = "maybe",
         retry_s: float = DEFAULT_RETRY_S,
         deadlines: bool = False,
@@ -152,18 +177,22 @@ class ClientStub:
         self.sent = 0
         self.discarded = 0
         self.connected = True
+        self.full = False
         self.session = session
+        self._freeze = freeze
         self._identified = semantics == "at-most-once"
         self._deadlines = deadlines
         self._plain = semantics == "maybe" and not deadlines  # nothing is sent again, nor with a context
         self._next_id = first_id
         self._next_number = first_number
         self._window = 1  # until the server has told
+        self._knows_window = False
         self.peerhood = Peerhood.OURS if session else Peerhood.UNASKED
         self._hello: Call | None = None
         self._open: dict[Id, Call] = {}
         self._numbered: dict[int, Call] = {}  # those of the session, in order
         self._queue: deque[Call] = deque()
+        self._held: list[Call] | None = None  # the calls of a batch that is not complete yet
 
     def __len__(self) -> int:
         return len(self._open)
@@ -179,43 +208,101 @@ class ClientStub:
         return next(iter(self._numbered), self._next_number)
 
     def take_outgoing(self) -> list[Request | Notification]:
-        """Take what is to be sent."""
+        """Take what is to be sent: nothing while a batch is being made."""
+        if self._held is not None:
+            return []
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
+    def hold(self) -> None:
+        """Begin a batch: `outgoing` is left to grow until the shell has sent it in one piece."""
+        self._held = []
+
+    def release(self) -> None:
+        """End a batch that was sent."""
+        self._held = None
+        self.outgoing = []
+
+    def withdraw(self, now_s: float) -> list[Call]:
+        """End a batch that was not sent: gives its calls, none of which has happened."""
+        calls = [call for call in self._held or () if call.id in self._open]
+        self._held = None
+        ids = {call.id for call in calls}
+        self.outgoing = [each for each in self.outgoing if type(each) is Request and each.id not in ids]
+        calls.sort(key=attrgetter("transmissions"))  # as in `tick`
+        for call in calls:
+            self.sent -= call.transmissions
+            call.transmissions = 0
+            error = PeerSilent(f"{call.method}: the batch that it belongs to was never sent.")
+            error.happened = Happened.NO
+            self._end(call, error, now_s)
+        return calls
+
     def begin(self, method: str, params: Params, now_s: float, timeout_s: float) -> Call:
-        """Begin a call."""
+        """Begin a call.
+
+        Raises:
+            DoesNotTravel: An argument cannot be written, and this call does not leave at once. (Of one that
+                does, whoever writes its request finds that out.)
+        """
+        at_once = self._plain and self.connected and not self.full and self._held is None
+        if not at_once:
+            if not method.isascii():
+                self._freeze(method)  # half a character does not travel
+            params = self._freeze(params)
         number = self._next_id
         self._next_id = number % MAX_ID + 1
         deadline_s = now_s + timeout_s
         self._open[number] = call = Call(number, method, params, timeout_s, deadline_s)
         if deadline_s < self.wakeup_s:  # noqa: PLR1730  min() takes longer
             self.wakeup_s = deadline_s
-        if self._plain and self.connected:  # as `_send` would, in fewer steps
+        if at_once:  # as `_send` would, in fewer steps
             call.transmissions = 1
             self.sent += 1
             self.outgoing.append(Request(number, method, params))
-        elif self._identified or (self._deadlines and self.peerhood is not _OURS):
+            return call
+        if self._held is not None:
+            self._held.append(call)
+        if self._identified or (self._deadlines and self.peerhood is not _OURS):
             self._queue.append(call)
             self._send_queued(now_s)
         else:
             self._send(call, now_s)
         return call
 
-    def notify(self, method: str, params: Params) -> None:
-        """Send a one-way call: sent once, and never heard of again."""
-        self.outgoing.append(Notification(method, params))
+    def notify(self, method: str, params: Params, now_s: float, timeout_s: float) -> None:
+        """Send a one-way call: sent once, and never heard of again.
+
+        Without a connection it waits for one, as long as a call would.
+        """
+        if self.connected and self._held is None:
+            self.outgoing.append(Notification(method, params))
+            return
+        self._freeze(method)
+        params = self._freeze(params)
+        if self.connected:
+            self.outgoing.append(Notification(method, params))
+            return
+        call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s, one_way=True)
+        self._open[call.id] = call
+        self.wakeup_s = min(self.wakeup_s, call.deadline_s)
 
     def receive(self, message: Message, now_s: float) -> Call | None:
-        """Take a message: gives the call that it ends."""
+        """Take a message: gives the call that it ends.
+
+        Raises:
+            MalformedMessage: It is none, and came in the place of one.
+        """
         call = self._open.pop(message.id, None) if type(message) is Response else None
         if call is None:
+            if type(message) is Invalid:
+                raise MalformedMessage(f"What came is no message: {message.fault.message}.")
             self.discarded += 1
             return None
         assert type(message) is Response
         call.response, call.ended = message, True
         if call is self._hello:
-            self._greeted(message, now_s)
+            self._greeted(call, message, now_s)
             return None
         if call.number:
             self._close_number(call, message, now_s)
@@ -229,11 +316,12 @@ class ClientStub:
             self._end(call, _silence(call), now_s)
         if self._hello is not None and not self._queue:
             self._open.pop(self._hello.id, None)
-            self._hello, self.peerhood = None, Peerhood.UNASKED
-        if self.connected:
+            self._forget_hello()
+        flows = self.connected and not self.full
+        if flows:
             for call in [call for call in self._open.values() if now_s >= call.retry_at_s]:
                 self._send(call, now_s)
-        times_s = [min(call.deadline_s, call.retry_at_s) for call in self._open.values()]
+        times_s = [min(call.deadline_s, call.retry_at_s if flows else inf) for call in self._open.values()]
         self.wakeup_s = min(times_s, default=inf)
         return ended
 
@@ -246,6 +334,21 @@ class ClientStub:
         if call.id in self._open:
             self._end(call, _silence(call), now_s)
 
+    def refuse(self, message: Request | Notification, error: UsageError, now_s: float) -> None:
+        """Take note that a message cannot be sent: ends its call, or, of a one-way call, raises the error."""
+        call = self._open.get(message.id) if type(message) is Request else None
+        if call is None:
+            raise error
+        self._end(call, error, now_s)
+
+    def take_room(self, now_s: float) -> None:
+        """The server takes more again: send what has waited for that."""
+        self.full = False
+        self.wakeup_s = now_s  # what should have been sent again meanwhile
+        for call in list(self._open.values()):
+            if not call.transmissions and not self._is_queued(call):
+                self._send(call, now_s)
+
     def connection_made(self, now_s: float) -> None:
         """There is a connection again: send again what may be sent again."""
         self.connected = True
@@ -253,15 +356,17 @@ class ClientStub:
             if call.transmissions or not self._is_queued(call):
                 self._send(call, now_s)
 
-    def connection_lost(self, reason: str, now_s: float, *, final: bool = False) -> list[Call]:
+    def connection_lost(
+        self, reason: str, now_s: float, *, final: bool = False, kind: type[PeerError] = PeerClosed
+    ) -> list[Call]:
         """The connection has ended: gives the calls that this ends; all, if there will be no other."""
-        self.connected = False
+        self.connected = self.full = False
         self.outgoing.clear()
         ended = [
             call for call in self._open.values() if final or (call.transmissions and not self._repeats(call))
         ]
         for call in ended:
-            error = PeerClosed(f"{call.method}: {reason}")
+            error = kind(f"{call.method}: {reason}")
             if not call.transmissions:
                 error.happened = Happened.NO
             self._end(call, error, now_s)
@@ -282,14 +387,18 @@ class ClientStub:
         return call.transmissions == 0 and call in self._queue
 
     def _send(self, call: Call, now_s: float) -> None:
+        if not self.connected or self.full:
+            return  # until there is a way again
+        if call.one_way:
+            self._open.pop(call.id)
+            call.ended = True
+            self.outgoing.append(Notification(call.method, call.params))
+            return
         call.transmissions += 1
         if not self._plain and self._repeats(call):
             backoff = 1 if call.transmissions == 1 else min(2 ** (call.transmissions - 1), MAX_BACKOFF)
             call.retry_at_s = now_s + self.retry_s * backoff
             self.wakeup_s = min(self.wakeup_s, call.retry_at_s)
-        if not self.connected:
-            call.transmissions -= 1
-            return
         self.sent += 1
         context = None if self._plain else self._context(call, now_s)
         self.outgoing.append(Request(call.id, call.method, call.params, context))
@@ -313,6 +422,8 @@ class ClientStub:
                 self._numbered[call.number] = call
                 self._next_number += 1
             self._send(call, now_s)
+        if self._queue and self.peerhood is _OURS and not self._knows_window and self._hello is None:
+            self._ask(now_s)  # of a session that goes on from an earlier life
 
     def _may_send(self) -> bool:
         if self.peerhood is _OURS:
@@ -320,20 +431,32 @@ class ClientStub:
         return self.peerhood is Peerhood.PLAIN
 
     def _ask(self, now_s: float) -> None:
-        """Ask the server whether it understands call identities, and for a session."""
-        self.peerhood = Peerhood.ASKED
+        """Ask the server whether it understands call identities, for a session, and for its window."""
+        if self.peerhood is Peerhood.UNASKED:
+            self.peerhood = Peerhood.ASKED
         self._hello = Call(self._take_id(), HELLO, [], inf, inf)
         self._open[self._hello.id] = self._hello
         self._send(self._hello, now_s)
 
-    def _greeted(self, response: Response, now_s: float) -> None:
+    def _forget_hello(self) -> None:
         self._hello = None
+        if self.peerhood is Peerhood.ASKED:
+            self.peerhood = Peerhood.UNASKED
+
+    def _greeted(self, hello: Call, response: Response, now_s: float) -> None:
+        asked = self.peerhood is Peerhood.ASKED
+        if asked and response.error is not None and _says_busy(response.error):  # it understands: ask again
+            hello.response, hello.ended = None, False
+            self._open[hello.id] = hello
+            return
+        self._hello, self._knows_window = None, True
         match response.result:
             case [int(session), int(window)] if response.error is None:
-                self.peerhood = Peerhood.OURS
-                self.session, self._window = session, window
-                self._numbered, self._next_number = {}, 1
-            case _:
+                self._window = window
+                if asked:
+                    self.session, self.peerhood = session, Peerhood.OURS
+                    self._numbered, self._next_number = {}, 1
+            case _ if asked:
                 self.peerhood = Peerhood.PLAIN
         self._send_queued(now_s)
 
@@ -341,21 +464,26 @@ class ClientStub:
         """A numbered call has ended. If the server has forgotten the session, the next call opens another."""
         if call.session == self.session:
             self._numbered.pop(call.number, None)
-            if response.error is not None and as_fault(response.error).code == SessionLost.code:
-                self.session, self.peerhood = 0, Peerhood.UNASKED
+            if response.error is not None and kind_of(response.error) is SessionLost:
+                self.session = 0
+                self.peerhood = Peerhood.UNASKED if self._hello is None else Peerhood.ASKED
         if self._queue:
             self._send_queued(now_s)
 
-    def _end(self, call: Call, error: PeerError, now_s: float) -> None:
+    def _end(self, call: Call, error: DslabError, now_s: float) -> None:
         call.error, call.ended = error, True
         self._open.pop(call.id, None)
         if call is self._hello:
-            self._hello, self.peerhood = None, Peerhood.UNASKED
+            self._forget_hello()
         elif call.number and call.session == self.session:
             self._numbered.pop(call.number, None)
         elif self._is_queued(call):
             self._queue.remove(call)
         self._send_queued(now_s)
+
+
+def _says_busy(error: Any) -> bool:
+    return isinstance(exception_of(error, HELLO, {Busy.__name__: Busy}), Busy)
 
 
 def _silence(call: Call) -> PeerSilent:

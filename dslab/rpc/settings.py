@@ -29,7 +29,8 @@ class Settings:
         timeout_s: How long to wait for the connection, and then for each call.
         semantics: What may happen to a call whose reply is missing (`protocol`).
         retry_s: How long to wait for a reply before the request is sent again; then twice as long, and so on.
-        deadlines: Tell the server how long the caller waits, so that it begins nothing in vain.
+        deadlines: Tell the server how long the caller waits, so that it begins nothing in vain. Under
+            at-most-once it is always told.
         exceptions: Types, beside the built-in ones, in which exceptions shall come back.
         session: Go on with a session of an earlier life of this client ...
         first_number: ... from this call number. The call of that number, made again, is the same call.
@@ -49,10 +50,15 @@ class Settings:
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     explain: Callable[[str], Any] | None = None
 
-    def stub(self) -> ClientStub:
-        """Give a client stub that calls so. Over UDP its ids are not those of the socket's last owner."""
+    def stub(self, freeze: Callable[[Any], Any]) -> ClientStub:
+        """Give a client stub that calls so. Over UDP its ids are not those of the socket's last owner.
+
+        Args:
+            freeze: The codec's.
+        """
         return ClientStub(
             random.getrandbits(31) + 1 if self.transport == "udp" else 1,
+            freeze=freeze,
             semantics=self.semantics,
             retry_s=self.retry_s,
             deadlines=self.deadlines,

@@ -23,7 +23,9 @@ from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
 from dslab.rpc import aclient
-from dslab.rpc.proxy import Proxy
+from dslab.rpc.interceptors import Interceptor, Invocation, chain
+from dslab.rpc.messages import Params
+from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.settings import Options
 
 
@@ -33,9 +35,14 @@ def connect(address: Address | str, **options: Unpack[Options]) -> ThreadedClien
 
 
 class ThreadedClient:
-    """A connection to a server, for any number of threads. A context manager."""
+    """A connection to a server, for any number of threads. A context manager.
+
+    Attributes:
+        interceptors: What stands before the client stub, the outermost first; called in the caller's thread.
+    """
 
     def __init__(self, address: Address | str, options: Options) -> None:
+        self.interceptors: list[Interceptor] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"rpc client of {address}", daemon=True)
         self._thread.start()
@@ -65,22 +72,46 @@ class ThreadedClient:
 
     def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
         """Call a remote procedure and wait for its result. Raises as `client.Client.call` does."""
-        return self.submit(method, *arguments, **named_arguments).result()
+        invocation = Invocation(method, params_of(arguments, named_arguments))
+        return chain(self.interceptors, lambda each: self._submit(each).result())(invocation)
 
     def submit(
         self, method: str, /, *arguments: Any, **named_arguments: Any
     ) -> concurrent.futures.Future[Any]:
-        """Send a request: gives what ends with its reply. Cancelling it gives the call up."""
-        work = self._client.call(method, *arguments, **named_arguments)
-        return asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Send a request: gives what ends with its reply. Cancelling it gives the call up.
+
+        Raises:
+            DoesNotTravel: An argument cannot be written. They are copied in here, not in the other thread.
+        """
+        invocation = Invocation(method, params_of(arguments, named_arguments))
+        begun = chain(self.interceptors, self._submit)(invocation)
+        if isinstance(begun, concurrent.futures.Future):
+            return begun
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_result(begun)
+        return future
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
         """Call one-way: there will be no reply, not even an error."""
+        chain(self.interceptors, self._notify)(Invocation(method, params_of(arguments, named_arguments)))
 
+    def _submit(self, invocation: Invocation) -> concurrent.futures.Future[Any]:
+        params: Any = self._client.codec.freeze(invocation.params)
+        return asyncio.run_coroutine_threadsafe(self._exchange(invocation.method, params), self._loop)
+
+    def _notify(self, invocation: Invocation) -> None:
         async def send() -> None:
-            self._client.notify(method, *arguments, **named_arguments)
+            self._client.notify_now(invocation)
 
         self._wait(send())
+
+    async def _exchange(self, method: str, params: Params) -> Any:
+        future = self._client.send(method, params)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._client.give_up(future)
+            raise
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent
 from dslab.rpc import aclient, threaded
 from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.messages import MalformedMessage
 
 
 class Numbers:
@@ -73,6 +75,129 @@ def test_errors_are_their_own_callers(address: Address) -> None:
     assert isinstance(divided, ZeroDivisionError)
     assert isinstance(missing, NoSuchMethod)
     assert added == 1
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once", "at-most-once"])
+@pytest.mark.parametrize("values", [(object(), 5), (5, object())])
+def test_a_bad_first_argument_is_its_own_callers(
+    address: Address, semantics: Any, values: tuple[object, object]
+) -> None:
+    async def run() -> list[Any]:
+        async with await aclient.connect(address, semantics=semantics, timeout_s=60) as client:
+            calls = [client.call("echo", value) for value in values]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    outcomes = dict(zip(values, asyncio.run(run()), strict=True))
+    assert outcomes.pop(5) == 5
+    assert [type(outcome) for outcome in outcomes.values()] == [DoesNotTravel]
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once", "at-most-once"])
+def test_arguments_are_copied_in_when_the_call_begins(address: Address, semantics: Any) -> None:
+    async def run() -> None:
+        options: Any = {"semantics": semantics, "deadlines": True, "timeout_s": 60}
+        async with await aclient.connect(address, **options) as client:
+            words = ["a"]
+            alone = client.begin("echo", words)
+            words.append("b")
+            with client.batch():
+                in_a_batch = client.begin("echo", words)
+                words.clear()
+            assert (await alone, await in_a_batch) == (["a"], ["a", "b"])
+
+    asyncio.run(run())
+
+
+def test_a_batch_that_is_given_up_did_not_happen(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            with pytest.raises(DoesNotTravel), client.batch():
+                good = client.begin("add", 100)
+                client.begin("add", object())
+            with pytest.raises(PeerSilent, match="never sent") as raised:
+                await good
+            assert raised.value.happened is Happened.NO
+            assert await client.call("add", 1) == 1
+
+    asyncio.run(run())
+
+
+def test_a_server_that_never_reads_holds_nobody_beyond_the_deadline() -> None:
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=0.2)
+        first = client.begin("echo", b"x" * 10_000_000)
+        await asyncio.sleep(0)
+        with pytest.raises(PeerSilent, match="never sent") as raised:
+            await client.call("echo", 1)
+        assert raised.value.happened is Happened.NO
+        with pytest.raises(PeerSilent):
+            await first
+        await client.close()
+
+    async def run_in_time(address: Address) -> None:
+        async with asyncio.timeout(30):
+            await run(address)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run_in_time(Address(*listener.getsockname())))
+
+
+def test_what_waits_for_the_server_to_read_is_sent_when_it_does(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            long = client.begin("echo", b"x" * 10_000_000)
+            await asyncio.sleep(0)
+            assert client.stub.full
+            short = [client.begin("echo", number) for number in range(3)]
+            assert [await each for each in short] == [0, 1, 2]
+            assert len(await long) == 10_000_000
+
+    asyncio.run(run())
+
+
+def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            await client.call("add", 1)
+            assert client._wire is not None
+            client._wire.transport.abort()
+            while client._wire is not None:
+                await asyncio.sleep(0)
+            for _ in range(5):
+                client.notify("add", 1)
+            assert await client.call("add", 1) == 7
+
+    asyncio.run(run())
+
+
+def test_nonsense_does_not_tell_whether_it_happened() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"SSH-2.0-OpenSSH\r\n")
+        await reader.read()
+        writer.close()
+
+    async def run(codec: str) -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            address = Address(*server.sockets[0].getsockname())
+            async with await aclient.connect(address, codec=codec, timeout_s=60) as client:
+                with pytest.raises(MalformedMessage) as raised:
+                    await client.call("add", 1)
+                assert raised.value.happened is Happened.UNKNOWN
+
+    for codec in ("msgpack", "json"):
+        asyncio.run(run(codec))
+
+
+@pytest.mark.parametrize("why", [socket.gaierror("no such name"), OSError("Multiple exceptions: ...")])
+def test_a_server_that_cannot_be_found_did_not_do_it(why: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    def resolve(*_: Any, **__: Any) -> Any:
+        raise why
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(PeerRefused) as raised:
+        asyncio.run(aclient.connect("nowhere:1"))
+    assert raised.value.happened is Happened.NO
 
 
 def test_a_deadline_and_a_cancellation_end_only_their_own_call(address: Address) -> None:
@@ -161,6 +286,16 @@ def test_a_callback_is_called_with_the_reply(address: Address) -> None:
         client.notify("add", 2)
         assert client.proxy().add(1) == 3
     assert seen == ["x"]
+
+
+def test_the_arguments_of_a_submitted_call_are_copied_in_at_once(address: Address) -> None:
+    with threaded.connect(address, timeout_s=60) as client:
+        words = ["a"]
+        later = client.submit("echo", words)
+        words.clear()
+        assert later.result() == ["a"]
+        with pytest.raises(DoesNotTravel):
+            client.submit("echo", object())
 
 
 def test_nobody_listens(address: Address) -> None:

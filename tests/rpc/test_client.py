@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,9 +15,25 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import client as client_module
-from dslab.rpc import connection
-from dslab.rpc.client import connect
-from dslab.rpc.errors import BadArguments, DoesNotTravel, NoSuchMethod, RemoteError, ReplyUnfit
+from dslab.rpc import connection, server_threads
+from dslab.rpc.client import Client, connect
+from dslab.rpc.codecs import codec_named
+from dslab.rpc.errors import (
+    BadArguments,
+    Busy,
+    CallFailed,
+    DoesNotTravel,
+    NoSuchMethod,
+    NotAllowed,
+    RemoteError,
+    ReplyForgotten,
+    ReplyUnfit,
+    SessionLost,
+    TooLate,
+    Uncertain,
+)
+from dslab.rpc.messages import MalformedMessage, Response
+from dslab.rpc.service import Service
 
 
 class Overdrawn(Exception):
@@ -161,6 +178,49 @@ def test_an_argument_that_does_not_travel_is_not_sent(address: Address, codec: s
         assert len(client.stub) == 0
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_bad_first_argument_is_its_own_callers(address: Address, codec: str, semantics: Any) -> None:
+    with connect(address, codec=codec, semantics=semantics, retry_s=0.01) as client:
+        with pytest.raises(DoesNotTravel):
+            client.begin("echo", object())
+        assert [client.call("echo", number) for number in range(3)] == [0, 1, 2]
+        assert len(client.stub) == 0
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_arguments_are_copied_in_when_the_call_begins(address: Address, codec: str, semantics: Any) -> None:
+    with connect(address, codec=codec, semantics=semantics, deadlines=True) as client:
+        words = ["a"]
+        alone = client.begin("echo", words)
+        words.append("b")
+        with client.batch():
+            in_a_batch = client.begin("echo", words)
+            words.clear()
+        assert (alone.result(), in_a_batch.result()) == (["a"], ["a", "b"])
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_batch_that_is_given_up_did_not_happen(
+    address: Address, bank: Bank, codec: str, semantics: Any
+) -> None:
+    with connect(address, codec=codec, semantics=semantics) as client:
+        with pytest.raises(DoesNotTravel), client.batch():
+            good = client.begin("deposit", 100)
+            client.begin("deposit", object())
+        with pytest.raises(PeerSilent, match="never sent") as raised:
+            good.result()
+        assert raised.value.happened is Happened.NO
+        assert client.call("deposit", 1) == bank.balance == 1
+
+
+def test_what_does_not_fit_a_datagram_is_its_own_callers(serve: Any, bank: Bank) -> None:
+    address = serve(bank, transport="udp")
+    with connect(address, transport="udp", semantics="at-most-once", retry_s=0.01) as client:
+        with pytest.raises(UsageError, match="datagram"):
+            client.call("echo", "x" * 70_000)
+        assert [client.call("deposit", 1) for _ in range(3)] == [1, 2, 3]
+
+
 def test_deferred_synchronous_calls_are_answered_out_of_order(address: Address, codec: str) -> None:
     with connect(address, codec=codec, timeout_s=30) as client:
         slow = client.begin("later", 0.2, "slow")
@@ -178,6 +238,34 @@ def test_one_way_calls_are_executed_and_not_answered(address: Address, bank: Ban
         assert bank.noticed.wait(30)
         assert client.call("deposit", 1) == 1
         assert client.stub.discarded == 0
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_one_way_calls_find_a_server_that_was_started_again(serve: Any, semantics: Any) -> None:
+    arrived: list[int] = []
+
+    def log(number: int) -> None:
+        arrived.append(number)
+
+    def service(session: int) -> Service:
+        service = Service(codec_named("msgpack"), session)
+        service.objects.register(log)
+        return service
+
+    with server_threads.serving(Address("127.0.0.1", 0), service(1)) as address:
+        client = connect(address, semantics=semantics, timeout_s=30)
+        client.call("log", 0)
+    with pytest.raises(PeerRefused):
+        client.notify("log", -1)
+    with server_threads.serving(address, service(1_000)), client:
+        for number in range(1, 6):
+            client.notify("log", number)
+        if semantics != "at-most-once":  # the server has forgotten the session
+            client.call("log", 6)
+        else:
+            with pytest.raises(SessionLost):
+                client.call("log", 6)
+    assert arrived[:6] == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_batch_is_answered_part_by_part(address: Address, codec: str) -> None:
@@ -234,6 +322,116 @@ def test_a_reply_that_nobody_asked_for_is_not_taken_for_another() -> None:
         assert client.stub.discarded == 1
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+@pytest.mark.parametrize("codec", ["msgpack", "json", "json-http"])
+def test_nonsense_in_the_place_of_a_reply_does_not_tell_whether_it_happened(
+    semantics: Any, codec: str
+) -> None:
+    nonsense = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
+    options: Any = {"codec": codec, "semantics": semantics, "timeout_s": 30.0}
+    with (
+        scripted(nonsense) as address,
+        connect(address, **options) as client,
+        pytest.raises(MalformedMessage) as raised,
+    ):
+        client.call("deposit", 1)
+    sent = semantics != "at-most-once"  # there the session is asked for first
+    assert raised.value.happened is (Happened.UNKNOWN if sent else Happened.NO)
+
+
+def test_an_empty_answer_that_says_not_found_is_no_reply() -> None:
+    with (
+        scripted(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as address,
+        connect(address, codec="json-http", timeout_s=30) as client,
+        pytest.raises(MalformedMessage, match="404 Not Found"),
+    ):
+        client.call("deposit", 1)
+
+
+@pytest.mark.parametrize("code", [-32000, -32001, -32002, -32003, -32004, -32005, -32006, -32603, -32050, 7])
+def test_what_a_foreign_code_means_is_not_known(code: int) -> None:
+    error = f'{{"code": {code}, "message": "Payment done, mail failed"}}'
+    reply = f'{{"jsonrpc": "2.0", "id": 1, "error": {error}}}\n'
+    with (
+        scripted(reply.encode()) as address,
+        connect(address, codec="json", timeout_s=30) as client,
+        pytest.raises(RemoteError, match="mail failed") as raised,
+    ):
+        client.call("pay", 1)
+    assert raised.value.happened is Happened.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "kind", [TooLate, Busy, SessionLost, ReplyForgotten, NotAllowed, Uncertain, ReplyUnfit]
+)
+def test_the_errors_of_our_own_servers_are_known_as_such(codec: str, kind: type[CallFailed]) -> None:
+    reply = codec_named(codec).encode(Response(1, kind("no more room").to_fault()))
+    with (
+        scripted(reply) as address,
+        connect(address, codec=codec, timeout_s=30) as client,
+        pytest.raises(kind, match="pay: no more room") as raised,
+    ):
+        client.call("pay", 1)
+    assert raised.value.happened is kind.happened
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once"])
+def test_a_server_that_hardly_reads_holds_nobody_beyond_the_deadline(semantics: Any) -> None:
+    enough = threading.Event()
+
+    def read_slowly(listener: socket.socket) -> None:
+        reader, _ = listener.accept()
+        with reader:
+            while reader.recv(20_000) and not enough.wait(0.02):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=read_slowly, args=[listener])
+        thread.start()
+        with connect(Address(*listener.getsockname()), semantics=semantics, timeout_s=30) as client:
+            client.timeout_s = 0.2
+            began_s = time.monotonic()
+            with pytest.raises((PeerClosed, PeerSilent)) as raised:
+                client.call("echo", b"x" * 15_000_000)
+            took_s = time.monotonic() - began_s
+        enough.set()
+        thread.join(30)
+    assert raised.value.happened is Happened.UNKNOWN
+    assert took_s < 5  # to be read it takes some ten
+
+
+@contextmanager
+def out_of_reach() -> Iterator[Client]:
+    """A client, patient when it connected, whose server has closed the connection and takes no other."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, ExitStack() as stack:
+        address = Address(*listener.getsockname())
+        client = stack.enter_context(connect(address, timeout_s=30, semantics="at-least-once", retry_s=0.01))
+        listener.accept()[0].close()
+        for _ in range(3):  # nobody accepts these, and there is no room for more
+            other = stack.enter_context(socket.socket())
+            other.setblocking(False)
+            with suppress(BlockingIOError):
+                other.connect(address.pair)
+        yield client
+
+
+def test_to_connect_again_takes_no_longer_than_the_call_may() -> None:
+    with out_of_reach() as client:
+        client.timeout_s = 0.2
+        began_s = time.monotonic()
+        with pytest.raises(PeerSilent):
+            client.call("deposit", 1)
+        assert time.monotonic() - began_s < 10
+
+
+def test_to_ask_whether_a_call_is_done_does_not_wait_for_a_connection() -> None:
+    with out_of_reach() as client:
+        later = client.begin("deposit", 1)
+        began_s = time.monotonic()
+        assert not any(later.done() for _ in range(10))
+        assert time.monotonic() - began_s < 10
+
+
 def test_silence_ends_at_the_deadline_and_leaves_it_unknown(serve: Any) -> None:
     release = threading.Event()
     address = serve(release.wait, workers=1)
@@ -288,7 +486,7 @@ class Silence:
     def monotonic(self) -> float:
         return self.now_s
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, wait_s: float) -> None:
         pass
 
     def receive(self, wait_s: float) -> None:

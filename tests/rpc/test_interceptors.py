@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from dslab.kit.errors import Happened, PeerClosed
+from dslab.rpc import aclient, threaded
 from dslab.rpc.client import connect
 from dslab.rpc.errors import Busy, NotAllowed
 from dslab.rpc.interceptors import Invocation, authenticated, authenticating, chain, logging, retrying
@@ -53,6 +56,60 @@ def test_a_token_is_added_and_checked(service: Service, run_service: Any) -> Non
         client.interceptors[:] = [authenticating("secret")]
         assert client.call("add", 1, 2) == 3
         assert client.call("add", a=1, b=2) == 3
+
+
+def test_a_token_is_added_to_calls_that_nobody_waits_for(service: Service, run_service: Any) -> None:
+    noted: Queue[str] = Queue()
+    service.objects.register(noted.put, name="note")
+    service.objects.interceptors.append(authenticated("secret"))
+    address = run_service(service)
+    with connect(address) as client:
+        client.interceptors.append(authenticating("secret"))
+        assert client.begin("add", 1, 2).result() == 3
+        client.notify("note", "one-way")
+        assert noted.get(timeout=30) == "one-way"
+    with threaded.connect(address) as shared:
+        shared.interceptors.append(authenticating("secret"))
+        assert shared.call("add", 1, 2) == shared.submit("add", 1, 2).result() == 3
+        shared.notify("note", "threaded")
+        assert noted.get(timeout=30) == "threaded"
+
+    async def run() -> None:
+        async with await aclient.connect(address) as client:
+            client.interceptors.append(authenticating("secret"))
+            assert await client.call("add", 1, 2) == await client.begin("add", 1, 2) == 3
+            client.notify("note", "asyncio")
+            assert await asyncio.to_thread(noted.get, timeout=30) == "asyncio"
+
+    asyncio.run(run())
+
+
+def test_an_interceptor_may_answer_itself_and_with_asyncio_wait(service: Service, run_service: Any) -> None:
+    def knows(invocation: Invocation, proceed: Any) -> Any:
+        return "known" if invocation.method == "known" else proceed(invocation)
+
+    async def patient(invocation: Invocation, proceed: Any) -> Any:
+        for _ in range(3):
+            try:
+                return await proceed(invocation)
+            except TypeError:
+                invocation = Invocation("add", [1, 2])
+        return None
+
+    async def run() -> None:
+        async with await aclient.connect(address) as client:
+            client.interceptors.append(knows)
+            assert await client.call("known") == await client.begin("known") == "known"
+            client.interceptors[:] = [patient]
+            assert await client.call("add", 1, "x") == 3
+
+    address = run_service(service)
+    asyncio.run(run())
+    with connect(address) as client, threaded.connect(address) as shared:
+        client.interceptors.append(knows)
+        shared.interceptors.append(knows)
+        assert client.call("known") == client.begin("known").result() == "known"
+        assert shared.call("known") == shared.submit("known").result() == "known"
 
 
 def test_both_sides_write_down_what_is_called(service: Service, run_service: Any) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from dslab.kit.errors import Happened, PeerClosed, PeerSilent
-from dslab.rpc.errors import Busy, Fault, NoSuchMethod, SessionLost
-from dslab.rpc.messages import Context, Invalid, Notification, Request, Response
+from dslab.rpc.errors import Busy, DoesNotTravel, Fault, NoSuchMethod, Raised, SessionLost, fault_of
+from dslab.rpc.messages import Context, Invalid, MalformedMessage, Notification, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.protocol import ClientStub, Peerhood, ServerStub
 from dslab.rpc.reply_cache import Known, ReplyCache
 
+CODEC = MsgpackCodec()
 SESSION, WINDOW = 700, 2
+LOST, BUSY = [[*msgspec.structs.astuple(kind(kind.text).to_fault())] for kind in (SessionLost, Busy)]
 
 
 def greeted(**options: Any) -> ClientStub:
@@ -114,7 +117,7 @@ def test_a_lost_session_ends_the_call_and_the_next_opens_another() -> None:
     stub = greeted()
     call = stub.begin("add", [], 0.0, 10.0)
     (request,) = requests(stub)
-    assert stub.receive(Response(request.id, [SessionLost.code, "Unknown session"]), 0.0) is call
+    assert stub.receive(Response(request.id, LOST), 0.0) is call
     with pytest.raises(SessionLost):
         call.result({})
     stub.begin("add", [], 0.0, 10.0)
@@ -129,7 +132,7 @@ def test_a_copy_keeps_its_identity_while_the_next_session_is_asked_for() -> None
     stub.begin("one", [], 0.0, 10.0)
     stub.begin("two", [], 0.0, 10.0)
     one, _two = requests(stub)
-    stub.receive(Response(one.id, [SessionLost.code, "Unknown session"]), 0.0)
+    stub.receive(Response(one.id, LOST), 0.0)
     stub.begin("three", [], 0.0, 10.0)
     assert [each.method for each in requests(stub)] == ["rpc.hello"]
     stub.connection_lost("it broke.", 1.0)
@@ -154,7 +157,7 @@ def test_that_a_server_was_busy_is_no_proof_after_a_copy_was_sent() -> None:
     stub = ClientStub(semantics="at-least-once", retry_s=1.0)
     call = stub.begin("add", [], 0.0, 10.0)
     stub.tick(1.0)
-    stub.receive(Response(call.id, [Busy.code, "busy"]), 1.0)
+    stub.receive(Response(call.id, BUSY), 1.0)
     with pytest.raises(Busy) as raised:
         call.result({})
     assert raised.value.happened is Happened.UNKNOWN
@@ -187,6 +190,109 @@ def test_what_nobody_asked_for_is_counted_and_dropped(message: Any) -> None:
 def test_ids_stay_within_32_bits() -> None:
     stub = ClientStub(first_id=2**32 - 1)
     assert [stub.begin("a", [], 0.0, 1.0).id for _ in range(3)] == [2**32 - 1, 1, 2]
+
+
+def test_arguments_are_copied_in_where_they_are_sent_later_or_again() -> None:
+    stub = ClientStub(semantics="at-least-once", retry_s=1.0, freeze=CODEC.freeze)
+    words = ["a"]
+    stub.begin("print", words, 0.0, 10.0)
+    words.clear()
+    first = [CODEC.encode(each) for each in requests(stub)]
+    stub.tick(1.0)
+    again = [CODEC.encode(each) for each in requests(stub)]
+    assert again == first == [CODEC.encode(Request(1, "print", ["a"]))]
+
+
+@pytest.mark.parametrize(("method", "argument"), [("echo", object()), ("\ud800", 1)])
+def test_what_does_not_travel_never_enters_the_queue(method: str, argument: object) -> None:
+    stub = ClientStub(semantics="at-most-once", freeze=CODEC.freeze)
+    with pytest.raises(DoesNotTravel):
+        stub.begin(method, [argument], 0.0, 10.0)
+    assert (len(stub), stub.take_outgoing()) == (0, [])
+
+
+def test_a_batch_that_is_not_sent_did_not_happen() -> None:
+    stub = greeted()
+    stub.hold()
+    calls = [stub.begin("add", [], 0.0, 10.0) for _ in range(WINDOW + 1)]
+    stub.notify("log", [], 0.0, 10.0)
+    assert stub.take_outgoing() == []
+    assert {call.id for call in stub.withdraw(0.0)} == {call.id for call in calls}
+    assert (len(stub), stub.take_outgoing()) == (0, [])
+    assert {call.error.happened for call in calls} == {Happened.NO}  # type: ignore[union-attr]
+
+
+def test_while_the_server_takes_no_more_requests_wait_and_can_say_that_they_never_left() -> None:
+    stub = ClientStub()
+    stub.full = True
+    early, late = stub.begin("add", [1], 0.0, 1.0), stub.begin("add", [2], 0.0, 9.0)
+    assert stub.take_outgoing() == []
+    assert stub.tick(1.0) == [early]
+    assert early.error.happened is Happened.NO  # type: ignore[union-attr]
+    stub.take_room(2.0)
+    assert [each.id for each in requests(stub)] == [late.id]
+
+
+def test_a_one_way_call_waits_for_a_connection_and_is_sent_once() -> None:
+    stub = ClientStub()
+    stub.connection_lost("it broke.", 0.0)
+    stub.notify("log", [1], 0.0, 5.0)
+    stub.notify("log", [2], 0.0, 1.0)
+    stub.tick(1.0)
+    stub.connection_made(2.0)
+    assert stub.take_outgoing() == [Notification("log", [1])]
+    stub.connection_made(3.0)
+    assert (len(stub), stub.take_outgoing()) == (0, [])
+
+
+def test_without_a_connection_nobody_is_woken_to_send_again() -> None:
+    stub = ClientStub(semantics="at-least-once", retry_s=1.0)
+    stub.begin("add", [], 0.0, 10.0)
+    stub.connection_lost("it broke.", 0.1)
+    stub.tick(2.0)
+    assert stub.wakeup_s == 10.0
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Busy("busy").to_fault(), fault_of(Raised(Busy("busy")))],
+    ids=["as an error of ours", "as raised"],
+)
+def test_a_server_that_is_too_busy_for_a_session_is_asked_again(fault: Fault) -> None:
+    stub = ClientStub(semantics="at-most-once", retry_s=1.0)
+    stub.begin("add", [], 0.0, 10.0)
+    (hello,) = requests(stub)
+    stub.receive(Response(hello.id, [*msgspec.structs.astuple(fault)]), 0.0)
+    assert requests(stub) == []
+    stub.tick(1.0)
+    (again,) = requests(stub)
+    assert again.method == "rpc.hello"
+    stub.receive(Response(again.id, None, [SESSION, WINDOW]), 1.0)
+    assert [each.context for each in requests(stub)] == [Context(SESSION, 1, 1, 9.0)]
+
+
+@pytest.mark.parametrize(("greeting", "sent"), [([SESSION + 1, WINDOW], ["add"]), (None, [])])
+def test_a_resumed_session_asks_for_its_window_once_it_needs_it(greeting: Any, sent: list[str]) -> None:
+    stub = ClientStub(semantics="at-most-once", session=SESSION, first_number=9)
+    for _ in range(2):
+        stub.begin("add", [], 0.0, 10.0)
+    first, hello = requests(stub)
+    assert (first.method, hello.method) == ("add", "rpc.hello")
+    stub.receive(Response(hello.id, None if greeting else BUSY, greeting), 0.0)
+    assert [each.method for each in requests(stub)] == sent
+    assert stub.session == SESSION
+    stub.receive(Response(first.id, None, 1), 0.0)
+    assert stub.acknowledged == 10
+
+
+def test_nonsense_in_the_place_of_a_reply_says_nothing_of_the_calls() -> None:
+    stub = greeted()
+    calls = [stub.begin("add", [], 0.0, 10.0) for _ in range(WINDOW + 1)]
+    with pytest.raises(MalformedMessage):
+        stub.receive(Invalid(None, Fault(-32700, "Parse error")), 0.0)
+    assert set(stub.connection_lost("nonsense.", 0.0, final=True, kind=MalformedMessage)) == set(calls)
+    known = [call.error.happened for call in calls if isinstance(call.error, MalformedMessage)]
+    assert known == [Happened.UNKNOWN] * WINDOW + [Happened.NO]
 
 
 # ---- the server stub
