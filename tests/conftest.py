@@ -4,6 +4,11 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine may be slow; what is tested is never how fast an example runs.
+settings.register_profile("dslab", deadline=None)
+settings.load_profile("dslab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

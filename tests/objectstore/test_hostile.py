@@ -284,7 +284,7 @@ def test_ten_thousand_parts(serve: Serve) -> None:
 # ---- whatever the description of the interface allows
 
 
-EXAMPLES = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+EXAMPLES = settings(max_examples=5, suppress_health_check=list(HealthCheck), database=None)
 
 
 @pytest.mark.timeout(600)

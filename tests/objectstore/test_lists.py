@@ -149,7 +149,7 @@ def rolled(keys: set[str], prefix: str, delimiter: str) -> list[str]:
 KEY = st.text("a/\ud7ff\ue000\U0010ffff", min_size=1, max_size=6).filter(lambda text: "\ud800" not in text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sets(KEY, max_size=12),
     st.text("a/\U0010ffff", max_size=2),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dslab.rpc import wire
@@ -53,7 +53,6 @@ MESSAGES: list[Any] = [
 ]
 
 
-@settings(deadline=None)  # pieces of one byte, on a machine that has other things to do
 @given(st.lists(values, min_size=1, max_size=4), st.data())
 def test_the_scanner_finds_the_end_of_any_value_however_it_comes_in_pieces(
     parts: list[Any], data: Any

@@ -297,7 +297,6 @@ def tried(times: int) -> settings:
     return settings(
         max_examples=times,
         stateful_step_count=STEPS,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
     )

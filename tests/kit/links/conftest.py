@@ -14,16 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from dslab.kit.address import Address
 from dslab.kit.links import LinksClient, LinkSpec, LinkStats, LinksThread
 from dslab.kit.trace.event import Event
 from dslab.kit.trace.recorder import read
-
-# A loaded machine may be slow; what is tested is never how fast an example runs.
-settings.register_profile("links", deadline=None)
-settings.load_profile("links")
 
 TIMEOUT_S = 20.0
 ANYWHERE = Address("127.0.0.1", 0)
