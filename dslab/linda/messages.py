@@ -22,7 +22,7 @@ tag   message     what follows                                     replies
 7     NewSpace                                                     Done (its number)
 8     Commit      transaction                                      Done
 9     Abort       transaction                                      Done
-10    Notify      space, template                                  Found for each ``out``, until Cancel
+10    Notify      space, template                                  Done; Found for each ``out``, until Cancel
 11    Cancel      which                                            Done; for ``which``: Nothing
 12    List        space, template, most                            Listed
 13    Waiting                                                      Blocked

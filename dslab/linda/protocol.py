@@ -160,7 +160,7 @@ class Spaces:
             case Notify():
                 looks = self._looks(message.space, message.template)
                 self._rendezvous.block(Waiter(client, message.request, "notify", *looks, None, now_s, None))
-                return []
+                sends = []
             case Cancel():
                 sends = self._cancel(client, message.which)
             case _:

@@ -234,7 +234,7 @@ def test_collect_copies_or_moves() -> None:
 
 def test_notify_tells_of_every_tuple_until_it_is_cancelled() -> None:
     desk = Desk()
-    assert desk.send(BEN, Notify(1, 0, to_wire(("a", int), template=True))) == []
+    assert desk.send(BEN, Notify(1, 0, to_wire(("a", int), template=True))) == [(BEN, Done(1))]
     assert [to for n in range(2) for to, _ in desk.out(ANN, "a", n)] == [BEN, BEN]
     assert desk.has("a", int) == 2
     desk.send(BEN, Cancel(2, 1))
