@@ -137,6 +137,19 @@ def test_what_a_cancelled_taker_was_sent_is_back_at_the_end_of_the_block(
     asyncio.run(scenario())
 
 
+def test_a_task_that_is_cancelled_when_its_client_is_closed_is_cancelled(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            taker = asyncio.create_task(linda.universe.in_(("a",)))
+            await linda.universe.count(("a",))
+            linda.close()
+            taker.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await taker
+
+    asyncio.run(scenario())
+
+
 def test_an_error_undoes_what_still_waits(address: Address) -> None:
     async def scenario() -> None:
         async with await connect(address) as linda:
