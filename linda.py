@@ -42,7 +42,7 @@ class TupleSpace(_client.TupleSpace):
     def __init__(self) -> None:
         if _connection is None:
             raise _not_connected()
-        self.bind(_connection, _connection.new_space().number, 0)
+        self.bind(_connection, _connection.new_space().number)
 
 
 def connect(address: Address | str | None = None, *, token: str | None = None) -> None:

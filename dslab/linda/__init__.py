@@ -14,9 +14,9 @@ Read in this order:
    ``nearest`` and ``report`` explain to a person why a program waits.
 6. ``journal``: what makes a space survive a crash. ``server``: the asyncio shell around all of it, with a
    ``peer`` for each connection.
-7. ``client`` and ``tuplespace``, ``aclient``: blocking and asyncio; ``calls``, ``connection`` and
-   ``aconnection`` are beneath them. The module ``linda`` beside this package is the one that the textbook's
-   programs import.
+7. ``client`` and ``tuplespace``, ``aclient``: blocking and asyncio; ``calls``, ``transaction``,
+   ``connection`` and ``aconnection`` are beneath them. The module ``linda`` beside this package is the one
+   that the textbook's programs import.
 
 What it costs, in a run of ``bench/linda.py`` on a virtual machine, all processes on one CPU: a round trip
 of 19 (``rd``) to 22 (``in``) microseconds among 100 tuples, at most 1.11 times as long among a million, of

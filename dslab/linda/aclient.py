@@ -7,7 +7,8 @@
         _, number = await linda.universe.in_(("task", int))
 
 A client has one connection (`aconnection`), on which many operations may wait at once. A cancelled ``in_``
-stops waiting at the server too.
+stops waiting at the server too, and takes nothing: a tuple that was on its way is put back. The end of the
+client's block waits for that; `AsyncClient.close` does not.
 
 Source: ch. 2, Shared data spaces.
 """
@@ -15,15 +16,27 @@ Source: ch. 2, Shared data spaces.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
+from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError, PeerRefused
+from dslab.kit.errors import PeerError, PeerRefused, PeerSilent
 from dslab.linda.aconnection import AsyncConnection
-from dslab.linda.calls import DEFAULT_TIMEOUT_S, fields_of, no_tuple, number_of, token_or_default, where
+from dslab.linda.calls import (
+    DEFAULT_TIMEOUT_S,
+    blocked_of,
+    check_duration,
+    check_patience,
+    fields_of,
+    listed_of,
+    no_tuple,
+    number_of,
+    token_or_default,
+    where,
+)
 from dslab.linda.messages import (
     UNIVERSE,
     VERSION,
@@ -33,11 +46,16 @@ from dslab.linda.messages import (
     Count,
     Hello,
     In,
+    List,
     NewSpace,
     Notify,
     Out,
     Rd,
+    Waiting,
+    WaitsFor,
 )
+from dslab.linda.transaction import Transaction, check_outside
+from dslab.linda.tuplespace import IN_FLIGHT, is_function
 from dslab.linda.values import Fields, Handle, to_wire
 
 
@@ -46,6 +64,7 @@ async def connect(
 ) -> AsyncClient:
     """Connect to a server. Arguments and errors are those of `client.connect`."""
     address = where(address)
+    check_patience(timeout_s)
     loop = asyncio.get_running_loop()
     client = AsyncClient(address, timeout_s)
     try:
@@ -72,6 +91,7 @@ class AsyncClient(AsyncConnection):
         super().__init__(address, timeout_s)
         self.universe = self.space(UNIVERSE)
         self._transactions = 0
+        self._live: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,10 +99,14 @@ class AsyncClient(AsyncConnection):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            with suppress(PeerSilent):
+                await self.settle()
+        finally:
+            self.close()
         await self.lost
 
-    def space(self, number: int, transaction: int = 0) -> AsyncTupleSpace:
+    def space(self, number: int, transaction: AsyncTransaction | None = None) -> AsyncTupleSpace:
         """Give a space that exists already."""
         return AsyncTupleSpace(self, number, transaction)
 
@@ -92,41 +116,67 @@ class AsyncClient(AsyncConnection):
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncTransaction]:
-        """Do several things at once or not at all: an exception in the block undoes them."""
+        """Do several things at once or not at all: an exception in the block undoes them.
+
+        What still waits in it then gets no tuple (`NoTuple`); while something waits it cannot be committed.
+        """
         self._transactions += 1
-        transaction = AsyncTransaction(self, self._transactions)
+        transaction = AsyncTransaction(self._transactions, self.space)
         try:
             yield transaction
+            await self.settle()  # what comes back, comes back into the transaction
+            number_of(await self.call(Commit(self.next_request(), transaction.end())))
         except BaseException:
             with suppress(PeerError):  # a connection that broke has undone it
-                number_of(await self.call(Abort(self.next_request(), transaction.number)))
+                await self._undo(transaction)
             raise
-        number_of(await self.call(Commit(self.next_request(), transaction.number)))
+
+    async def _undo(self, transaction: AsyncTransaction) -> None:
+        try:
+            await self.settle()
+        finally:
+            number_of(await self.call(Abort(self.next_request(), transaction.end())))
+
+    async def waiting(self) -> list[WaitsFor]:
+        """Who is blocked on what, and what comes near?"""
+        return blocked_of(await self.call(Waiting(self.next_request())))
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold a task that nobody else may hold, until it ends."""
+        self._live.add(task)
+        task.add_done_callback(self._live.discard)
 
 
 class AsyncTupleSpace(Handle):
-    """A tuple space at a server. The operations are those of `client.TupleSpace`."""
+    """A tuple space at a server. The operations are those of `client.TupleSpace`, and so are their errors."""
 
     __slots__ = ("_client", "_transaction")
 
-    def __init__(self, client: AsyncClient, number: int, transaction: int) -> None:
+    def __init__(self, client: AsyncClient, number: int, transaction: AsyncTransaction | None) -> None:
         super().__init__(number)
         self._client = client
         self._transaction = transaction
 
     async def out(self, fields: Fields, *, lease_s: float | None = None) -> None:
-        """Put a tuple into the space."""
+        """Put a tuple into the space. With a lease it goes by itself after ``lease_s``."""
+        if lease_s is not None:
+            check_duration(lease_s, "lease_s")
         client = self._client
-        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, self._transaction)
+        within = self._transaction.number if self._transaction else 0
+        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, within)
         number_of(await client.call(message))
 
     async def in_(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
         """Take a tuple that matches; wait until there is one."""
+        if timeout_s is not None:
+            check_duration(timeout_s, "timeout_s")
         fields = await self._look(In, template, timeout_s)
         return fields if fields is not None else no_tuple(template, timeout_s)
 
     async def rd(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
         """Read a tuple that matches, and leave it; wait until there is one."""
+        if timeout_s is not None:
+            check_duration(timeout_s, "timeout_s")
         fields = await self._look(Rd, template, timeout_s)
         return fields if fields is not None else no_tuple(template, timeout_s)
 
@@ -138,10 +188,26 @@ class AsyncTupleSpace(Handle):
         """Read a tuple that matches, if there is one now."""
         return await self._look(Rd, template, 0)
 
+    _out, _in, _rd, _inp, _rdp = out, in_, rd, inp, rdp
+
+    async def out_all(self, tuples: Iterable[Fields]) -> None:
+        """Put many tuples, with many requests under way at once."""
+        remaining = iter(tuples)
+        client = self._client
+        while batch := list(islice(remaining, IN_FLIGHT)):
+            within = self._transaction.number if self._transaction else 0
+            messages = [
+                Out(client.next_request(), self.number, to_wire(fields), None, within) for fields in batch
+            ]
+            for reply in await asyncio.gather(*map(client.call, messages)):
+                number_of(reply)
+
     async def count(self, template: Fields) -> int:
         """Count the tuples that match."""
+        client = self._client
         wire = to_wire(template, template=True)
-        return number_of(await self._client.call(Count(self._client.next_request(), self.number, wire)))
+        within = self._transaction.number if self._transaction else 0
+        return number_of(await client.call(Count(client.next_request(), self.number, wire, within)))
 
     async def copy_collect(self, target: Handle, template: Fields) -> int:
         """Copy all that match to another space, at one instant: gives how many."""
@@ -151,36 +217,69 @@ class AsyncTupleSpace(Handle):
         """Move all that match to another space, at one instant: gives how many."""
         return await self._collect(target, template, take=True)
 
-    async def notify(self, template: Fields) -> AsyncIterator[Fields]:
-        """Give every tuple that matches, from the first step of the iteration on, as it is put."""
+    async def ls(self, template: Fields, most: int = 100) -> tuple[list[Fields], int]:
+        """Give at most so many of the tuples that match, and how many there are."""
+        check_outside(self._transaction, "ls")
         client = self._client
+        wire = to_wire(template, template=True)
+        reply = await client.call(List(client.next_request(), self.number, wire, most))
+        return listed_of(reply, client.space)
+
+    async def notify(self, template: Fields) -> AsyncIterator[Fields]:
+        """Give every tuple that matches, from the first step of the iteration on, as it is put.
+
+        It ends with the iteration, or in the error that ends the connection.
+        """
+        check_outside(self._transaction, "notify")
+        client = self._client
+        wire = to_wire(template, template=True)
         request = client.next_request()
-        queue = client.subscribe(Notify(request, self.number, to_wire(template, template=True)))
-        while (reply := await queue.get()) is not None:
-            fields = fields_of(reply, client.space)
-            if fields is not None:
-                yield fields
+        queue = client.subscribe(request)
+        try:
+            number_of(await client.call(Notify(request, self.number, wire)))
+            while True:
+                reply = await queue.get()
+                if isinstance(reply, PeerError):
+                    raise reply
+                fields = fields_of(reply, client.space)
+                if fields is not None:
+                    yield fields
+        finally:
+            client.unsubscribe(request)
+
+    def eval_(self, fields: tuple[Any, ...]) -> asyncio.Task[None]:
+        """Put a live tuple: its functions are called in threads, then it is put with their results.
+
+        Returns:
+            What ends when the tuple is put, in an error if a function raised one. It is put on this client's
+            connection, so wait for it before you leave the client's block.
+        """
+        check_outside(self._transaction, "eval_")
+        task = asyncio.create_task(self._evaluate(fields))
+        self._client.keep(task)
+        return task
+
+    _eval = eval_
+
+    async def _evaluate(self, fields: tuple[Any, ...]) -> None:
+        await self.out(
+            tuple([await asyncio.to_thread(field) if is_function(field) else field for field in fields])
+        )
 
     async def _look(self, kind: type[In] | type[Rd], template: Fields, wait_s: float | None) -> Fields | None:
         client = self._client
         wire = to_wire(template, template=True)
-        message = kind(client.next_request(), self.number, wire, wait_s, self._transaction)
+        within = self._transaction.number if self._transaction else 0
+        message = kind(client.next_request(), self.number, wire, wait_s, within)
         return fields_of(await client.call(message, wait_s), client.space)
 
     async def _collect(self, target: Handle, template: Fields, *, take: bool) -> int:
         wire = to_wire(template, template=True)
         client = self._client
-        message = Collect(client.next_request(), self.number, target.number, wire, take)
+        within = self._transaction.number if self._transaction else 0
+        message = Collect(client.next_request(), self.number, target.number, wire, take, within)
         return number_of(await client.call(message))
 
 
-class AsyncTransaction:
-    """Several operations that happen at once: call it with a space to get that space within it."""
-
-    def __init__(self, client: AsyncClient, number: int) -> None:
-        self.number = number
-        self._client = client
-
-    def __call__(self, space: Handle) -> AsyncTupleSpace:
-        """Give a space as this transaction sees it."""
-        return self._client.space(space.number, self.number)
+AsyncTransaction: TypeAlias = Transaction[AsyncTupleSpace]
+"""A transaction of this client."""

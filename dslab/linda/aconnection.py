@@ -1,7 +1,8 @@
 """One asyncio connection: many requests under way, replies in any order.
 
 What is written in one round of the event loop goes out in one piece. A request that nobody waits for any more
-is cancelled at the server too; if a tuple was on its way to it already, it is put back.
+is cancelled at the server too. It stays open until the server has answered it: a tuple that was on its way to
+it already is put back, with what is left of its lease, as the newest; `settle` waits for that.
 
 Source: ch. 4, Remote procedure call (asynchronous calls).
 """
@@ -22,11 +23,10 @@ from dslab.linda.messages import (
     FromServer,
     In,
     MalformedMessage,
-    Notify,
     Out,
     Rd,
     decode_reply,
-    encode,
+    encode_request,
 )
 
 _PIECE_BYTES = 64 * 1024
@@ -54,18 +54,36 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._received = bytearray()
         self._end = LENGTH.size  # of the reply that comes next, as far as is known
         self._unsent = bytearray()
-        self._open: dict[int, asyncio.Future[FromServer]] = {}
-        self._subscriptions: dict[int, asyncio.Queue[FromServer | None]] = {}
-        self._given_up: dict[int, In] = {}
+        self._open: dict[int, tuple[FromClient, asyncio.Future[FromServer]]] = {}
+        self._subscriptions: dict[int, asyncio.Queue[FromServer | PeerError]] = {}
+        self._returning: set[asyncio.Future[FromServer]] = set()  # what is cancelled or put back
+
+    async def settle(self) -> None:
+        """Wait until the server has heard of every cancelled request, and has back what came for it.
+
+        Raises:
+            PeerSilent: It did not answer in time.
+        """
+        await asyncio.sleep(0)  # a task that has just been cancelled learns of it now
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                while self._returning:
+                    await asyncio.wait(self._returning)
+        except TimeoutError as error:
+            raise self._silent() from error
 
     def close(self) -> None:
-        """Close the connection: the server undoes open transactions."""
+        """Close the connection: the server undoes open transactions, and what is on its way is lost."""
         if self._transport is not None:
             self._write()
             self._transport.close()
 
     async def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
-        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever)."""
+        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever).
+
+        Raises:
+            FieldError: It is too long, and has not been sent.
+        """
         future = self.begin(message)
         try:
             if wait_s is None:
@@ -73,26 +91,28 @@ class AsyncConnection(asyncio.BufferedProtocol):
             async with asyncio.timeout(wait_s + self.timeout_s):
                 return await future
         except TimeoutError as error:
-            self.close()
-            raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
+            raise self._silent() from error
         except asyncio.CancelledError:
-            self._give_up(message)
+            self._give_up(message, future)
             raise
-        finally:
-            self._open.pop(message.request, None)
 
     def begin(self, message: FromClient) -> asyncio.Future[FromServer]:
         """Send a request: gives what ends with its reply."""
-        future: asyncio.Future[FromServer] = asyncio.get_running_loop().create_future()
-        self._open[message.request] = future
         self._send(message)
+        future: asyncio.Future[FromServer] = asyncio.get_running_loop().create_future()
+        self._open[message.request] = message, future
         return future
 
-    def subscribe(self, message: Notify) -> asyncio.Queue[FromServer | None]:
-        """Send a subscription: gives where its tuples come, None at the end."""
-        queue = self._subscriptions[message.request] = asyncio.Queue()
-        self._send(message)
+    def subscribe(self, request: int) -> asyncio.Queue[FromServer | PeerError]:
+        """Give where the tuples of a subscription come, and at the end what ended it."""
+        queue = self._subscriptions[request] = asyncio.Queue()
         return queue
+
+    def unsubscribe(self, request: int) -> None:
+        """Let no more of them come."""
+        del self._subscriptions[request]
+        if self._is_open():
+            self._return(Cancel(self.next_request(), request))
 
     # ---- what asyncio calls
 
@@ -144,36 +164,52 @@ class AsyncConnection(asyncio.BufferedProtocol):
     # ---- inside
 
     def _take(self, reply: FromServer) -> None:
-        future = self._open.pop(reply.request, None)
-        if future is not None and not future.done():
-            future.set_result(reply)
-            return
-        queue = self._subscriptions.get(reply.request)
-        if queue is not None:
-            queue.put_nowait(reply)
-            return
-        given_up = self._given_up.pop(reply.request, None)
-        if isinstance(reply, Found) and given_up is not None:
-            back = Out(self.next_request(), given_up.space, reply.fields, None, given_up.transaction)
-            self._send(back)
+        opened = self._open.pop(reply.request, None)
+        if opened is not None:
+            message, future = opened
+            if future.cancelled():
+                self._put_back(message, reply)
+            else:
+                future.set_result(reply)
+        elif reply.request in self._subscriptions:
+            self._subscriptions[reply.request].put_nowait(reply)
 
-    def _give_up(self, message: FromClient) -> None:
-        """Tell the server; whatever comes for this request from now on goes back."""
-        future = self._open.pop(message.request, None)
-        if self.lost.done() or not isinstance(message, In | Rd):
-            return
-        if isinstance(message, In):
-            self._given_up[message.request] = message
-            if future is not None and future.done() and not future.cancelled():
-                self._take(future.result())
-        self._send(Cancel(self.next_request(), message.request))
+    def _give_up(self, message: FromClient, future: asyncio.Future[FromServer]) -> None:
+        """Take it that nobody waits for a reply any more, which may have come all the same."""
+        if future.cancelled():
+            if isinstance(message, In | Rd) and message.request in self._open and self._is_open():
+                self._return(Cancel(self.next_request(), message.request))
+        elif future.exception() is None:
+            self._put_back(message, future.result())
+
+    def _put_back(self, message: FromClient, reply: FromServer) -> None:
+        if isinstance(message, In) and isinstance(reply, Found) and self._is_open():
+            fields, lease_s = reply.fields, reply.lease_s
+            self._return(Out(self.next_request(), message.space, fields, lease_s, message.transaction))
+
+    def _return(self, message: Cancel | Out) -> None:
+        future = self.begin(message)
+        self._returning.add(future)
+        future.add_done_callback(self._returned)
+
+    def _returned(self, future: asyncio.Future[FromServer]) -> None:
+        self._returning.discard(future)
+        future.exception()  # of a connection that is lost hears who uses it
+
+    def _is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def _silent(self) -> PeerSilent:
+        self.close()
+        return PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.")
 
     def _send(self, message: FromClient) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if not self._is_open():
             raise PeerClosed(f"The connection to {self.address} is closed.")
+        data = encode_request(message)
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._write)
-        self._unsent += encode(message)
+        self._unsent += data
 
     def _write(self) -> None:
         unsent, self._unsent = self._unsent, bytearray()
@@ -181,9 +217,9 @@ class AsyncConnection(asyncio.BufferedProtocol):
             self._transport.write(unsent)
 
     def _finish(self, error: PeerError) -> None:
-        for future in self._open.values():
+        for _, future in self._open.values():
             if not future.done():
                 future.set_exception(error)
         self._open.clear()
         for queue in self._subscriptions.values():
-            queue.put_nowait(None)
+            queue.put_nowait(error)

@@ -12,10 +12,21 @@ from typing import Any, NoReturn
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerError, PeerSilent, PeerViolation, UsageError
-from dslab.linda.messages import DEFAULT_ADDRESS, Done, Found, FromServer, Nothing, Refused
+from dslab.linda.messages import (
+    DEFAULT_ADDRESS,
+    Blocked,
+    Done,
+    Found,
+    FromServer,
+    Listed,
+    Nothing,
+    Refused,
+    WaitsFor,
+)
 from dslab.linda.values import Fields, Handle, from_wire, show, to_wire
 
 DEFAULT_TIMEOUT_S = 10.0
+MOST_PATIENCE_S = 1e9
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 
@@ -83,6 +94,29 @@ def fields_of(reply: FromServer, space: Callable[[int], Handle]) -> Fields | Non
             raise unexpected(reply)
 
 
+def listed_of(reply: FromServer, space: Callable[[int], Handle]) -> tuple[list[Fields], int]:
+    """Read the reply to a list: some tuples, and how many there are."""
+    match reply:
+        case Listed():
+            tuples = [from_wire(fields) for fields in reply.tuples]
+            return [tuple([with_spaces(field, space) for field in fields]) for fields in tuples], reply.total
+        case Refused(reason=reason):
+            raise RefusedError(reason)
+        case _:
+            raise unexpected(reply)
+
+
+def blocked_of(reply: FromServer) -> list[WaitsFor]:
+    """Read the reply to the question who waits."""
+    match reply:
+        case Blocked():
+            return reply.waiters
+        case Refused(reason=reason):
+            raise RefusedError(reason)
+        case _:
+            raise unexpected(reply)
+
+
 def with_spaces(value: Any, space: Callable[[int], Handle]) -> Any:
     """Replace every handle in a value by a space that can be used."""
     kind = type(value)
@@ -94,9 +128,39 @@ def with_spaces(value: Any, space: Callable[[int], Handle]) -> Any:
 
 
 def no_tuple(template: Fields, timeout_s: float | None) -> NoReturn:
-    """Say that nothing matched in the time given."""
+    """Say that nothing matched in the time given, or before the transaction was undone."""
     wanted = show(from_wire(to_wire(template, template=True), template=True))
-    raise NoTuple(f"No tuple matched {wanted} within {timeout_s or 0:g} s.")
+    when = "before its transaction was undone" if timeout_s is None else f"within {timeout_s:g} s"
+    raise NoTuple(f"No tuple matched {wanted} {when}.")
+
+
+def check_patience(timeout_s: float) -> None:
+    """Check how long a server may take.
+
+    Raises:
+        UsageError: That is no time, or too long a one to be told to the kernel.
+    """
+    if not _is_number(timeout_s) or not 0 < timeout_s <= MOST_PATIENCE_S:
+        raise UsageError(
+            f"timeout_s is {timeout_s!r:.60}: how long the server may take is a number of seconds above 0.",
+            remedy=f"The default is {DEFAULT_TIMEOUT_S:g}.",
+        )
+
+
+def check_duration(duration_s: float, name: str) -> None:
+    """Check how long something is to last.
+
+    Raises:
+        UsageError: That is no time.
+    """
+    if not _is_number(duration_s) or not duration_s >= 0:  # NaN is neither
+        raise UsageError(
+            f"{name} is {duration_s!r:.60}, which is no number of seconds.", remedy="None is for ever."
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def unexpected(reply: FromServer) -> PeerViolation:

@@ -23,22 +23,27 @@ from typing import Self
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerError, PeerRefused
-from dslab.linda.calls import DEFAULT_TIMEOUT_S, RefusedError, number_of, token_or_default, unexpected, where
+from dslab.linda.calls import (
+    DEFAULT_TIMEOUT_S,
+    blocked_of,
+    check_patience,
+    number_of,
+    token_or_default,
+    where,
+)
 from dslab.linda.connection import Connection
 from dslab.linda.messages import (
     UNIVERSE,
     VERSION,
     Abort,
-    Blocked,
     Commit,
     Hello,
     NewSpace,
-    Refused,
     Waiting,
     WaitsFor,
 )
+from dslab.linda.transaction import Transaction
 from dslab.linda.tuplespace import Subscription, TupleSpace
-from dslab.linda.values import Handle
 
 __all__ = ["Client", "Subscription", "Transaction", "TupleSpace", "connect"]
 
@@ -61,8 +66,10 @@ def connect(
     Raises:
         PeerRefused: Nobody listens there.
         RefusedError: The token is wrong.
+        UsageError: ``timeout_s`` is no time.
     """
     address = where(address)
+    check_patience(timeout_s)
     try:
         connected = socket.create_connection(address.pair, timeout_s)
     except OSError as error:
@@ -106,7 +113,7 @@ class Client(Connection):
     ) -> None:
         self.close()
 
-    def space(self, number: int, transaction: int = 0) -> TupleSpace:
+    def space(self, number: int, transaction: Transaction[TupleSpace] | None = None) -> TupleSpace:
         """Give a space that exists already."""
         space = self._space_class.__new__(self._space_class)
         space.bind(self, number, transaction)
@@ -117,8 +124,10 @@ class Client(Connection):
         return self.space(number_of(self.call(NewSpace(self.next_request()))))
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
+    def transaction(self) -> Iterator[Transaction[TupleSpace]]:
         """Do several things at once or not at all: an exception in the block undoes them.
+
+        What is undone comes back as if it were new: subscribers (`TupleSpace.notify`) hear of it again.
 
         ::
 
@@ -127,39 +136,21 @@ class Client(Connection):
                 bag.out(("result", work(bag.in_(("task", int)))))
         """
         self._transactions += 1
-        transaction = Transaction(self, self._transactions)
+        transaction = Transaction(self._transactions, self.space)
         try:
             yield transaction
+            number_of(self.call(Commit(self.next_request(), transaction.end())))
         except BaseException:
             with suppress(PeerError):  # a connection that broke has undone it
-                number_of(self.call(Abort(self.next_request(), transaction.number)))
+                number_of(self.call(Abort(self.next_request(), transaction.end())))
             raise
-        number_of(self.call(Commit(self.next_request(), transaction.number)))
 
     def waiting(self) -> list[WaitsFor]:
         """Who is blocked on what, and what comes near?"""
-        match self.call(Waiting(self.next_request())):
-            case Blocked(waiters=waiters):
-                return waiters
-            case Refused(reason=reason):
-                raise RefusedError(reason)
-            case reply:
-                raise unexpected(reply)
+        return blocked_of(self.call(Waiting(self.next_request())))
 
     def again(self) -> Client:
         """Make another connection to the same server."""
         return connect(
             self.address, token=self.token, timeout_s=self.timeout_s, space_class=self._space_class
         )
-
-
-class Transaction:
-    """Several operations that happen at once: call it with a space to get that space within it."""
-
-    def __init__(self, client: Client, number: int) -> None:
-        self.number = number
-        self._client = client
-
-    def __call__(self, space: Handle) -> TupleSpace:
-        """Give a space as this transaction sees it."""
-        return self._client.space(space.number, self.number)

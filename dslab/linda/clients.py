@@ -2,6 +2,7 @@
 
 A transaction's work is kept with its client until it ends: what it put is in no space yet, what it took is in
 none any more. This module keeps these records; `rendezvous` and `protocol` move tuples by them.
+Leases go on meanwhile.
 
 This module does no I/O and keeps no time.
 
@@ -10,6 +11,7 @@ Source: ch. 2, Shared data spaces; transactions as in JavaSpaces (E. Freeman et 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -27,6 +29,9 @@ MAX_TRANSACTIONS = 1_000
 
 Verb: TypeAlias = Literal["in", "rd", "notify"]
 
+Leased: TypeAlias = tuple[Fields, float | None]
+"""A tuple, and when its lease ends; None for never."""
+
 
 class RequestError(UsageError):
     """A request that cannot be done, now or later."""
@@ -37,21 +42,32 @@ class Transaction:
     """What a transaction has done so far.
 
     Attributes:
-        put: Space, tuple and lease of each ``out``: not in the store before the commit.
+        put: What it put, and into which spaces: not in the store before the commit.
         taken: What it took out of the store.
     """
 
-    put: list[tuple[int, Fields, float | None]] = field(default_factory=list)
+    put: list[tuple[int, Leased]] = field(default_factory=list)
     taken: list[Stored] = field(default_factory=list)
 
-    def find(self, space: int, pattern: Pattern, *, take: bool) -> Fields | None:
+    def find(self, space: int, pattern: Pattern, now_s: float, *, take: bool) -> Leased | None:
         """Look among what it has put itself: a short list, looked at one by one."""
-        for index, (where, fields, _) in enumerate(self.put):
-            if where == space and pattern.matches(fields):
-                if take:
-                    del self.put[index]
-                return fields
+        for index in self._matching(space, pattern, now_s):
+            return (self.put.pop(index) if take else self.put[index])[1]
         return None
+
+    def find_all(self, space: int, pattern: Pattern, now_s: float, *, take: bool) -> list[Leased]:
+        """Give all that match among what it has put itself."""
+        matching = list(self._matching(space, pattern, now_s))
+        found = [self.put[index][1] for index in matching]
+        if take:
+            for index in reversed(matching):
+                del self.put[index]
+        return found
+
+    def _matching(self, space: int, pattern: Pattern, now_s: float) -> Iterator[int]:
+        for index, (where, (fields, expires_s)) in enumerate(self.put):
+            if where == space and pattern.matches(fields) and not is_over(expires_s, now_s):
+                yield index
 
 
 @dataclass(slots=True, eq=False)
@@ -84,16 +100,13 @@ class Client:
         return self.transactions[number]
 
     def end_transaction(self, number: int) -> Transaction:
-        """Close a transaction: gives what is to be done or undone.
+        """Close a transaction: gives what is to be done or undone."""
+        return self.transactions.pop(number, None) or Transaction()
 
-        Raises:
-            RequestError: It still waits for a tuple.
-        """
-        ended = self.transactions.get(number) or Transaction()
-        if any(waiter.transaction is ended for waiter in self.waiters.values()):
-            raise RequestError(f"Transaction {number} still waits for a tuple.")
-        self.transactions.pop(number, None)
-        return ended
+    def waiting_in(self, number: int) -> list[Waiter]:
+        """Give what waits in a transaction."""
+        own = self.transactions.get(number)
+        return [waiter for waiter in self.waiters.values() if own and waiter.transaction is own]
 
     def check_may_wait(self, request: int) -> None:
         """May this request wait?
@@ -127,3 +140,8 @@ class Waiter(msgspec.Struct, eq=False):
     since_s: float
     deadline_s: float | None
     number: int = 0
+
+
+def is_over(expires_s: float | None, now_s: float) -> bool:
+    """Has a lease ended?"""
+    return expires_s is not None and expires_s <= now_s

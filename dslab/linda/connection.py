@@ -16,7 +16,7 @@ from typing import NoReturn
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
 from dslab.linda.calls import MAX_REPLY_BYTES, RefusedError
-from dslab.linda.messages import LENGTH, FromClient, FromServer, Refused, decode_reply, encode
+from dslab.linda.messages import LENGTH, FromClient, FromServer, Refused, decode_reply, encode_request
 
 _PIECE_BYTES = 64 * 1024
 
@@ -49,8 +49,12 @@ class Connection:
             self._socket = None
 
     def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
-        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever)."""
-        self.send(encode(message))
+        """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever).
+
+        Raises:
+            FieldError: It is too long, and has not been sent.
+        """
+        self.send(encode_request(message))
         return self.receive(message.request, wait_s)
 
     def send(self, data: bytes) -> None:

@@ -17,17 +17,17 @@ tag   message     what follows                                     replies
 2     Out         space, fields, lease_s, transaction              Done
 3     In          space, template, wait_s, transaction             Found, Nothing (after wait_s)
 4     Rd          the same                                         the same
-5     Count       space, template                                  Done (how many)
-6     Collect     source, target, template, take                   Done (how many)
+5     Count       space, template, transaction                     Done (how many)
+6     Collect     source, target, template, take, transaction      Done (how many)
 7     NewSpace                                                     Done (its number)
 8     Commit      transaction                                      Done
 9     Abort       transaction                                      Done
-10    Notify      space, template                                  Found for each ``out``, until Cancel
+10    Notify      space, template                                  Done; Found for each ``out``, until Cancel
 11    Cancel      which                                            Done; for ``which``: Nothing
 12    List        space, template, most                            Listed
 13    Waiting                                                      Blocked
 32    Done        number
-33    Found       fields
+33    Found       fields, lease_s
 34    Nothing
 35    Refused     reason                                           (any request may be refused)
 36    Listed      tuples, total
@@ -36,7 +36,8 @@ tag   message     what follows                                     replies
 
 Fields and templates are arrays of values as `values` writes them. Space 0 is the universe, which is always
 there. Transaction 0 is none; another number, chosen by the client, opens a transaction of its connection
-when first used. ``wait_s`` is None for ever, 0 for not at all (``inp``, ``rdp``).
+when first used; what takes no transaction is never part of one. ``wait_s`` is None for ever, 0 for not at
+all (``inp``, ``rdp``). ``lease_s`` is None for ever; a Found has it for a tuple that was taken: what is left.
 
 This module does no I/O and keeps no state.
 
@@ -108,6 +109,7 @@ class Count(_Message, frozen=True, tag=5):
 
     space: int
     template: Fields
+    transaction: int = 0
 
 
 class Collect(_Message, frozen=True, tag=6):
@@ -117,6 +119,7 @@ class Collect(_Message, frozen=True, tag=6):
     target: int
     template: Fields
     take: bool
+    transaction: int = 0
 
 
 class NewSpace(_Message, frozen=True, tag=7):
@@ -130,13 +133,13 @@ class Commit(_Message, frozen=True, tag=8):
 
 
 class Abort(_Message, frozen=True, tag=9):
-    """End a transaction: nothing in it has happened."""
+    """End a transaction: nothing in it has happened, and what waits in it is answered with Nothing."""
 
     transaction: int
 
 
 class Notify(_Message, frozen=True, tag=10):
-    """Send me every tuple that matches, from now on, as it is put."""
+    """Send me every tuple that matches, from now on, as it is put (or comes back)."""
 
     space: int
     template: Fields
@@ -167,9 +170,10 @@ class Done(_Message, frozen=True, tag=32):
 
 
 class Found(_Message, frozen=True, tag=33):
-    """A tuple that matches."""
+    """A tuple that matches; if it was taken, with what is left of its lease."""
 
     fields: Fields
+    lease_s: float | None = None
 
 
 class Nothing(_Message, frozen=True, tag=34):
@@ -231,6 +235,21 @@ _replies: msgspec.msgpack.Decoder[FromServer] = msgspec.msgpack.Decoder(FromServ
 def encode(message: Message) -> bytes:
     """Marshal a message, its length before it."""
     body = _encoder.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+def encode_request(message: FromClient) -> bytes:
+    """Marshal a request, its length before it.
+
+    Raises:
+        FieldError: It is longer than a server takes.
+    """
+    body = _encoder.encode(message)
+    if len(body) > DEFAULT_MAX_MESSAGE_BYTES:
+        raise FieldError(
+            f"The tuple takes {len(body):,} bytes: at most {DEFAULT_MAX_MESSAGE_BYTES:,} travel.",
+            remedy="Put it in parts.",
+        )
     return LENGTH.pack(len(body)) + body
 
 

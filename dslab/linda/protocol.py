@@ -4,9 +4,10 @@ What it promises, beside what `rendezvous` does:
 
 - A space is a multiset: two equal ``out``s are two tuples.
 - Each request happens at one instant, also ``Collect`` and ``Commit``.
-- A transaction's tuples are seen by nobody else before it is committed, and what it took is gone for
-  everybody else at once. If it is aborted, or its client disconnects, all it took comes back (as the newest
-  tuples) and nothing it put was ever there. What it reads is not locked.
+- A transaction consists of ``Out``, ``In``, ``Rd``, ``Count`` and ``Collect``. Its tuples are seen by nobody
+  else before it is committed, and what it took is gone for everybody else at once. If it is aborted, or its
+  client disconnects, all it took comes back (as the newest tuples: subscribers are told of them again) and
+  nothing it put was ever there. What it reads is not locked. It cannot be committed while it waits.
 - A tuple on its way when the connection breaks is lost, and ``in`` ends in an error whose outcome is unknown:
   at-most-once. A taker that must lose nothing takes in a transaction.
 
@@ -20,7 +21,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
-from typing import assert_never
+from typing import Any, assert_never
 
 from dslab.kit.errors import UsageError
 from dslab.linda.clients import Client, RequestError, Verb, Waiter
@@ -148,15 +149,18 @@ class Spaces:
             case In() | Rd():
                 return self._look(client, message, now_s)
             case Commit():
+                if client.waiting_in(message.transaction):
+                    raise RequestError(f"Transaction {message.transaction} still waits for a tuple.")
                 sends = self._rendezvous.commit(client.end_transaction(message.transaction), now_s)
             case Abort():
-                sends = self._rendezvous.undo(client.end_transaction(message.transaction), now_s)
+                sends = self._rendezvous.give_up(client.waiting_in(message.transaction))
+                sends += self._rendezvous.undo(client.end_transaction(message.transaction), now_s)
             case Collect():
                 return self._collect(client, message, now_s)
             case Notify():
                 looks = self._looks(message.space, message.template)
                 self._rendezvous.block(Waiter(client, message.request, "notify", *looks, None, now_s, None))
-                return []
+                sends = []
             case Cancel():
                 sends = self._cancel(client, message.which)
             case _:
@@ -171,9 +175,13 @@ class Spaces:
         match message:
             case Hello():
                 return self._admit(client, message)
-            case Count(request, space, template):
+            case Count(request, space, template, transaction):
                 _, _, pattern = self._looks(space, template)
-                return Done(request, self._store.count(space, pattern))
+                count = self._store.count(space, pattern)
+                if transaction:
+                    own = client.transaction(transaction)
+                    count += len(own.find_all(space, pattern, now_s, take=False))
+                return Done(request, count)
             case NewSpace(request):
                 self._next_space += 1
                 self._rendezvous.note(Opened(self._next_space - 1))
@@ -204,12 +212,11 @@ class Spaces:
         lease_s = message.lease_s
         if lease_s is not None:
             _check_duration(lease_s, "lease")
+        expires_s = None if lease_s is None else now_s + lease_s
         if not message.transaction:
-            expires_s = None if lease_s is None else now_s + lease_s
-            return self._rendezvous.put(message.space, fields, expires_s)
-        own = client.transaction(message.transaction)
-        own.put.append((message.space, fields, lease_s))
-        return self._rendezvous.wake_own(client, own)
+            return self._rendezvous.put(message.space, fields, expires_s, now_s)
+        client.transaction(message.transaction).put.append((message.space, (fields, expires_s)))
+        return self._rendezvous.wake_own(client, message.transaction, now_s)
 
     def _look(self, client: Client, message: In | Rd, now_s: float) -> Sends:
         space, wait_s = message.space, message.wait_s
@@ -220,9 +227,11 @@ class Spaces:
             _check_duration(wait_s, "wait")
         own = client.transaction(message.transaction) if message.transaction else None
         take = type(message) is In
-        fields = self._rendezvous.find(space, pattern, own, take)
-        if fields is not None:
-            return [(client.connection, Found(message.request, to_wire(fields)))]
+        leased = self._rendezvous.find(space, pattern, own, now_s, take)
+        if leased is not None:
+            fields, expires_s = leased
+            lease_s = None if expires_s is None else expires_s - now_s
+            return [(client.connection, Found(message.request, to_wire(fields), lease_s))]
         if wait_s == 0:
             return [(client.connection, Nothing(message.request))]
         verb: Verb = "in" if take else "rd"
@@ -234,22 +243,20 @@ class Spaces:
     def _collect(self, client: Client, message: Collect, now_s: float) -> Sends:
         _, _, pattern = self._looks(message.source, message.template)
         self._check_space(message.target)
-        places = self._store.find_all(message.source, pattern)
+        own = client.transaction(message.transaction) if message.transaction else None
+        found = self._rendezvous.find_all(message.source, pattern, own, now_s, message.take)
         sends: Sends = []
-        for table, number in places:
-            fields, expires_s = table.rows[number], self._store.expires_s(number)
-            if message.take:
-                self._store.remove(message.source, table, number)
-                self._rendezvous.note(Dropped(number))
-            sends += self._rendezvous.put(message.target, fields, expires_s)
-        return [*sends, (client.connection, Done(message.request, len(places)))]
+        if own:
+            own.put += [(message.target, leased) for leased in found]
+            sends = self._rendezvous.wake_own(client, message.transaction, now_s)
+        else:
+            for fields, expires_s in found:
+                sends += self._rendezvous.put(message.target, fields, expires_s, now_s)
+        return [*sends, (client.connection, Done(message.request, len(found)))]
 
     def _cancel(self, client: Client, request: int) -> Sends:
         waiter = client.waiters.get(request)
-        if waiter is None:
-            return []
-        self._rendezvous.unblock(waiter)
-        return [(client.connection, Nothing(request))]
+        return [] if waiter is None else self._rendezvous.give_up([waiter])
 
     # ---- what a request must satisfy
 
@@ -263,10 +270,12 @@ class Spaces:
         if not UNIVERSE <= space < self._next_space:
             raise RequestError(f"There is no tuple space {space}.")
 
-    def _check_handles(self, fields: Fields) -> None:
-        for value in fields:
+    def _check_handles(self, values: Iterable[Any]) -> None:
+        for value in values:
             if type(value) is Handle:
                 self._check_space(value.number)
+            elif type(value) is tuple or type(value) is list:
+                self._check_handles(value)
 
 
 def _check_duration(duration_s: float, name: str) -> None:

@@ -15,17 +15,18 @@ Source: ch. 2, Shared data spaces (temporal and referential decoupling).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
-from dslab.linda.clients import Client, Transaction, Waiter
+from dslab.linda.clients import Client, Leased, Transaction, Waiter, is_over
 from dslab.linda.deadlines import Deadlines
 from dslab.linda.kinds import kinds_of
 from dslab.linda.matching import Pattern
 from dslab.linda.messages import Found, FromServer, Nothing
 from dslab.linda.store import Lease, Store, Stored
+from dslab.linda.table import Table
 from dslab.linda.values import Fields, keys_of, to_wire
 from dslab.linda.waiting import Queue
 
@@ -75,7 +76,7 @@ class Rendezvous:
 
     # ---- tuples
 
-    def put(self, space: int, fields: Fields, expires_s: float | None) -> Sends:
+    def put(self, space: int, fields: Fields, expires_s: float | None, now_s: float) -> Sends:
         """Wake whom a tuple wakes, and store it unless one of them takes it."""
         kinds = kinds_of(fields)
         keys = keys_of(kinds, fields)
@@ -88,28 +89,36 @@ class Rendezvous:
         for taker in self._takers.woken(space, kinds, keys, fields):
             if self._alive(taker.client.connection):
                 self._hand_over(stored, taker)
-                sends.append((taker.client.connection, Found(taker.request, to_wire(fields))))
+                lease_s = None if expires_s is None else expires_s - now_s
+                sends.append((taker.client.connection, Found(taker.request, to_wire(fields), lease_s)))
                 return sends
         self.store.add(stored, kinds, keys)
         self.note(stored)
         return sends
 
     def find(
-        self, space: int, pattern: Pattern, transaction: Transaction | None, take: bool
-    ) -> Fields | None:
-        """Find the oldest tuple that matches, and remove it if it is to be taken."""
+        self, space: int, pattern: Pattern, own: Transaction | None, now_s: float, take: bool
+    ) -> Leased | None:
+        """Find the oldest tuple that matches; if it is to be taken, remove it, and say its lease."""
         place = self.store.find(space, pattern)
         if place is None:
-            return transaction.find(space, pattern, take=take) if transaction else None
+            return own.find(space, pattern, now_s, take=take) if own else None
         table, number = place
         if not take:
-            return table.rows[number]
-        stored = self.store.remove(space, table, number)
-        if transaction:
-            transaction.taken.append(stored)
-        else:
-            self.note(Dropped(number))
-        return stored.fields
+            return table.rows[number], None
+        return self._remove(space, table, number, own)
+
+    def find_all(
+        self, space: int, pattern: Pattern, own: Transaction | None, now_s: float, take: bool
+    ) -> list[Leased]:
+        """Find all that match, the oldest first, and remove them if they are to be taken."""
+        found: list[Leased] = []
+        for table, number in self.store.find_all(space, pattern):
+            if take:
+                found.append(self._remove(space, table, number, own))
+            else:
+                found.append((table.rows[number], self.store.expires_s(number)))
+        return found + own.find_all(space, pattern, now_s, take=take) if own else found
 
     def load(self, stored: Stored) -> None:
         """Take a tuple over from an earlier server, with its number, in the order of these."""
@@ -151,8 +160,9 @@ class Rendezvous:
         for stored in transaction.taken:
             self.note(Dropped(stored.number))
         sends: Sends = []
-        for space, fields, lease_s in transaction.put:
-            sends += self.put(space, fields, None if lease_s is None else now_s + lease_s)
+        for space, (fields, expires_s) in transaction.put:
+            if not is_over(expires_s, now_s):
+                sends += self.put(space, fields, expires_s, now_s)
         return sends
 
     def undo(self, transaction: Transaction, now_s: float) -> Sends:
@@ -160,18 +170,29 @@ class Rendezvous:
         sends: Sends = []
         for stored in transaction.taken:
             self.note(Dropped(stored.number))
-            if stored.expires_s is None or stored.expires_s > now_s:
-                sends += self.put(stored.space, stored.fields, stored.expires_s)
+            if not is_over(stored.expires_s, now_s):
+                sends += self.put(stored.space, stored.fields, stored.expires_s, now_s)
         return sends
 
-    def wake_own(self, client: Client, own: Transaction) -> Sends:
+    def wake_own(self, client: Client, number: int, now_s: float) -> Sends:
         """Serve what a transaction waits for with what it has just put itself."""
+        own = client.transactions[number]
         sends: Sends = []
-        for waiter in [waiter for waiter in client.waiters.values() if waiter.transaction is own]:
-            fields = own.find(waiter.space, waiter.pattern, take=waiter.verb == "in")
-            if fields is not None:
+        for waiter in client.waiting_in(number):
+            leased = own.find(waiter.space, waiter.pattern, now_s, take=waiter.verb == "in")
+            if leased is not None:
                 self.unblock(waiter)
-                sends.append((client.connection, Found(waiter.request, to_wire(fields))))
+                fields, expires_s = leased
+                lease_s = None if expires_s is None else expires_s - now_s
+                sends.append((client.connection, Found(waiter.request, to_wire(fields), lease_s)))
+        return sends
+
+    def give_up(self, waiters: Iterable[Waiter]) -> Sends:
+        """Let requests wait no longer, and say that nothing came."""
+        sends: Sends = []
+        for waiter in waiters:
+            self.unblock(waiter)
+            sends.append((waiter.client.connection, Nothing(waiter.request)))
         return sends
 
     # ---- time
@@ -189,6 +210,15 @@ class Rendezvous:
         return sends
 
     # ---- inside
+
+    def _remove(self, space: int, table: Table, number: int, own: Transaction | None) -> Leased:
+        """Remove a tuple: for good, or until a transaction is undone."""
+        stored = self.store.remove(space, table, number)
+        if own:
+            own.taken.append(stored)
+        else:
+            self.note(Dropped(number))
+        return stored.fields, stored.expires_s
 
     def _hand_over(self, stored: Stored, taker: Waiter) -> None:
         self.unblock(taker)

@@ -22,7 +22,7 @@ from itertools import islice
 from threading import Thread
 from typing import Any, Protocol, Self
 
-from dslab.linda.calls import RefusedError, fields_of, no_tuple, number_of, unexpected
+from dslab.linda.calls import check_duration, fields_of, listed_of, no_tuple, number_of
 from dslab.linda.messages import (
     Collect,
     Count,
@@ -30,14 +30,13 @@ from dslab.linda.messages import (
     FromServer,
     In,
     List,
-    Listed,
     Notify,
     Out,
     Rd,
-    Refused,
-    encode,
+    encode_request,
 )
-from dslab.linda.values import Fields, Handle, from_wire, to_wire
+from dslab.linda.transaction import Transaction, check_outside
+from dslab.linda.values import Fields, Handle, to_wire
 
 IN_FLIGHT = 64
 """How many requests `TupleSpace.out_all` has under way."""
@@ -61,7 +60,7 @@ class Caller(Protocol):
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply."""
 
-    def space(self, number: int, transaction: int = 0) -> TupleSpace:
+    def space(self, number: int, transaction: Transaction[TupleSpace] | None = None) -> TupleSpace:
         """Give a space that exists already."""
 
     def again(self) -> Self:
@@ -79,8 +78,8 @@ class TupleSpace(Handle):
 
     __slots__ = ("_client", "_transaction")
 
-    def bind(self, client: Caller, number: int, transaction: int) -> None:
-        """Tie it to a client."""
+    def bind(self, client: Caller, number: int, transaction: Transaction[TupleSpace] | None = None) -> None:
+        """Tie it to a client, and to a transaction if it is seen within one."""
         self.number = number
         self._client = client
         self._transaction = transaction
@@ -89,10 +88,13 @@ class TupleSpace(Handle):
         """Put a tuple into the space. With a lease it goes by itself after ``lease_s``.
 
         Raises:
-            FieldError: A field does not travel.
+            FieldError: A field does not travel, or the tuple is too long.
         """
+        if lease_s is not None:
+            check_duration(lease_s, "lease_s")
         client = self._client
-        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, self._transaction)
+        within = self._transaction.number if self._transaction else 0
+        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, within)
         number_of(client.call(message))
 
     def in_(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
@@ -101,11 +103,15 @@ class TupleSpace(Handle):
         Raises:
             NoTuple: None came within ``timeout_s``.
         """
+        if timeout_s is not None:
+            check_duration(timeout_s, "timeout_s")
         fields = self._look(In, template, timeout_s)
         return fields if fields is not None else no_tuple(template, timeout_s)
 
     def rd(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
         """Read a tuple that matches, and leave it; wait until there is one. Raises as `in_` does."""
+        if timeout_s is not None:
+            check_duration(timeout_s, "timeout_s")
         fields = self._look(Rd, template, timeout_s)
         return fields if fields is not None else no_tuple(template, timeout_s)
 
@@ -124,18 +130,20 @@ class TupleSpace(Handle):
         remaining = iter(tuples)
         client = self._client
         while batch := list(islice(remaining, IN_FLIGHT)):
+            within = self._transaction.number if self._transaction else 0
             messages = [
-                Out(client.next_request(), self.number, to_wire(fields), None, self._transaction)
-                for fields in batch
+                Out(client.next_request(), self.number, to_wire(fields), None, within) for fields in batch
             ]
-            client.send(b"".join(map(encode, messages)))
+            client.send(b"".join(map(encode_request, messages)))
             for reply in [client.receive(message.request) for message in messages]:
                 number_of(reply)
 
     def count(self, template: Fields) -> int:
         """Count the tuples that match."""
+        client = self._client
         wire = to_wire(template, template=True)
-        return number_of(self._client.call(Count(self._client.next_request(), self.number, wire)))
+        within = self._transaction.number if self._transaction else 0
+        return number_of(client.call(Count(client.next_request(), self.number, wire, within)))
 
     def copy_collect(self, target: Handle, template: Fields) -> int:
         """Copy all that match to another space, at one instant: gives how many."""
@@ -147,22 +155,26 @@ class TupleSpace(Handle):
 
     def ls(self, template: Fields, most: int = 100) -> tuple[list[Fields], int]:
         """Give at most so many of the tuples that match, and how many there are."""
+        check_outside(self._transaction, "ls")
+        client = self._client
         wire = to_wire(template, template=True)
-        match self._client.call(List(self._client.next_request(), self.number, wire, most)):
-            case Listed(tuples=tuples, total=total):
-                return [from_wire(fields) for fields in tuples], total
-            case Refused(reason=reason):
-                raise RefusedError(reason)
-            case reply:
-                raise unexpected(reply)
+        return listed_of(client.call(List(client.next_request(), self.number, wire, most)), client.space)
 
     def notify(self, template: Fields) -> Subscription:
-        """Give every tuple that matches, from now on, as it is put; on a connection of its own."""
+        """Give every tuple that matches, from now on, as it is put; on a connection of its own.
+
+        A tuple that was taken and comes back, as the taker's transaction was undone or it waits no longer, is
+        given again.
+        """
+        check_outside(self._transaction, "notify")
         wire = to_wire(template, template=True)
         client = self._client.again()
-        request = client.next_request()
-        client.send(encode(Notify(request, self.number, wire)))
-        number_of(client.call(Count(client.next_request(), self.number, wire)))  # it is subscribed now
+        try:
+            request = client.next_request()
+            number_of(client.call(Notify(request, self.number, wire)))
+        except BaseException:
+            client.close()
+            raise
         return Subscription(client, request)
 
     def eval_(self, fields: tuple[Any, ...]) -> Future[None]:
@@ -171,6 +183,7 @@ class TupleSpace(Handle):
         Returns:
             What ends when the tuple is put, in an error if a function raised one.
         """
+        check_outside(self._transaction, "eval_")
         done: Future[None] = Future()
         Thread(target=self._evaluate, args=(fields, done), daemon=True).start()
         return done
@@ -179,7 +192,7 @@ class TupleSpace(Handle):
 
     def _evaluate(self, fields: tuple[Any, ...], done: Future[None]) -> None:
         try:
-            computed = tuple([field() if _is_function(field) else field for field in fields])
+            computed = tuple([field() if is_function(field) else field for field in fields])
             with closing(self._client.again()) as client:
                 client.space(self.number).out(computed)
         except BaseException as error:  # noqa: BLE001  the future carries it to whoever asks
@@ -190,13 +203,15 @@ class TupleSpace(Handle):
     def _look(self, kind: type[In] | type[Rd], template: Fields, wait_s: float | None) -> Fields | None:
         client = self._client
         wire = to_wire(template, template=True)
-        message = kind(client.next_request(), self.number, wire, wait_s, self._transaction)
+        within = self._transaction.number if self._transaction else 0
+        message = kind(client.next_request(), self.number, wire, wait_s, within)
         return fields_of(client.call(message, wait_s), client.space)
 
     def _collect(self, target: Handle, template: Fields, *, take: bool) -> int:
         wire = to_wire(template, template=True)
         client = self._client
-        message = Collect(client.next_request(), self.number, target.number, wire, take)
+        within = self._transaction.number if self._transaction else 0
+        message = Collect(client.next_request(), self.number, target.number, wire, take, within)
         return number_of(client.call(message))
 
 
@@ -222,5 +237,6 @@ class Subscription:
         self._client.close()
 
 
-def _is_function(field: Any) -> bool:
+def is_function(field: Any) -> bool:
+    """Is this field of a live tuple to be computed?"""
     return callable(field) and not isinstance(field, type | Handle)

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerRefused
+from dslab.kit.errors import PeerClosed, PeerRefused, UsageError
+from dslab.linda import client as blocking
 from dslab.linda.aclient import AsyncClient, AsyncTupleSpace, connect
 from dslab.linda.calls import NoTuple, RefusedError
+from dslab.linda.messages import Found, In
+from dslab.linda.values import FieldError
 
 LIMIT_S = 20
 
@@ -72,6 +78,154 @@ def test_a_cancelled_taker_takes_nothing(address: Address) -> None:
     asyncio.run(scenario())
 
 
+def cancel_soon(task: asyncio.Task[Any], rounds: int) -> None:
+    """Cancel a task so many rounds of the loop later."""
+    loop = asyncio.get_running_loop()
+    if rounds:
+        loop.call_soon(cancel_soon, task, rounds - 1)
+    else:
+        loop.call_soon(task.cancel)
+
+
+@pytest.mark.parametrize("rounds", range(3))
+def test_a_tuple_that_meets_the_end_of_its_taker_is_put_back(address: Address, rounds: int) -> None:
+    """Cancelled before the reply is read, after it in the same round of the loop, and when it is given."""
+
+    async def scenario() -> None:
+        with blocking.connect(address) as other:
+            async with await connect(address) as linda:
+                taker = asyncio.create_task(linda.universe.in_(("a",)))
+                assert await linda.universe.count(("a",)) == 0  # the taker waits now
+                other.universe.out(("a",), lease_s=1_000.0)  # the taker's reply is there now, unread
+                cancel_soon(taker, rounds)
+                [outcome] = await asyncio.gather(taker, return_exceptions=True)
+                assert outcome == ("a",) or isinstance(outcome, asyncio.CancelledError)
+                assert rounds == 2 or outcome != ("a",)
+            if outcome == ("a",):
+                return
+            reply = other.call(In(other.next_request(), 0, ("a",), 0.0))
+            assert isinstance(reply, Found)
+            assert 0 < (reply.lease_s or 0) <= 1_000
+            assert other.universe.count(("a",)) == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("within", ["client", "commit", "abort"])
+def test_what_a_cancelled_taker_was_sent_is_back_at_the_end_of_the_block(
+    address: Address, within: str
+) -> None:
+    async def cancel_late(space: AsyncTupleSpace, other: blocking.Client) -> None:
+        taker = asyncio.create_task(space.in_(("a",)))
+        assert await space.count(("a",)) == 0  # it waits now
+        other.universe.out(("a",))  # its reply is there, unread
+        taker.cancel()
+
+    async def scenario() -> None:
+        with blocking.connect(address) as other:
+            async with await connect(address) as linda:
+                if within == "client":
+                    await cancel_late(linda.universe, other)
+                else:
+                    with suppress(ZeroDivisionError):
+                        async with linda.transaction() as together:
+                            await cancel_late(together(linda.universe), other)
+                            assert within == "commit" or 1 / 0
+            assert other.universe.in_(("a",), timeout_s=LIMIT_S) == ("a",)
+            assert other.universe.count(("a",)) == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_task_that_is_cancelled_when_its_client_is_closed_is_cancelled(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            taker = asyncio.create_task(linda.universe.in_(("a",)))
+            await linda.universe.count(("a",))
+            linda.close()
+            taker.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await taker
+
+    asyncio.run(scenario())
+
+
+def test_an_error_undoes_what_still_waits(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            await linda.universe.out(("task", 1))
+            with pytest.raises(ZeroDivisionError):
+                async with linda.transaction() as together:
+                    bag = together(linda.universe)
+                    await bag.in_(("task", int))
+                    waiter = asyncio.create_task(bag.in_(("never",)))
+                    assert await bag.count(("never",)) == 0  # it waits now
+                    raise ZeroDivisionError
+            with pytest.raises(NoTuple, match="before its transaction was undone"):
+                await waiter
+            assert await linda.universe.count(("task", 1)) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_transaction_that_waits_is_undone_rather_than_left_open(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            await linda.universe.out(("task", 1))
+            with pytest.raises(RefusedError, match="still waits"):
+                async with linda.transaction() as together:
+                    bag = together(linda.universe)
+                    await bag.in_(("task", int))
+                    waiter = asyncio.create_task(bag.in_(("never",)))
+                    await asyncio.sleep(0)
+            with pytest.raises(NoTuple):
+                await waiter
+            assert await linda.universe.count(("task", 1)) == 1
+            with pytest.raises(UsageError, match="has ended"):
+                await bag.out(("late",))
+
+    asyncio.run(scenario())
+
+
+def test_what_the_blocking_client_does_too(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            space = linda.universe
+            await space._out(("a", 1))
+            assert await space._rd(("a", 1)) == await space._inp(("a", 1)) == ("a", 1)
+            await space.out_all(("n", number) for number in range(200))
+            assert await space.ls(("n", int), most=2) == ([("n", 0), ("n", 1)], 200)
+            other = await linda.new_space()
+            await space.out(("space", other))
+            [(_, found)], _ = await space.ls(("space", AsyncTupleSpace))
+            assert await found.rdp(("a",)) is None
+            await space.eval_(("square", 7, lambda: 7 * 7))
+            assert await space._in(("square", 7, int)) == ("square", 7, 49)
+            with pytest.raises(ZeroDivisionError):
+                await space._eval(("bad", lambda: 1 // 0))
+            taker = asyncio.create_task(space.in_(("never",)))
+            await space.count(("a",))
+            [waits] = await linda.waiting()
+            assert (waits.verb, waits.template) == ("in", "('never',)")
+            taker.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_no_part_of_a_transaction_says_so(address: Address) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda, linda.transaction() as together:
+            bag = together(linda.universe)
+            with pytest.raises(UsageError, match="ls cannot be part of a transaction"):
+                await bag.ls(("a",))
+            with pytest.raises(UsageError, match="notify"):
+                await anext(bag.notify(("a",)))
+            with pytest.raises(UsageError, match="eval_"):
+                bag.eval_(("a",))
+
+    asyncio.run(scenario())
+
+
 def test_transactions(address: Address) -> None:
     async def scenario() -> None:
         async with await connect(address) as worker, await connect(address) as other:
@@ -100,6 +254,59 @@ def test_notify(address: Address) -> None:
             await linda.universe.out(("a", 1))
             await linda.universe.out(("a", 2))
             assert [await first, await anext(events)] == [("a", 1), ("a", 2)]
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_ends_with_its_loop(address: Address) -> None:
+    async def first(linda: AsyncClient) -> Any:
+        async for fields in linda.universe.notify(("a", int)):
+            return fields
+        raise AssertionError
+
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            subscriber = asyncio.create_task(first(linda))
+            while not subscriber.done():
+                await linda.universe.out(("a", 1))
+            assert await subscriber == ("a", 1)
+            async with asyncio.timeout(LIMIT_S):
+                while linda._subscriptions:
+                    await linda.universe.count(("a",))
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_ends_in_an_error_when_the_server_dies(serve_process: Callable[..., Any]) -> None:
+    name, process = serve_process()
+
+    async def scenario() -> None:
+        async with await connect(name) as linda:
+            subscriber = asyncio.ensure_future(anext(linda.universe.notify(("a", int))))
+            await asyncio.sleep(0)
+            await linda.universe.count(("a",))
+            process.kill()
+            with pytest.raises(PeerClosed):
+                await subscriber
+            with pytest.raises(PeerClosed):
+                await anext(linda.universe.notify(("a", int)))
+
+    asyncio.run(scenario())
+
+
+def test_what_cannot_be_sent_is_refused_before(address: Address) -> None:
+    async def scenario() -> None:
+        for timeout_s in (0, math.nan, None):
+            with pytest.raises(UsageError, match="timeout_s is"):
+                await connect(address, timeout_s=timeout_s)  # type: ignore[arg-type]
+        async with await connect(address) as linda:
+            with pytest.raises(FieldError, match="at most 4,194,304 travel"):
+                await linda.universe.out(("a", "x" * 5_000_000))
+            with pytest.raises(UsageError, match="timeout_s is '5'"):
+                await linda.universe.in_(("a",), timeout_s="5")  # type: ignore[arg-type]
+            with pytest.raises(UsageError, match="lease_s is -1"):
+                await linda.universe.out(("a",), lease_s=-1)
+            assert await linda.universe.count(("a", str)) == 0
 
     asyncio.run(scenario())
 

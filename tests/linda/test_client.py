@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import threading
@@ -112,6 +113,43 @@ def test_transactions(address: Address) -> None:
         assert other.universe.rdp(("result", 1)) is not None
 
 
+def test_what_a_transaction_counts_and_collects(address: Address) -> None:
+    with connect(address) as worker, connect(address) as other:
+        store = other.new_space()
+        other.universe.out_all([("a", 1), ("a", 2)])
+        with pytest.raises(ZeroDivisionError), worker.transaction() as together:
+            bag = together(worker.universe)
+            bag.out(("a", 3))
+            assert (bag.count(("a", int)), other.universe.count(("a", int))) == (3, 2)
+            assert bag.copy_collect(store, ("a", 1)) == 1
+            assert bag.move(store, ("a", int)) == 3
+            assert (bag.count(("a", int)), together(store).count(("a", int))) == (0, 4)
+            assert (other.universe.count(("a", int)), store.count(("a", int))) == (0, 0)
+            for operation in (bag.ls, bag.notify, bag.eval_):
+                with pytest.raises(UsageError, match="cannot be part of a transaction"):
+                    operation(("a", 1))
+            raise ZeroDivisionError
+        assert (other.universe.count(("a", int)), store.count(("a", int))) == (2, 0)
+
+
+def test_a_transaction_that_has_ended_does_no_more(address: Address) -> None:
+    with connect(address) as linda:
+        linda.universe.out(("a", 1))
+        with linda.transaction() as together:
+            bag = together(linda.universe)
+        for operation in (
+            lambda: bag.out(("late", 1)),
+            lambda: bag.inp(("a", int)),
+            lambda: bag.out_all([("late", 1)]),
+            lambda: bag.count(("a", int)),
+            lambda: bag.move(linda.universe, ("a", int)),
+            lambda: together(linda.universe).rdp(("a", int)),
+        ):
+            with pytest.raises(UsageError, match="The transaction of this tuple space has ended"):
+                operation()
+        assert linda.universe.inp(("a", int)) == ("a", 1)
+
+
 def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
     with connect(address) as other:
         other.universe.out(("task", 1))
@@ -139,6 +177,29 @@ def test_notify(address: Address) -> None:
         events.close()
 
 
+def test_notify_while_tuples_come(address: Address) -> None:
+    over = threading.Event()
+
+    def pump() -> None:
+        with connect(address) as linda:
+            while not over.is_set():
+                linda.universe.out_all([("a", 1)] * 20)
+                linda.universe.move(linda.new_space(), ("a", int))
+
+    thread, _ = in_thread(pump)
+    try:
+        with connect(address) as linda:
+            for _ in range(50):
+                events = linda.universe.notify(("a", int))
+                assert next(events) == ("a", 1)
+                events.close()
+            with pytest.raises(RefusedError, match="There is no tuple space"):
+                linda.space(10**9).notify(("a",))
+    finally:
+        over.set()
+        thread.join(LIMIT_S)
+
+
 def test_leases(address: Address) -> None:
     with connect(address) as linda:
         linda.universe.out(("a",), lease_s=0.05)
@@ -164,6 +225,32 @@ def test_errors(address: Address, serve: Callable[..., Address]) -> None:
         connect(secret, token="open")
     with connect(secret, token="sesame") as linda:
         linda.universe.out(("a",))
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.inf, math.nan, None, "5", True, 10**400])
+def test_a_patience_that_is_none_is_an_error(address: Address, timeout_s: Any) -> None:
+    with pytest.raises(UsageError, match=r"timeout_s is .*: how long the server may take"):
+        connect(address, timeout_s=timeout_s)
+
+
+def test_what_cannot_be_sent_is_refused_before(address: Address) -> None:
+    with connect(address) as linda:
+        for wrong in ("5", -1, math.nan, False, [1]):
+            with pytest.raises(UsageError, match="timeout_s is"):
+                linda.universe.in_(("a",), timeout_s=wrong)  # type: ignore[arg-type]
+            with pytest.raises(UsageError, match="timeout_s is"):
+                linda.universe.rd(("a",), timeout_s=wrong)  # type: ignore[arg-type]
+            with pytest.raises(UsageError, match="lease_s is"):
+                linda.universe.out(("a",), lease_s=wrong)  # type: ignore[arg-type]
+        for work in (
+            lambda: linda.universe.out(("a", "x" * 5_000_000)),
+            lambda: linda.universe.in_(("a", "x" * 5_000_000)),
+            lambda: linda.universe.out_all([("a", "x"), ("a", "x" * 5_000_000)]),
+        ):
+            with pytest.raises(FieldError, match="at most 4,194,304 travel"):
+                work()
+        linda.universe.out(("a", "x" * 4_000_000))
+        assert linda.universe.count(("a", str)) == 1
 
 
 def test_a_silent_server_is_an_error() -> None:

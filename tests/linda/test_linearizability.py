@@ -4,9 +4,10 @@ The checker is Wing and Gong's search with a memory of the states it has been in
 knows a multiset of tuples and nothing of our code. It looks at a bounded number of states; beyond, its
 verdict is *unknown*, which is not a pass.
 
-Histories come from two places: 1,000 simulated schedules of the pure state machine, and clients on real
-sockets whose links cut messages into bytes, break off, and reset in the middle of a message. How many of the
-latter is DSLAB_HISTORIES (12 unless told); 1,000 take some minutes.
+Histories come from three places: 1,000 simulated schedules of the pure state machine; clients on real
+sockets whose links cut messages into bytes, break off, and reset in the middle of a message; and tasks of
+asyncio clients that lose patience and are cancelled. How many of each of the latter is DSLAB_HISTORIES (12
+unless told); 1,000 take some minutes.
 
 Source: J. Wing and C. Gong, "Testing and verifying concurrent objects", 1993; G. Lowe, "Testing for
 linearizability", 2017.
@@ -14,6 +15,7 @@ linearizability", 2017.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import threading
@@ -28,6 +30,8 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerError
 from dslab.kit.links import LinksClient, LinkSpec, LinksThread
+from dslab.linda.aclient import AsyncClient
+from dslab.linda.aclient import connect as connect_async
 from dslab.linda.client import connect
 from dslab.linda.messages import Count, Done, Found, FromClient, FromServer, Hello, In, Out, Rd
 from dslab.linda.protocol import Spaces
@@ -40,6 +44,8 @@ Bag = tuple[Fields, ...]  # sorted
 MAX_STATES = 200_000
 NEVER = float("inf")
 PENDING = "no reply came"
+CANCELLED = "cancelled: it took nothing, or put back what it took"
+HELD = "held"  # marks what a cancelled one has taken and not put back yet; no template fits
 SEEDS = 1_000
 SOCKET_SEEDS = int(os.environ.get("DSLAB_HISTORIES", "12"))
 
@@ -70,9 +76,11 @@ def check(history: list[Operation], max_states: int = MAX_STATES) -> Verdict:
         if len(seen) >= max_states:
             return "unknown"
         seen.add((done, bag))
-        stack.extend(
-            (done | 1 << n, after) for n in candidates(history, done) for after in steps(history[n], bag)
-        )
+        for n in candidates(history, done):
+            if history[n].result is CANCELLED:
+                stack.extend((done | over << n, after) for over, after in half_steps(history[n], n, bag))
+            else:
+                stack.extend((done | 1 << n, after) for after in steps(history[n], bag))
     return "not linearizable"
 
 
@@ -100,6 +108,16 @@ def steps(operation: Operation, bag: Bag) -> list[Bag]:
     if result not in matching:
         return []
     return [without(bag, result)] if operation.verb in ("in", "inp") else [bag]
+
+
+def half_steps(operation: Operation, n: int, bag: Bag) -> list[tuple[bool, Bag]]:
+    """Give what a cancelled one may do next, and whether it is over then: nothing, or take, or put back."""
+    for held in bag:
+        if held[:2] == (HELD, n):
+            return [(True, tuple(sorted((*without(bag, held), held[2]))))]
+    matching = [fields for fields in dict.fromkeys(bag) if fits(fields, operation.fields)]
+    taken = [tuple(sorted((*without(bag, fields), (HELD, n, fields)))) for fields in matching]
+    return [(True, bag), *[(False, after) for after in taken]]
 
 
 def fits(fields: Fields, template: Fields) -> bool:
@@ -140,6 +158,23 @@ def test_the_checker_tells_good_histories_from_bad() -> None:
     for left in (0, 1):  # whether the lost one took it is anybody's guess
         assert verdict(lost, Operation("count", take, 4, 5, left)) == "linearizable"
     assert verdict(lost, Operation("count", take, 4, 5, 2)) == "not linearizable"
+
+
+def test_the_checker_knows_what_a_cancelled_taker_may_do() -> None:
+    put, take = Operation("out", ("a", 1), 0, 1), ("a", int)
+    cancelled = Operation("in", take, 2, 6, CANCELLED)
+
+    def verdict(*operations: Operation) -> Verdict:
+        return check([put, cancelled, *operations])
+
+    def count(called: float, result: int) -> Operation:
+        return Operation("count", take, called, called + 1, result)
+
+    assert verdict(count(3, 1)) == verdict(count(3, 0)) == "linearizable"
+    assert verdict(count(3, 0), count(7, 1)) == "linearizable"
+    assert verdict(count(7, 0)) == "not linearizable"  # lost
+    assert verdict(count(7, 2)) == "not linearizable"  # doubled
+    assert verdict(count(2, 0), count(4, 1), count(5.5, 0)) == "not linearizable"  # put back, taken again
 
 
 def test_the_checker_gives_up_rather_than_pass() -> None:
@@ -397,3 +432,61 @@ def record(links: LinksClient, server: Address, seed: int, broken: Counter[str])
         broken.update(links.stats(f"{name}->server").injected)
         links.close(f"{name}->server")
     return history
+
+
+# ---- histories of tasks that are cancelled
+
+
+async def perform_tasks(server: Address, seed: int) -> list[Operation]:
+    """Let six tasks of two clients work, some of them without patience; then take all that is left."""
+    history: list[Operation] = []
+    async with await connect_async(server) as one, await connect_async(server) as other:
+        tasks = [perform_task(client, seed * 6 + n, history) for n, client in enumerate([one, other] * 3)]
+        await asyncio.gather(*tasks)
+        last = None
+        while last is None or last.result is not None:
+            last = Operation("inp", (str, int), 0)
+            await do_async(one, last, history)
+    return history
+
+
+async def perform_task(client: AsyncClient, seed: int, history: list[Operation]) -> None:
+    rng = random.Random(seed)
+    for each in script(rng, 8):
+        if each.verb not in ("in", "rd"):
+            await do_async(client, each, history)
+            continue
+        try:
+            async with asyncio.timeout(rng.choice([0.0, 0.0005, 0.001, 0.002])):
+                await do_async(client, each, history)
+        except TimeoutError:
+            await client.settle()
+            if each.verb == "in":
+                each.returned, each.result = time.monotonic(), CANCELLED
+
+
+async def do_async(client: AsyncClient, operation: Operation, history: list[Operation]) -> None:
+    operation.called = time.monotonic()
+    history.append(operation)
+    act = getattr(client.universe, {"in": "in_"}.get(operation.verb, operation.verb))
+    result = await act(operation.fields)
+    operation.returned, operation.result = time.monotonic(), result
+
+
+def test_histories_of_cancelled_tasks_are_linearizable(address: Address) -> None:
+    verdicts, cancelled = Counter[str](), 0
+    for seed in range(SOCKET_SEEDS):
+        history = asyncio.run(perform_tasks(address, seed))
+        verdict = check(history)
+        assert verdict != "not linearizable", f"seed {seed}: {history}"
+        verdicts[verdict] += 1
+        cancelled += sum(operation.result is CANCELLED for operation in history)
+    assert verdicts["linearizable"] >= SOCKET_SEEDS * 9 // 10, verdicts
+    assert cancelled >= SOCKET_SEEDS, "hardly a taker was cancelled"
+
+
+def test_a_client_that_puts_nothing_back_is_found_out(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dslab.linda.aconnection.AsyncConnection._put_back", lambda *_: None)
+    assert any(check(asyncio.run(perform_tasks(address, seed))) == "not linearizable" for seed in range(60))

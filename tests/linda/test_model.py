@@ -131,7 +131,8 @@ class Model:
     def look_own(self, waiter: Waits) -> bool:
         put = self.open[waiter.client, waiter.transaction].put
         for each in put:
-            if each[0] == waiter.space and matches(each[1], waiter.template):
+            over = each[2] is not None and each[2] <= self.now_s
+            if each[0] == waiter.space and matches(each[1], waiter.template) and not over:
                 if waiter.verb == "in":
                     drop(put, each)
                 self.said.append((waiter.client, waiter.request, each[1]))
@@ -149,8 +150,19 @@ class Model:
                 self.place(space, fields, expires_s)
 
     def commit(self, transaction: Open) -> None:
-        for space, fields, lease_s in transaction.put:
-            self.place(space, fields, None if lease_s is None else self.now_s + lease_s)
+        for space, fields, expires_s in transaction.put:
+            if expires_s is None or expires_s > self.now_s:
+                self.place(space, fields, expires_s)
+
+    def matching(self, client: int, transaction: int, space: int, template: Fields) -> list[Any]:
+        """What a transaction sees: the lists that hold it, and where in them."""
+        lists = [self.tuples, *([self.open[client, transaction].put] if transaction else [])]
+        return [
+            (listed, each)
+            for listed in lists
+            for each in listed
+            if each[0] == space and matches(each[1], template) and (each[2] is None or each[2] > self.now_s)
+        ]
 
 
 class Comparison(RuleBasedStateMachine):
@@ -196,11 +208,12 @@ class Comparison(RuleBasedStateMachine):
         lease_s=st.sampled_from([None, 3.0]),
     )
     def out(self, client: int, space: int, fields: Fields, transaction: int, lease_s: float | None) -> None:
+        expires_s = None if lease_s is None else self.model.now_s + lease_s
         if transaction:
-            self.model.open[client, transaction].put.append((space, fields, lease_s))
+            self.model.open[client, transaction].put.append((space, fields, expires_s))
             self.model.wake_own(client, transaction)
         else:
-            self.model.place(space, fields, None if lease_s is None else self.model.now_s + lease_s)
+            self.model.place(space, fields, expires_s)
         self.compare(self.send(client, Out(self.next(), space, to_wire(fields), lease_s, transaction)))
 
     @rule(
@@ -230,8 +243,11 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(client=clients, transaction=st.integers(1, 2), commit=st.booleans())
     def end(self, client: int, transaction: int, commit: bool) -> None:
-        if any((w.client, w.transaction) == (client, transaction) for w in self.model.waiting):
-            return
+        for waiter in [w for w in self.model.waiting if (w.client, w.transaction) == (client, transaction)]:
+            if commit:
+                return
+            self.model.waiting.remove(waiter)
+            self.model.said.append((client, waiter.request, None))
         ended = self.model.open.pop((client, transaction), Open())
         if commit:
             self.model.commit(ended)
@@ -256,17 +272,31 @@ class Comparison(RuleBasedStateMachine):
             self.model.said.append((waiter.client, waiter.request, None))
             self.compare(self.send(waiter.client, Cancel(self.next(), waiter.request)))
 
-    @rule(source=spaces, to=spaces, template=templates, take=st.booleans())
-    def collect(self, source: int, to: int, template: Fields, take: bool) -> None:
-        found = [each for each in self.model.tuples if each[0] == source and matches(each[1], template)]
-        for each in found:
+    @rule(source=spaces, to=spaces, template=templates, take=st.booleans(), transaction=transactions)
+    def collect(self, source: int, to: int, template: Fields, take: bool, transaction: int) -> None:
+        found = self.model.matching(1, transaction, source, template)
+        for listed, each in found:
             if take:
-                drop(self.model.tuples, each)
-            self.model.place(to, *each[1:])
+                drop(listed, each)
+                if transaction and listed is self.model.tuples:
+                    self.model.open[1, transaction].taken.append(each)
+        for _, each in found:
+            if transaction:
+                self.model.open[1, transaction].put.append((to, *each[1:]))
+            else:
+                self.model.place(to, *each[1:])
+        if transaction:
+            self.model.wake_own(1, transaction)
         wire = to_wire(template, template=True)
-        sends = self.send(1, Collect(self.next(), source, to, wire, take))
+        sends = self.send(1, Collect(self.next(), source, to, wire, take, transaction))
         assert [reply.number for _, reply in sends if isinstance(reply, Done)] == [len(found)]
         self.compare(sends)
+
+    @rule(client=clients, space=spaces, template=templates, transaction=transactions)
+    def count(self, client: int, space: int, template: Fields, transaction: int) -> None:
+        expected = len(self.model.matching(client, transaction, space, template))
+        wire = to_wire(template, template=True)
+        assert self.send(client, Count(0, space, wire, transaction)) == [(client, Done(0, expected))]
 
     @rule(seconds=st.sampled_from([1.0, 2.0, 4.0]))
     def pass_time(self, seconds: float) -> None:

@@ -234,7 +234,7 @@ def test_collect_copies_or_moves() -> None:
 
 def test_notify_tells_of_every_tuple_until_it_is_cancelled() -> None:
     desk = Desk()
-    assert desk.send(BEN, Notify(1, 0, to_wire(("a", int), template=True))) == []
+    assert desk.send(BEN, Notify(1, 0, to_wire(("a", int), template=True))) == [(BEN, Done(1))]
     assert [to for n in range(2) for to, _ in desk.out(ANN, "a", n)] == [BEN, BEN]
     assert desk.has("a", int) == 2
     desk.send(BEN, Cancel(2, 1))
@@ -289,6 +289,37 @@ def test_a_transaction_wakes_its_own_waiter() -> None:
     assert desk.has("a") == 0
 
 
+def test_an_aborted_transaction_waits_no_longer() -> None:
+    desk = Desk()
+    desk.out(ANN, "task", 1)
+    found(desk.look(BEN, In, "task", int, transaction=1))
+    assert desk.look(BEN, In, "never", transaction=1) is None
+    assert desk.look(BEN, In, "other", transaction=2) is None
+    assert desk.send(BEN, Abort(9, 1)) == [(BEN, Nothing(3)), (BEN, Done(9))]
+    assert desk.has("task", 1) == 1
+    assert [to for to, _ in desk.out(ANN, "other")] == [BEN]
+
+
+def test_count_and_collect_in_a_transaction() -> None:
+    desk = Desk()
+    [(_, reply)] = desk.send(ANN, NewSpace(0))
+    assert reply == Done(0, 1)
+    desk.out(ANN, "a", 1)
+    desk.out(BEN, "a", 2, transaction=1)
+    template = to_wire(("a", int), template=True)
+    assert desk.send(BEN, Count(7, 0, template, 1)) == [(BEN, Done(7, 2))]
+    assert desk.send(BEN, Count(7, 0, template, 2)) == [(BEN, Done(7, 1))]
+    assert desk.look(BEN, In, "a", 2, space=1, transaction=1) is None
+    assert [type(each) for _, each in desk.send(BEN, Collect(8, 0, 1, template, True, 1))] == [Found, Done]
+    assert desk.send(BEN, Collect(9, 1, 1, template, False, 1)) == [(BEN, Done(9, 1))]
+    assert (desk.has("a", int), desk.has("a", int, space=1)) == (0, 0)
+    desk.send(BEN, Abort(10, 1))
+    assert (desk.has("a", int), desk.has("a", int, space=1)) == (1, 0)
+    desk.send(BEN, Collect(11, 0, 1, template, True, 3))
+    desk.send(BEN, Commit(12, 3))
+    assert (desk.has("a", int), desk.has("a", int, space=1)) == (0, 1)
+
+
 def test_what_a_blocked_transaction_was_handed_comes_back() -> None:
     desk = Desk()
     assert desk.look(BEN, In, "a", transaction=1) is None
@@ -305,6 +336,33 @@ def test_a_lease_ends_inside_a_transaction() -> None:
     desk.now_s += 6
     assert desk.send(BEN, Abort(9, 1)) == [(BEN, Done(9))]
     assert desk.has("a") == 0
+
+
+def test_a_lease_goes_on_in_a_transaction() -> None:
+    desk = Desk()
+    desk.out(BEN, "a", lease_s=5.0, transaction=1)
+    desk.out(BEN, "b", lease_s=9.0, transaction=1)
+    desk.now_s += 6
+    assert isinstance(desk.look(BEN, Rd, "a", wait_s=0, transaction=1), Nothing)
+    desk.send(BEN, Commit(9, 1))
+    assert (desk.has("a"), desk.has("b")) == (0, 1)
+    assert desk.spaces.deadline_s == 109.0
+
+
+@pytest.mark.parametrize("transaction", [0, 1])
+def test_who_takes_a_tuple_hears_what_is_left_of_its_lease(transaction: int) -> None:
+    desk = Desk()
+    desk.out(ANN, "a", lease_s=5.0)
+    desk.now_s += 2
+    taken = desk.look(BEN, In, "a", transaction=transaction)
+    assert isinstance(taken, Found)
+    assert taken.lease_s == 3.0
+    assert desk.look(BEN, In, "a", transaction=transaction) is None
+    assert desk.out(ANN, "a", lease_s=7.0) == [(BEN, Found(3, ("a",), 7.0))]
+    desk.out(ANN, "a")
+    taken = desk.look(BEN, In, "a", transaction=transaction)
+    assert isinstance(taken, Found)
+    assert taken.lease_s is None
 
 
 # ---- durability
@@ -359,6 +417,7 @@ def test_what_a_durable_server_writes_down() -> None:
     [
         (Out(5, 3, ("a",)), "There is no tuple space 3."),
         (Out(5, 0, ("a", Ext(4, b"\x09"))), "There is no tuple space 9."),
+        (Out(5, 0, to_wire(("a", (1, [Handle(9)])))), "There is no tuple space 9."),
         (Out(5, 0, ("a", {})), "Field 1 is a MessagePack dict"),
         (Out(5, 0, (None,) * 1_001), "A tuple of 1,001 fields"),
         (Out(5, 0, ("a",), lease_s=float("nan")), "A lease of nan seconds"),
