@@ -5,16 +5,18 @@ clients together, is one record (group commit), written and synced before any of
 acknowledged ``out`` survives a crash, and a transaction is in the file whole or not at all::
 
     offset  size  field
-    0       16    "dslab.linda log" and the version, 1, as one byte; then records:
+    0       16    "dslab.linda log" and the version, 2, as one byte; then records:
     0       4     n, the length of the changes: unsigned, big-endian
     4       4     CRC-32 of the changes
-    8       n     the changes: a MessagePack array of [number, space, fields, expires_s]   a tuple came
+    8       4     CRC-32 of the 8 bytes before: a wrong length would hide all that follows
+    12      n     the changes: a MessagePack array of [number, space, fields, expires_s]   a tuple came
                                                       [number]                             it is gone
                                                       [space, null]                        a space was made
 
-A crash may leave the last record unfinished: nobody was told of it, so it is cut off. A record that is wrong
-with anything but zeros after it is damage, and an error. When most of the file is about tuples that are gone,
-it is written anew beside the old one and renamed over it.
+A crash may leave the last record unfinished: nobody was told of it, so it is cut off. If it ends in zeros,
+and so does the file, that is mostly a crash too (room was allotted, nothing written), but not surely: the
+old file is kept beside the new one. Any other record that is wrong is damage, and an error. When most of the
+file is about tuples that are gone, it is written anew beside the old one and renamed over it.
 
 Source: write-ahead logging and group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; the CRC
 per record as in SQLite's and LevelDB's logs.
@@ -23,6 +25,7 @@ per record as in SQLite's and LevelDB's logs.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import struct
 import zlib
@@ -38,8 +41,11 @@ from dslab.linda.protocol import Change, Dropped, Opened, Spaces
 from dslab.linda.store import Stored
 from dslab.linda.values import from_wire, to_wire
 
-_MAGIC = b"dslab.linda log\x01"
+_NAME, _VERSION = b"dslab.linda log", b"\x02"
+_MAGIC = _NAME + _VERSION
 _HEAD = struct.Struct("!II")
+_HEAD_CHECKSUM = struct.Struct("!I")
+_HEAD_BYTES = _HEAD.size + _HEAD_CHECKSUM.size
 _CHUNK = 1_000
 _COMPACT_FROM_BYTES = 1024 * 1024
 
@@ -56,7 +62,7 @@ class Journal:
         spaces: New ones.
 
     Raises:
-        MachineError: Another server uses the folder, or the log is damaged.
+        MachineError: Another server uses the folder, its disk takes no more, or the log is damaged.
     """
 
     def __init__(self, folder: Path, spaces: Spaces) -> None:
@@ -67,6 +73,9 @@ class Journal:
         try:
             _replay(self._path, spaces)
             self._file = self._rewrite()
+        except OSError as error:
+            self._lock.close()
+            raise _no_place(folder, error) from error
         except BaseException:
             self._lock.close()
             raise
@@ -103,7 +112,8 @@ class Journal:
 
 def _append(file: BinaryIO, changes: list[Change]) -> None:
     body = _encode([_row(change) for change in changes])
-    _write_all(file, _HEAD.pack(len(body), zlib.crc32(body)) + body)
+    head = _HEAD.pack(len(body), zlib.crc32(body))
+    _write_all(file, head + _HEAD_CHECKSUM.pack(zlib.crc32(head)) + body)
 
 
 def _write_all(file: BinaryIO, data: bytes) -> None:
@@ -142,29 +152,47 @@ def _replay(path: Path, spaces: Spaces) -> None:
 
 
 def _rows(file: BinaryIO, path: Path) -> Iterator[_Row]:
-    if file.read(len(_MAGIC)) != _MAGIC:
-        raise _damaged(path, 0)
-    while head := file.read(_HEAD.size):
+    _check_version(file.read(len(_MAGIC)), path)
+    while head := file.read(_HEAD_BYTES):
         at = file.tell() - len(head)
-        body = _whole_body(file, head)
-        if body is None:
-            if any(file.read()):
+        length = _length(head)
+        body = file.read(length or 0)
+        if length and len(body) == length and zlib.crc32(body) == _HEAD.unpack_from(head)[1]:
+            yield from _decode(body)
+        elif len(head) == _HEAD_BYTES and len(body) == (length or 0):
+            if any((head + body)[-1:] + file.read()):
                 raise _damaged(path, at)
-            return
-        yield from _decode(body)
+            _keep(path, at)
 
 
-def _whole_body(file: BinaryIO, head: bytes) -> bytes | None:
-    """Read a record's changes: None if they are not what was to be written."""
-    if len(head) < _HEAD.size:
+def _length(head: bytes) -> int | None:
+    """Read how long a record's changes are: None if its head is not what was to be written."""
+    if len(head) < _HEAD_BYTES or _HEAD_CHECKSUM.pack(zlib.crc32(head[: _HEAD.size])) != head[_HEAD.size :]:
         return None
-    length, checksum = _HEAD.unpack(head)
-    body = file.read(length)
-    return body if length and len(body) == length and zlib.crc32(body) == checksum else None
+    return int(_HEAD.unpack_from(head)[0])
+
+
+def _check_version(magic: bytes, path: Path) -> None:
+    if magic == _MAGIC:
+        return
+    if len(magic) == len(_MAGIC) and magic.startswith(_NAME):
+        message = f"{path} is a log of version {magic[-1]}; this server reads version {_VERSION[0]}."
+        raise MachineError(message, remedy="Move it away to begin with empty spaces.")
+    raise _damaged(path, 0)
+
+
+def _keep(path: Path, at: int) -> None:
+    """Let a log that is to be cut outlive the new one."""
+    kept = path.with_name(f"{path.name}.cut-at-{at}")
+    kept.unlink(missing_ok=True)
+    kept.hardlink_to(path)
+    logging.getLogger(__name__).warning(
+        "%s ends in zeros and is cut at %d. %s is the old one.", path, at, kept
+    )
 
 
 def _damaged(path: Path, offset: int) -> MachineError:
-    remedy = "Restore the file, or move it away to begin with empty spaces."
+    remedy = f"Restore it, cut it there (truncate -s {offset}), or move it away to begin with empty spaces."
     return MachineError(f"{path} is damaged at byte {offset}, before its end.", remedy=remedy)
 
 
@@ -173,14 +201,18 @@ def _lock(folder: Path) -> BinaryIO:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("wb")
     except OSError as error:
-        remedy = "Name one that this user may write to."
-        raise MachineError(f"Cannot keep tuples in {folder}: {error.strerror}.", remedy=remedy) from error
+        raise _no_place(folder, error) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
         raise MachineError(f"Another server uses {folder}.") from error
     return lock
+
+
+def _no_place(folder: Path, error: OSError) -> MachineError:
+    remedy = "Name one that this user may write to, on a disk with room."
+    return MachineError(f"Cannot keep tuples in {folder}: {error.strerror}.", remedy=remedy)
 
 
 def _sync_folder(folder: Path) -> None:

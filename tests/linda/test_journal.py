@@ -65,13 +65,51 @@ def test_any_cut_leaves_whole_batches(tmp_path: Path) -> None:
     assert seen == {frozenset({1, 2, 3}), frozenset({1}), frozenset()}
 
 
-def test_damage_before_the_end_is_an_error(tmp_path: Path) -> None:
+def test_damage_is_an_error_wherever_it_is(tmp_path: Path) -> None:
+    log = written(tmp_path, [ONE], [Stored(2, 0, ("b",), None)])
+    data = log.read_bytes()
+    for at in [place for place in range(len(data)) if place != 15]:  # there is the version
+        for bit in (1, 0x80):
+            damaged = data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :]
+            log.write_bytes(damaged)
+            with pytest.raises(MachineError, match="is damaged at byte"):
+                tuples_in(tmp_path)
+            assert log.read_bytes() == damaged
+
+
+def test_what_may_be_more_than_a_torn_end_is_cut_off_but_kept(tmp_path: Path) -> None:
     log = written(tmp_path, [ONE], [TWO])
-    data = bytearray(log.read_bytes())
-    for at in (3, 50):
-        log.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
-        with pytest.raises(MachineError, match="is damaged at byte"):
-            tuples_in(tmp_path)
+    data = log.read_bytes()
+    assert set(tuples_in(tmp_path)) == {1, 2}
+    assert [path.name for path in tmp_path.glob("space*")] == ["space.log"]
+    zeros = data[:20] + bytes(len(data) - 20)
+    log.write_bytes(zeros)
+    assert tuples_in(tmp_path) == {}
+    assert (tmp_path / "space.log.cut-at-16").read_bytes() == zeros
+
+
+def test_a_log_of_another_version_is_named(tmp_path: Path) -> None:
+    log = written(tmp_path, [ONE])
+    log.write_bytes(b"dslab.linda log\x01" + log.read_bytes()[16:])
+    with pytest.raises(
+        MachineError, match=r"is a log of version 1; this server reads version 2. Move it away"
+    ):
+        tuples_in(tmp_path)
+
+
+def test_a_disk_that_takes_no_log_is_a_message(tmp_path: Path) -> None:
+    written(tmp_path / "full", [Stored(1, 0, ("a", b"x" * 20_000), None)])
+    (tmp_path / "odd" / "space.log").mkdir(parents=True)
+    for folder, limit, reason in (("full", 8, "File too large"), ("odd", "unlimited", "Is a directory")):
+        server = f"{sys.executable} -m dslab.linda server --bind 127.0.0.1:0 --data {tmp_path / folder}"
+        command = ["bash", "-c", f"ulimit -f {limit}; exec {server}"]
+        uncached = {
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }  # the limit would cut compiled modules short
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=uncached)
+        assert (ended.returncode, ended.stdout) == (3, "")
+        assert ended.stderr.startswith(f"Cannot keep tuples in {tmp_path / folder}: {reason}. Name one")
 
 
 def test_nothing_is_acknowledged_before_it_is_on_disk(
