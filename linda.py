@@ -55,6 +55,10 @@ def connect(address: Address | str | None = None, *, token: str | None = None) -
     atexit.register(_connection.close)
 
 
+class NotConnected(UsageError, AttributeError):
+    """There is no universe yet. To ``hasattr`` and the like it is an attribute that is missing."""
+
+
 def __getattr__(name: str) -> Any:
     if name == "universe":
         raise _not_connected()
@@ -66,5 +70,7 @@ def _as_space(space: Handle) -> TupleSpace:
     return space
 
 
-def _not_connected() -> UsageError:
-    return UsageError("This program is not connected to a tuple space.", remedy="Call linda.connect() first.")
+def _not_connected() -> NotConnected:
+    return NotConnected(
+        "This program is not connected to a tuple space.", remedy="Call linda.connect() first."
+    )

@@ -1,7 +1,7 @@
 """Run Linda: ``python -m dslab.linda server``, and ``out in rd ls watch waiting`` against it; or ``demo``.
 
-Fields are written as in Python, formals as types (`written`). The server's address comes from ``--server`` or
-LINDA_ADDR, the token from ``--token-file`` or LINDA_TOKEN_FILE.
+Fields are written as in Python, formals as types (`written`). Where the server is comes from ``--server`` or
+LINDA_ADDR; the token, that it wants and that clients say, from ``--token-file`` or LINDA_TOKEN_FILE.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslab.kit.address import Address
-from dslab.kit.errors import DslabError, PeerRefused, UsageError
+from dslab.kit.errors import DslabError, PeerRefused
 from dslab.linda.kinds import ANY, Fields, Formal, show
 from dslab.linda.messages import DEFAULT_ADDRESS
 from dslab.linda.written import parse_fields
@@ -93,13 +93,15 @@ def add_server(command: argparse.ArgumentParser) -> None:
         "--bind", metavar="A", default=DEFAULT_ADDRESS, help="host:port; port 0: any free one"
     )
     command.add_argument("--data", metavar="DIR", type=Path, help="keep the tuples there, crash or not")
-    command.add_argument("--token-file", metavar="F", type=Path, help="clients must know what F holds")
+    about = "clients must know what F holds (LINDA_TOKEN_FILE, else no token)"
+    command.add_argument("--token-file", metavar="F", type=Path, help=about)
 
 
 def add_client(command: argparse.ArgumentParser, *, of_one_space: bool = True) -> argparse.ArgumentParser:
     """Describe what the commands that talk to a server have in common."""
     command.add_argument("--server", metavar="A", help=f"host:port (LINDA_ADDR, else {DEFAULT_ADDRESS})")
-    command.add_argument("--token-file", metavar="F", type=Path, help="holds what the server wants to hear")
+    about = "holds what the server wants to hear (LINDA_TOKEN_FILE)"
+    command.add_argument("--token-file", metavar="F", type=Path, help=about)
     if of_one_space:
         about = "a space's number (0: the universe)"
         command.add_argument("--space", metavar="N", type=int, default=0, help=about)
@@ -120,11 +122,12 @@ def run_server(options: argparse.Namespace) -> None:
 
     import uvloop
 
+    from dslab.linda.calls import token_or_default
     from dslab.linda.server import Options, serve
 
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor per client
-    served = Options(token=token_in(options.token_file) or "", data=options.data)
+    served = Options(token=token_or_default(token_in(options.token_file)), data=options.data)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # a round trip a fifth shorter
         runner.run(serve(Address.parse(options.bind), served))
 
@@ -140,14 +143,14 @@ def run_in(options: argparse.Namespace) -> None:
     """Take a tuple and print it."""
     template = parse_fields(options.fields)
     with connected(options) as linda:
-        print(show(linda.space(options.space).in_(template, timeout_s=options.timeout)))
+        print(show(linda.space(options.space).in_(template, timeout_s=options.timeout), None))
 
 
 def run_rd(options: argparse.Namespace) -> None:
     """Read a tuple and print it."""
     template = parse_fields(options.fields)
     with connected(options) as linda:
-        print(show(linda.space(options.space).rd(template, timeout_s=options.timeout)))
+        print(show(linda.space(options.space).rd(template, timeout_s=options.timeout), None))
 
 
 def run_ls(options: argparse.Namespace) -> None:
@@ -159,7 +162,7 @@ def run_ls(options: argparse.Namespace) -> None:
         for template in templates:
             tuples, total = linda.space(options.space).ls(template, MAX_LISTED)
             for fields in tuples:
-                print(show(fields))
+                print(show(fields, None))
             if total > len(tuples):
                 print(f"... {total - len(tuples):,} more of {len(template)} fields")
 
@@ -171,7 +174,7 @@ def run_watch(options: argparse.Namespace) -> None:
         events = linda.space(options.space).notify(template)
         print(f"watching {show(template)}", file=sys.stderr, flush=True)
         for fields in events:
-            print(show(fields), flush=True)
+            print(show(fields, None), flush=True)
 
 
 def run_waiting(options: argparse.Namespace) -> None:
@@ -196,16 +199,10 @@ def run_demo(_: argparse.Namespace) -> None:
 
 
 def token_in(path: Path | None) -> str | None:
-    """Read a token."""
-    if path is None:
-        return None
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(f"Cannot read the token: {error.strerror}: {path}.") from error
-    if not token:
-        raise UsageError(f"{path} holds no token.")
-    return token
+    """Read a token, if a file is named."""
+    from dslab.linda.calls import read_token
+
+    return None if path is None else read_token(path)
 
 
 def connected(options: argparse.Namespace) -> Client:

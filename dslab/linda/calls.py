@@ -54,12 +54,24 @@ def token_or_default(token: str | None) -> str:
     if token is not None:
         return token
     path = os.environ.get("LINDA_TOKEN_FILE")
-    if not path:
-        return ""
+    return read_token(Path(path)) if path else ""
+
+
+def read_token(path: Path) -> str:
+    """Read the token that a file holds.
+
+    Raises:
+        UsageError: It holds none.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        token = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise UsageError(f"LINDA_TOKEN_FILE names {path}: {error.strerror}.") from error
+        raise UsageError(f"Cannot read the token: {error.strerror}: {path}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} holds no token: it is not text in UTF-8.") from error
+    if not token:
+        raise UsageError(f"{path} holds no token.")
+    return token
 
 
 def number_of(reply: FromServer) -> int:

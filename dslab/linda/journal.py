@@ -192,7 +192,8 @@ def _keep(path: Path, at: int) -> None:
 
 
 def _damaged(path: Path, offset: int) -> MachineError:
-    remedy = f"Restore it, cut it there (truncate -s {offset}), or move it away to begin with empty spaces."
+    cut = f"cut it there (truncate -s {offset}), " if offset else ""
+    remedy = f"Restore it, {cut}or move it away to begin with empty spaces."
     return MachineError(f"{path} is damaged at byte {offset}, before its end.", remedy=remedy)
 
 

@@ -22,6 +22,12 @@ Fields: TypeAlias = tuple[Any, ...]
 
 ANY: Final = "*"
 
+SHOWN: Final = 60
+"""Characters that people are shown of a field, and fields of a tuple."""
+
+LONG_BITS: Final = 256
+"""An int of more is written in hexadecimal."""
+
 
 class FieldError(UsageError):
     """A field holds what no tuple or template may hold. The message has the field's number."""
@@ -71,17 +77,38 @@ def _kinds_of_types(types: tuple[type, ...]) -> str:
     return "".join([KINDS[type_] for type_ in types])
 
 
-def show(fields: Sequence[Any]) -> str:
-    """Write a tuple or template as Python would, its formals as their types."""
-    shown = ", ".join(map(show_value, fields))
+def show(fields: Sequence[Any], most: int | None = SHOWN) -> str:
+    """Write a tuple or template as Python would, its formals as their types.
+
+    Args:
+        fields: The tuple.
+        most: How many characters a field may take, and how many fields are shown; None for all, in a form
+            that `written.parse_fields` reads.
+    """
+    shown = _show_parts(fields, most)
     return f"({shown},)" if len(fields) == 1 else f"({shown})"
 
 
-def show_value(value: Any) -> str:
-    """Write one field, shortened."""
+def show_value(value: Any, most: int | None = SHOWN) -> str:
+    """Write one field, shortened unless told otherwise."""
+    if type(value) is tuple:
+        return show(value, most)
+    shown = _show_value(value, most)
+    return shown if most is None or len(shown) <= most else f"{shown[: most - 3]}..."
+
+
+def _show_value(value: Any, most: int | None) -> str:
     if isinstance(value, Formal):
         return NAMES[value.kind]
-    if type(value) is tuple:
-        return show(value)
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    if isinstance(value, Handle):
+        return f"TupleSpace({value.number})"
+    if type(value) is list:
+        return f"[{_show_parts(value, most)}]"
+    if type(value) is int and value.bit_length() > LONG_BITS:
+        return hex(value)  # Python refuses to write a very long one in decimal, and takes long for others
+    return repr(value[:most] if type(value) in (str, bytes) else value)
+
+
+def _show_parts(parts: Sequence[Any], most: int | None) -> str:
+    shown = [show_value(part, most) for part in parts[:most]]
+    return ", ".join(shown if len(shown) == len(parts) else [*shown, "..."])

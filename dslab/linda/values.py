@@ -41,7 +41,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.msgpack import Ext
 
-from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Handle, show
+from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Handle, show, show_value
 
 __all__ = [
     "FORMAL", "FORMAL_KINDS", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
@@ -53,6 +53,9 @@ MAX_DEPTH = 32
 
 _CONVERTED = frozenset("ftl")
 """Kinds whose values are not their own keys: Python finds 0.0 and -0.0 equal, and no list hashable."""
+
+_ELSEWHERE, _IN_LIST = "types stand in templates only", "types do not stand in a list, not even of a template"
+"""Why there are no formals in some places."""
 
 _BIG, _TUPLE, _LIST, _HANDLE, FORMAL = 1, 2, 3, 4, 5
 _SEQUENCES = {_TUPLE: tuple, _LIST: list}
@@ -76,7 +79,9 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         FieldError: A field does not travel.
     """
     if type(fields) is not tuple:
-        raise FieldError(f"{fields!r:.80} is not a tuple.", remedy='A tuple of one field is written ("a",).')
+        raise FieldError(
+            f"{show_value(fields, 80)} is not a tuple.", remedy='A tuple of one field is written ("a",).'
+        )
     if len(fields) > MAX_FIELDS:
         raise too_wide(fields)
     written: list[Any] = []
@@ -124,7 +129,7 @@ def key_of(value: Any) -> Any:
     if kind is float:
         return _FLOAT.pack(value)
     if kind is tuple or kind is list:
-        return _encode([_to_wire(element, 1, False) for element in value])
+        return _encode([_to_wire(element, 1, _ELSEWHERE) for element in value])
     return value
 
 
@@ -137,12 +142,13 @@ def keys_of(kinds: str, fields: Fields) -> Sequence[Any]:
 
 def _field_to_wire(field: Any, number: int, template: bool) -> Any:
     try:
-        return _to_wire(field, 0, template)
+        return _to_wire(field, 0, "" if template else _ELSEWHERE)
     except (ValueError, RecursionError) as error:
         raise FieldError(f"Field {number} {error}.") from error
 
 
-def _to_wire(value: Any, depth: int, template: bool) -> Any:
+def _to_wire(value: Any, depth: int, no_formals: str) -> Any:
+    """Marshal a value, or a field of a template: there ``no_formals``, why types are refused, is empty."""
     kind = type(value)
     if kind is int:
         return value if _LEAST <= value <= _MOST else Ext(_BIG, _shortest(value))
@@ -153,24 +159,26 @@ def _to_wire(value: Any, depth: int, template: bool) -> Any:
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
     if kind is tuple or kind is list:
-        code, template = (_TUPLE, template) if kind is tuple else (_LIST, False)
-        return Ext(code, _encode([_to_wire(element, depth + 1, template) for element in value]))
+        code, why = (_TUPLE, no_formals) if kind is tuple else (_LIST, no_formals or _IN_LIST)
+        return Ext(code, _encode([_to_wire(element, depth + 1, why) for element in value]))
     if isinstance(value, Handle):
         return Ext(_HANDLE, _encode(value.number))
-    return _formal_to_wire(value, template)
+    return _formal_to_wire(value, no_formals)
 
 
-def _formal_to_wire(value: Any, template: bool) -> Ext:
+def _formal_to_wire(value: Any, no_formals: str) -> Ext:
+    letter: str | None
     if isinstance(value, Formal):
-        letter: str | None = value.kind
+        letter, name = value.kind, NAMES[value.kind]
     elif isinstance(value, type):
+        name = value.__name__
         letter = ANY if value is object else "S" if issubclass(value, Handle) else KINDS.get(value)
     else:
         raise ValueError(f"holds {value!r:.60}: a {type(value).__name__} does not travel")  # noqa: TRY004
-    if not template:
-        raise ValueError(f"is the type {value!r:.60}: types stand in templates only")
+    if no_formals:
+        raise ValueError(f"is the type {name}: {no_formals}")
     if letter is None:
-        raise ValueError(f"is the type {value.__name__}, of which no value travels")
+        raise ValueError(f"is the type {name}, of which no value travels")
     return Ext(FORMAL, letter.encode())
 
 
@@ -209,12 +217,12 @@ def _extension_from_wire(value: Ext, depth: int, template: bool) -> Any:
     if value.code == _BIG:
         number = int.from_bytes(value.data, "big", signed=True)
         if _LEAST <= number <= _MOST or _shortest(number) != value.data:
-            raise ValueError(f"is {number}, written longer than need be")
+            raise ValueError(f"is {show_value(number)}, written longer than need be")
         return number
     try:
         inner = _decode(value.data)
-    except msgspec.DecodeError as error:
-        raise ValueError(f"holds an extension {value.code} that is cut short") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"holds an extension {value.code} that is cut short, or too deep") from error
     if value.code == _HANDLE and type(inner) is int and inner >= 0:
         return Handle(inner)
     if value.code in _SEQUENCES and type(inner) is list:

@@ -6,19 +6,23 @@
     ('task', int)          a template with a formal; object stands for any value
     (TupleSpace(3), [1])   a tuple space by its number, and a list
     7                      the same as (7,)
+    (nan, inf, -inf)       floats that Python has no literals for
 
-Nothing that is written is executed.
+``show(fields, None)`` writes what is read here. Nothing that is written is executed.
 """
 
 from __future__ import annotations
 
 import ast
+from math import inf, nan
 from typing import Any, NoReturn
 
 from dslab.kit.errors import UsageError
-from dslab.linda.kinds import NAMES, Fields, Formal, Handle
+from dslab.linda.kinds import NAMES, Fields, Formal, Handle, show_value
 
 _TYPES = {name: kind for kind, name in NAMES.items() if name != "None"}
+_FLOATS = {"nan": nan, "inf": inf}
+_SHOWN = 200
 _REMEDY = "Write it as in Python: ('task', 7) or ('task', int)."
 
 
@@ -31,11 +35,12 @@ def parse_fields(text: str) -> Fields:
     text = text.strip()
     try:
         parsed = ast.parse(text, mode="eval")
-    except (SyntaxError, ValueError) as error:
+        value = _value(parsed.body, text)
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:  # the last two: it is deep
         column = getattr(error, "offset", None) or 1
-        message = f"{text!r} is no tuple: {getattr(error, 'msg', error)}, at column {column}."
+        reason = getattr(error, "msg", str(error)) or "it is nested too deep"
+        message = f"{show_value(text, _SHOWN)} is no tuple: {reason}, at column {column}."
         raise UsageError(message, remedy=_REMEDY) from error
-    value = _value(parsed.body, text)
     return value if isinstance(value, tuple) else (value,)
 
 
@@ -47,6 +52,8 @@ def _value(node: ast.expr, text: str) -> Any:
             return [_value(element, text) for element in elements]
         case ast.Name(id=name) if name in _TYPES:
             return Formal(_TYPES[name])
+        case ast.Name(id=name) | ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)) if name in _FLOATS:
+            return _FLOATS[name] if isinstance(node, ast.Name) else -_FLOATS[name]
         case ast.Name(id=name):
             types = ", ".join(sorted(_TYPES, key=str.lower))
             _refuse(node, text, "is no type", f"A string stands in quotes, {name!r}; the types are {types}.")
@@ -54,11 +61,12 @@ def _value(node: ast.expr, text: str) -> Any:
             return Handle(number)
     try:
         return ast.literal_eval(node)
-    except ValueError:
+    except (ValueError, TypeError):
         _refuse(node, text, "is no value", _REMEDY)
 
 
 def _refuse(node: ast.expr, text: str, why: str, remedy: str) -> NoReturn:
     column = len(text.encode()[: node.col_offset].decode(errors="replace")) + 1
-    shown = ast.get_source_segment(text, node)
-    raise UsageError(f"{text!r} is no tuple: {shown} at column {column} {why}.", remedy=remedy)
+    part = (ast.get_source_segment(text, node) or "")[:_SHOWN]
+    message = f"{show_value(text, _SHOWN)} is no tuple: {part} at column {column} {why}."
+    raise UsageError(message, remedy=remedy)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.msgpack import Ext
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
 from dslab.linda.calls import NoTuple, RefusedError
 from dslab.linda.client import Client, TupleSpace, connect
-from dslab.linda.messages import Done, FromServer, Hello, In, Nothing, Refused, encode
+from dslab.linda.messages import Done, FromServer, Hello, In, Nothing, Out, Refused, encode
 from dslab.linda.values import FieldError, Handle, to_wire
 
 LIMIT_S = 20
@@ -65,6 +66,8 @@ def test_spaces_travel_and_can_be_used(address: Address) -> None:
         found.out(("bob", "hello"))
         assert blog.rd(("bob", str)) == inner.rd((str, str)) == ("bob", "hello")
         assert found == blog
+        [(_, listed, _)], _ = other.universe.ls(("MicroBlog", object, object))
+        assert listed.rdp(("bob", str)) == ("bob", "hello")
         assert other.universe.rdp(("MicroBlog", Handle, object)) is not None
 
 
@@ -77,6 +80,26 @@ def test_a_blocked_taker_is_woken(address: Address) -> None:
         other.universe.out(("a", 5))
         thread.join(LIMIT_S)
         assert results == [("a", 5)]
+
+
+def test_an_int_that_python_does_not_write_in_decimal(address: Address) -> None:
+    with connect(address) as one, connect(address) as other:
+        one.universe.out((10**5_000, "x"))
+        with pytest.raises(NoTuple, match="No tuple matched"):
+            one.universe.in_((10**5_000 + 1, "x"), timeout_s=0.01)
+        thread, results = in_thread(lambda: one.universe.in_((1, "x")))
+        until(other.waiting, "nobody waits")
+        assert "differs only in field 0: 0x" in other.waiting()[0].nearest
+        other.universe.out((1, "x"))
+        thread.join(LIMIT_S)
+        assert results == [(1, "x")]
+
+
+def test_a_request_that_is_too_deep_is_refused(address: Address) -> None:
+    client = raw(address)
+    client.sendall(encode(Out(2, 0, (Ext(2, b"\x91" * 100_000 + b"\x01"),))))
+    assert b"too deep" in client.recv(1_000)
+    client.close()
 
 
 def test_a_taker_that_died_swallows_nothing(address: Address) -> None:
@@ -335,6 +358,7 @@ def test_the_linda_module(address: Address) -> None:
         linda.TupleSpace()
     with pytest.raises(UsageError, match="not connected"):
         _ = linda.universe
+    assert not hasattr(linda, "universe")
     with pytest.raises(AttributeError):
         _ = linda.universes
     linda.connect(address)

@@ -122,6 +122,18 @@ def test_out_rd_in_ls(serve_process: Serve) -> None:
     assert run(address, "waiting").stdout == "nobody waits\n"
 
 
+def test_what_is_taken_is_printed_whole_and_can_be_put_back(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out(("k", "a" * 200, linda.new_space(), float("nan"), -(10**5_000)))
+    whole = f"('k', '{'a' * 200}', TupleSpace(1), nan, {-(10**5_000):#x})\n"
+    template = "('k', str, TupleSpace, float, int)"
+    for command in ("ls", "rd", "in"):
+        assert run(address, command, template).stdout == whole
+    assert run(address, "out", whole).returncode == 0
+    assert run(address, "in", template).stdout == whole
+
+
 def test_errors_name_the_place_and_the_remedy(serve_process: Serve) -> None:
     address, _ = serve_process()
     nobody = run("127.0.0.1:1", "ls")
@@ -205,6 +217,23 @@ def test_the_server_wants_a_token(serve_process: Serve, tmp_path: Path) -> None:
     assert (refused.returncode, refused.stderr) == (1, f"The token is not this server's. {remedy}\n")
     assert run(address, "ls", "--token-file", str(tmp_path / "token")).returncode == 0
     assert run(address, "ls", "--token-file", str(tmp_path / "none")).returncode == 2
+
+
+def test_a_server_takes_its_token_from_the_environment_too(
+    serve_process: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("sesame\n")
+    monkeypatch.setenv("LINDA_TOKEN_FILE", str(token))
+    address, _ = serve_process()
+    assert run(address, "ls").returncode == 0
+    (tmp_path / "other").write_text("open")
+    assert run(address, "ls", "--token-file", str(tmp_path / "other")).returncode == 1
+    token.write_bytes(b"\xff\xfe")
+    for command in ("ls", "server"):
+        done = run(address, command)
+        expected = f"{token} holds no token: it is not text in UTF-8.\n"
+        assert (done.returncode, done.stderr) == (2, expected)
 
 
 def test_a_folder_that_takes_no_tuples(tmp_path: Path) -> None:

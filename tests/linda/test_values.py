@@ -114,8 +114,10 @@ def to_formals(field: Any) -> Any:
         ((1, Colour.RED), "Field 1 holds <Colour.RED: 1>: a Colour does not travel."),
         ((1 + 2j,), "Field 0 holds (1+2j): a complex does not travel."),
         (((1, [{}]),), "Field 0 holds {}: a dict does not travel."),
-        ((int,), "Field 0 is the type <class 'int'>: types stand in templates only."),
+        ((int,), "Field 0 is the type int: types stand in templates only."),
         ((1,) * 1_000_000, "A tuple of 1,000,000 fields is too wide: at most 1,000 travel."),
+        ((([int],),), "Field 0 is the type int: types stand in templates only."),
+        ((1, Formal("i")), "Field 1 is the type int: types stand in templates only."),
         ((1, "\ud800"), "Field 1 'utf-8' codec can't encode character"),
     ],
 )
@@ -125,10 +127,18 @@ def test_what_does_not_travel_is_refused_with_its_field(fields: object, complain
     assert str(caught.value).startswith(complaint)
 
 
-@pytest.mark.parametrize("template", [(dict,), ("a", [int])])
-def test_a_template_with_an_impossible_formal_is_refused(template: tuple[Any, ...]) -> None:
-    with pytest.raises(FieldError, match="Field"):
+@pytest.mark.parametrize(
+    ("template", "complaint"),
+    [
+        ((dict,), "Field 0 is the type dict, of which no value travels."),
+        (("a", [int]), "Field 1 is the type int: types do not stand in a list, not even of a template."),
+        (("a", ([int],)), "Field 1 is the type int: types do not stand in a list, not even of a template."),
+    ],
+)
+def test_a_template_with_an_impossible_formal_is_refused(template: tuple[Any, ...], complaint: str) -> None:
+    with pytest.raises(FieldError) as caught:
         to_wire(template, template=True)
+    assert str(caught.value) == complaint
 
 
 def test_deep_and_cyclic_values_are_refused() -> None:
@@ -149,7 +159,9 @@ def test_deep_and_cyclic_values_are_refused() -> None:
         ({},),
         ([1],),
         (Ext(1, b"\x05"),),  # an int that needs no extension
+        (Ext(1, b"\0" * 4_000 + b"\x7f" * 4_000),),  # one whose decimal digits Python does not write
         (Ext(2, b""),),
+        (Ext(2, b"\x91" * 100_000 + b"\x01"),),
         (Ext(2, b"\x05"),),
         (Ext(2, msgspec.msgpack.encode([{}])),),
         (Ext(4, msgspec.msgpack.encode(-1)),),
@@ -200,6 +212,28 @@ def test_frames() -> None:
 
 def test_describe() -> None:
     assert describe(encode(Out(3, 0, to_wire(("bob", (1,), 2.5))))) == "out ('bob', (1,), 2.5) #3"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        (("a" * 100,), f"('{'a' * 56}...,)"),
+        ((b"a" * 100, 1), f"(b'{'a' * 55}..., 1)"),
+        (([2] * 100,), f"([{'2, ' * 18}2,...,)"),
+        (((0,) * 100,), f"(({'0, ' * 60}...),)"),
+        ((2**256, -(2**400)), f"(0x1{'0' * 54}..., -0x1{'0' * 53}...)"),
+        ((Handle(3), [Handle(4)]), "(TupleSpace(3), [TupleSpace(4)])"),
+    ],
+)
+def test_what_is_long_is_shown_short(fields: tuple[Any, ...], shown: str) -> None:
+    assert show(fields) == shown
+
+
+def test_an_int_that_python_does_not_write_in_decimal_is_shown() -> None:
+    huge = 10**5_000  # no parameter of a test: pytest writes these
+    assert show((huge, [huge])).startswith("(0x")
+    with pytest.raises(FieldError, match="is not a tuple"):
+        to_wire(huge)
 
 
 def test_nan_is_itself() -> None:
