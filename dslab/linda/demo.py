@@ -107,7 +107,6 @@ def _server() -> Iterator[str]:
 def _program(text: str, address: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program of the textbook's."""
     environment = {**os.environ, "LINDA_ADDR": address}
-    environment.pop("LINDA_TOKEN_FILE", None)
     command = [sys.executable, "-c", text]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as program:
         try:

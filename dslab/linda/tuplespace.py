@@ -15,11 +15,13 @@ Source: ch. 2, Shared data spaces; D. Gelernter, 1985. The names with an undersc
 
 from __future__ import annotations
 
+import atexit
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
-from threading import Thread
 from typing import Any, Protocol, Self
 
 from dslab.linda.calls import check_duration, fields_of, listed_of, no_tuple, number_of
@@ -180,12 +182,17 @@ class TupleSpace(Handle):
     def eval_(self, fields: tuple[Any, ...]) -> Future[None]:
         """Put a live tuple: its functions are called in a thread, then it is put with their results.
 
+        The program does not end before the thread has, unless Ctrl-C ends it. What a function raises goes to
+        ``threading.excepthook`` too, which prints it: most programs do not ask how an evaluation ended.
+
         Returns:
             What ends when the tuple is put, in an error if a function raised one.
         """
         check_outside(self._transaction, "eval_")
         done: Future[None] = Future()
-        Thread(target=self._evaluate, args=(fields, done), daemon=True).start()
+        atexit.unregister(_await_evaluations)
+        atexit.register(_await_evaluations)  # last, so that it comes before connections are closed
+        _Evaluation(target=self._evaluate, args=(fields, done), daemon=True).start()
         return done
 
     _eval = eval_
@@ -195,8 +202,9 @@ class TupleSpace(Handle):
             computed = tuple([field() if is_function(field) else field for field in fields])
             with closing(self._client.again()) as client:
                 client.space(self.number).out(computed)
-        except BaseException as error:  # noqa: BLE001  the future carries it to whoever asks
+        except BaseException as error:
             done.set_exception(error)
+            raise
         else:
             done.set_result(None)
 
@@ -235,6 +243,18 @@ class Subscription:
     def close(self) -> None:
         """Hear no more."""
         self._client.close()
+
+
+class _Evaluation(threading.Thread):
+    """A thread that the program awaits before it ends. Being a daemon, it ends with Ctrl-C."""
+
+
+def _await_evaluations() -> None:
+    if isinstance(getattr(sys, "last_value", None), KeyboardInterrupt):
+        return
+    with suppress(KeyboardInterrupt):
+        while running := [thread for thread in threading.enumerate() if isinstance(thread, _Evaluation)]:
+            running[0].join()
 
 
 def is_function(field: Any) -> bool:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,12 +188,65 @@ def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
         assert other.universe.in_(("task", int), timeout_s=LIMIT_S) == ("task", 1)
 
 
-def test_eval(address: Address) -> None:
+def test_eval(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     with connect(address) as linda:
         linda.universe.eval_(("square", 7, lambda: 7 * 7)).result(LIMIT_S)
         assert linda.universe.in_(("square", 7, int)) == ("square", 7, 49)
+        raised: list[threading.ExceptHookArgs] = []
+        monkeypatch.setattr(threading, "excepthook", raised.append)
         with pytest.raises(ZeroDivisionError):
             linda.universe.eval_(("bad", lambda: 1 // 0)).result(LIMIT_S)
+        until(lambda: [args.exc_type for args in raised] == [ZeroDivisionError], "nobody is told")
+
+
+EVALUATES = """\
+import linda, os, sys, time
+linda.connect()
+def work():
+    linda.universe._client.again().universe.out(("begun",))
+    return linda.universe._client.again().universe.in_(("go", int))[1] + linda.universe._rd(("more", int))[1]
+linda.universe._eval(("late", work))
+"""
+
+
+def test_a_program_ends_after_its_evaluations(address: Address) -> None:
+    with connect(address) as linda, program(EVALUATES, address) as ends:
+        linda.universe.in_(("begun",), timeout_s=LIMIT_S)
+        linda.universe.out(("go", 3))
+        linda.universe.out(("more", 4))
+        assert linda.universe.in_(("late", int), timeout_s=LIMIT_S) == ("late", 7)
+        assert ends.communicate(timeout=LIMIT_S) == ("", "")
+        assert ends.returncode == 0
+
+
+@pytest.mark.parametrize("then", ["", "linda.universe._in(('never',))"])
+def test_ctrl_c_ends_a_program_with_evaluations(address: Address, then: str) -> None:
+    with connect(address) as linda, program(EVALUATES + then, address) as ends:
+        linda.universe.in_(("begun",), timeout_s=LIMIT_S)
+        until(lambda: len(linda.waiting()) == (2 if then else 1), "it does not wait")
+        ends.send_signal(signal.SIGINT)
+        ends.communicate(timeout=LIMIT_S)
+        assert ends.returncode in ({-signal.SIGINT} if then else {0, -signal.SIGINT})
+
+
+def test_an_evaluation_that_fails_says_so(address: Address) -> None:
+    with program(
+        "import linda\nlinda.connect()\nlinda.universe._eval(('sq', lambda: 1 / 0))", address
+    ) as ends:
+        _, told = ends.communicate(timeout=LIMIT_S)
+    assert told.endswith("ZeroDivisionError: division by zero\n")
+
+
+@contextmanager
+def program(text: str, address: Address) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, "LINDA_ADDR": str(address)}
+    command = [sys.executable, "-c", text]
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_notify(address: Address) -> None:

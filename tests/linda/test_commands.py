@@ -226,7 +226,7 @@ def test_a_server_takes_its_token_from_the_environment_too(
     token.write_text("sesame\n")
     monkeypatch.setenv("LINDA_TOKEN_FILE", str(token))
     address, _ = serve_process()
-    assert run(address, "ls").returncode == 0
+    assert run(address, "ls").returncode == run(address, "demo").returncode == 0
     (tmp_path / "other").write_text("open")
     assert run(address, "ls", "--token-file", str(tmp_path / "other")).returncode == 1
     token.write_bytes(b"\xff\xfe")
