@@ -9,47 +9,79 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from dslab.linda.clients import Client
+from dslab.linda.clients import Client, Waiter, is_over
 from dslab.linda.kinds import Fields, show
 from dslab.linda.matching import Pattern
-from dslab.linda.messages import Found, WaitsFor, encode
-from dslab.linda.nearest import explain
+from dslab.linda.messages import Found, Rd, WaitsFor, encode
+from dslab.linda.nearest import Held, explain
 from dslab.linda.store import Store
 from dslab.linda.values import from_wire, to_wire
 
 MAX_LISTED = 1_000
 MAX_LISTED_BYTES = 1024 * 1024
+MAX_TRIED_BYTES = 8 * MAX_LISTED_BYTES
 MAX_REPORTED = 200
 MAX_SHOWN = 500
+MAX_COMPARED = 100_000
+"""Fields that are compared for one report: for at most a tenth of a second, as nobody else is served."""
 
 
 def tuples_of(store: Store, space: int, pattern: Pattern, most: int) -> tuple[list[Fields], int]:
     """Give some of the tuples that match, as they are written on the wire, and how many there are."""
     places = store.find_all(space, pattern)
     tuples: list[Fields] = []
-    left_bytes = MAX_LISTED_BYTES
+    left_bytes, untried_bytes = MAX_LISTED_BYTES, MAX_TRIED_BYTES
     for table, number in places[: max(0, min(most, MAX_LISTED))]:
         wire = to_wire(table.rows[number])
-        left_bytes -= len(encode(Found(0, wire)))
-        if left_bytes < 0:
+        size = len(encode(Found(0, wire)))
+        untried_bytes -= size
+        if untried_bytes < 0:
             break
-        tuples.append(wire)
+        if size <= left_bytes:
+            left_bytes -= size
+            tuples.append(wire)
     return tuples, len(places)
 
 
 def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[WaitsFor]:
     """Say who waits for what, the first comer first, and what comes near."""
+    clients = list(clients)
     waiting = [waiter for client in clients for waiter in client.waiters.values() if waiter.verb != "notify"]
-    waiting.sort(key=lambda waiter: waiter.number)
-    for waiter in waiting[:MAX_REPORTED]:
-        template = from_wire(waiter.template, template=True)
-        near = explain(store, waiter.space, template)
+    waiting = sorted(waiting, key=lambda waiter: waiter.number)[:MAX_REPORTED]
+    held = list(_held(clients, now_s))
+    explained = _explained(store, waiting, held)
+    for waiter in waiting:
+        template, near = explained[_question(waiter)]
         yield WaitsFor(
             client=waiter.client.name,
             verb=waiter.verb,
             space=waiter.space,
-            template=show(template)[:MAX_SHOWN],
+            template=template,
             waited_s=now_s - waiter.since_s,
-            nearest=near[:MAX_SHOWN],
+            nearest=near,
             left_s=None if waiter.deadline_s is None else waiter.deadline_s - now_s,
         )
+
+
+def _explained(store: Store, waiting: list[Waiter], held: list[Held]) -> dict[bytes, tuple[str, str]]:
+    """Say what is waited for and what comes near: once for all who wait for the same."""
+    questions = {_question(waiter): waiter for waiter in waiting}
+    most = MAX_COMPARED // max(1, len(questions))
+    explained = {}
+    for question, waiter in questions.items():
+        template = from_wire(waiter.template, template=True)
+        near = explain(store, waiter.space, template, held, most)
+        explained[question] = show(template)[:MAX_SHOWN], near[:MAX_SHOWN]
+    return explained
+
+
+def _held(clients: list[Client], now_s: float) -> Iterator[Held]:
+    for client in clients:
+        for transaction in client.transactions.values():
+            for one in transaction.taken:
+                if not is_over(one.expires_s, now_s):  # else it will not come back
+                    yield client.name, one
+
+
+def _question(waiter: Waiter) -> bytes:
+    return encode(Rd(0, waiter.space, waiter.template))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -42,6 +43,21 @@ class Lease:
 
     space: int
     kinds: str
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found of the tuples that match.
+
+    Attributes:
+        oldest: The table and number of the oldest.
+        count: How many were found.
+        whole: There are no others.
+    """
+
+    oldest: tuple[Table, int] | None
+    count: int
+    whole: bool
 
 
 class Store:
@@ -86,6 +102,19 @@ class Store:
     def count(self, space: int, pattern: Pattern) -> int:
         """Count those that match."""
         return sum(table.count(pattern) for table in self.tables(space, pattern))
+
+    def survey(self, space: int, pattern: Pattern, most: int) -> Survey:
+        """Count those that match, but look at no more than so many tables and tuples."""
+        by_kinds = self._by_arity.get((space, len(pattern.kinds)), {})
+        oldest: tuple[Table, int] | None = None
+        total, left = 0, most - len(by_kinds)
+        for kinds, table in islice(by_kinds.items(), most):
+            if admits(pattern.kinds, kinds):
+                number, count, left = table.survey(pattern, left)
+                total += count
+                if number is not None and (oldest is None or number < oldest[1]):
+                    oldest = table, number
+        return Survey(oldest, total, left >= 0)
 
     def tables(self, space: int, pattern: Pattern) -> list[Table]:
         """Give the tables where a match may be."""

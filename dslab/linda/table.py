@@ -170,6 +170,19 @@ class Table:
             return 0
         return _size(held) if exact else sum(1 for _ in self._accepted(held, pattern))
 
+    def survey(self, pattern: Pattern, most: int) -> tuple[int | None, int, int]:
+        """Count those that match, but compare no more than so many tuples with the pattern.
+
+        Returns:
+            The number of the oldest, how many match, and how many more could have been compared; less than
+            none if there were too many.
+        """
+        held, exact = self._narrowest(pattern)
+        if held is None or exact:
+            return self.find(pattern), self.count(pattern), most
+        numbers = [n for n in islice(self._numbers(held), max(0, most)) if pattern.accepts(self.rows[n])]
+        return next(iter(numbers), None), len(numbers), most - _size(held)
+
     # ---- looking up
 
     def _narrowest(self, pattern: Pattern) -> tuple[Held | None, bool]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any
 
 import pytest
 from msgspec.msgpack import Ext
 
+from dslab.linda.matching import Pattern
 from dslab.linda.messages import (
     Abort,
     Blocked,
@@ -31,6 +33,7 @@ from dslab.linda.messages import (
     Waiting,
 )
 from dslab.linda.protocol import Dropped, Opened, Sends, Spaces
+from dslab.linda.report import MAX_COMPARED
 from dslab.linda.store import Stored
 from dslab.linda.values import Handle, from_wire, to_wire
 
@@ -539,6 +542,83 @@ def test_the_report_says_who_waits_and_what_comes_near(
     [waits] = reply.waiters
     assert (waits.client, waits.verb, waits.waited_s) == ("ben", "in", 3.0)
     assert waits.nearest == nearest
+
+
+def reported(desk: Desk) -> Blocked:
+    [(_, reply)] = desk.send(ANN, Waiting(9))
+    assert isinstance(reply, Blocked)
+    return reply
+
+
+@pytest.mark.parametrize("different", [1, 20, 200])
+def test_a_report_compares_no_more_than_it_may(different: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    for number in range(1_000):
+        desk.out(ANN, "task", number % 50, ("p", number), "x")
+    for number in range(200):
+        desk.look(BEN, In, "task", int, ("q", number % different, int), "x")
+    compared = []
+    accepts = Pattern.accepts
+
+    def counted(pattern: Pattern, fields: Any) -> bool:
+        compared.append(fields)
+        return accepts(pattern, fields)
+
+    monkeypatch.setattr(Pattern, "accepts", counted)
+    waiters = reported(desk).waiters
+    assert len(waiters) == 200
+    assert len(compared) <= MAX_COMPARED / 4
+    expected = "1,000 tuples have this arity; they differ only in field 2: ('p', 0) is not ('q', 0, int)"
+    assert waiters[0].nearest == expected
+
+
+def test_a_report_that_could_not_compare_all_says_so() -> None:
+    desk = Desk()
+    for number in range(3_000):
+        desk.out(ANN, *range(8), "x", number)
+    desk.look(BEN, In, *range(8), "y", int)
+    [waits] = reported(desk).waiters
+    assert re.fullmatch(
+        r"3,000 tuples have this arity; at least \d+ of them differ only in field 8: 'x' is not 'y'",
+        waits.nearest,
+    )
+
+
+def test_a_report_of_wide_templates_takes_no_time() -> None:
+    desk = Desk()
+    desk.out(ANN, *[0] * 1_000)
+    for number in range(1, 200):
+        desk.look(BEN, In, *[number] * 1_000)
+    before_s = time.process_time()
+    assert "differs in 1000 fields" in reported(desk).waiters[0].nearest
+    assert time.process_time() - before_s < 5
+
+
+def test_the_report_says_who_has_taken_what_is_waited_for() -> None:
+    desk = Desk()
+    for number in range(3):
+        desk.out(ANN, "task", number)
+    desk.out(ANN, "other", 1)
+    desk.out(ANN, "task", 3, lease_s=1.0)  # it will not come back
+    found(desk.look(CLEO, In, "task", 3, transaction=1))
+    desk.now_s += 1
+    for client, kind in ((BEN, "task"), (CLEO, "task"), (CLEO, "task"), (CLEO, "other")):
+        found(desk.look(client, In, kind, int, transaction=1))
+    desk.look(ANN, In, "task", int)
+    desk.look(ANN, In, "task", str)
+    assert [waits.nearest for waits in reported(desk).waiters] == [
+        "2 tuples that match are taken in a transaction of cleo; "
+        "1 tuple that matches is taken in a transaction of ben; the space is empty",
+        "the space is empty",
+    ]
+
+
+def test_a_tuple_that_is_too_long_for_a_list_hides_no_other() -> None:
+    desk = Desk()
+    for size in (2_000_000, 10, 2_000_000, 20):
+        desk.out(ANN, "a", "x" * size)
+    [(_, reply)] = desk.send(ANN, List(1, 0, to_wire(("a", str), template=True), 100))
+    assert reply == Listed(1, [("a", "x" * 10), ("a", "x" * 20)], 4)
 
 
 def test_the_report_says_who_waits_for_ever() -> None:
