@@ -320,4 +320,4 @@ def content(reply: FromServer) -> str:
 
 
 TestComparison = Comparison.TestCase
-TestComparison.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestComparison.settings = settings(max_examples=150, stateful_step_count=60)
