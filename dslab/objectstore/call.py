@@ -215,17 +215,17 @@ async def answer(
 
 
 async def begin(call_id: str, send: Send, status: int, headers: Mapping[str, str]) -> None:
-    """Begin an answer whose body is to follow.
-
-    Raises:
-        S3Error: InvalidArgument, a header was asked for that none can be (`objects.overrides`).
-    """
-    try:
-        lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    except UnicodeEncodeError as error:
-        message = "Header value cannot be represented using ISO-8859-1."
-        raise S3Error("InvalidArgument", message, ArgumentValue=error.object) from error
+    """Begin an answer whose body is to follow."""
+    lines = [(_bytes_of(name), _bytes_of(value)) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": lines + origin(call_id)})
+
+
+def _bytes_of(text: str) -> bytes:
+    """What travels of a header. An earlier version kept what forms said as text: that travels as UTF-8."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode()
 
 
 def origin(call_id: str) -> list[tuple[bytes, bytes]]:

@@ -178,6 +178,9 @@ def overrides(call: Call) -> dict[str, str]:
     for value in wanted.values():
         if not value.isprintable():
             raise S3Error("InvalidArgument", "A header cannot hold that.")
+        if max(value, default="") > "\xff":
+            message = "Header value cannot be represented using ISO-8859-1."
+            raise S3Error("InvalidArgument", message, ArgumentValue=value)
     return wanted
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import zlib
 from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.objectstore.conftest import Served
 
 KEYS = [
     "plain",
@@ -416,3 +419,20 @@ def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: st
         with pytest.raises(ClientError) as error:
             s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition="\u65e5\u672c")
         assert refused(error.value) == ("InvalidArgument", 400)
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
+def test_text_that_is_no_latin_1_is_given_back_as_utf_8(
+    served: Served, s3: Any, http: httpx.Client, bucket: str, size: int
+) -> None:
+    """An earlier version kept a form's text as it was meant, not as a header's bytes."""
+    s3.put_object(Bucket=bucket, Key="key", Body=bytes(size), ACL="public-read")
+    kept = json.dumps({"x-amz-meta-name": "\u65e5", "cache-control": "\u672c"})
+    change = "UPDATE versions SET headers = ? WHERE key = 'key' AND size_bytes = ?"
+    served.service.store.index.write(lambda db: db.execute(change, (kept, size)))
+    for method, condition, status in (("GET", "no", 200), ("HEAD", "no", 200), ("GET", "*", 304)):
+        answer = http.request(method, f"/{bucket}/key", headers={"if-none-match": condition})
+        assert answer.status_code == status, answer.text
+        told = dict(answer.headers.raw)
+        assert told[b"cache-control"].decode() == "\u672c"
+        assert status == 304 or told[b"x-amz-meta-name"].decode() == "\u65e5"
