@@ -6,8 +6,9 @@ boto3 presigns with it unless it is told otherwise, and older clients know no ot
 
     method LF Content-MD5 LF Content-Type LF date LF x-amz- headers, each with LF; path with some of the query
 
-The date is that of the Date header, nothing where there is an x-amz-date, and in a URL what Expires says. The
-body is not signed, unless by its Content-MD5: one reason why there is a version 4.
+The date is that of the Date header, nothing where there is an x-amz-date, and in a URL what Expires says.
+What would be an x-amz- header may be in a URL's query, and is signed as the header. The body is not signed,
+unless by its Content-MD5: one reason why there is a version 4.
 
 Source: Amazon S3 User Guide, Signing and authenticating REST requests (AWS Signature Version 2).
 """
@@ -43,17 +44,19 @@ class Claim:
     Attributes:
         access_key: The name of the secret.
         date: What is signed of the time, beside x-amz-date.
+        presigned: Whether it is made in the query.
     """
 
     access_key: str
     date: str
     signature: str
+    presigned: bool = False
 
     def verify(self, request: Request, secret: str, bucket_in_host: str) -> None:
         """Does the signature come from who knows this secret?
 
         Args:
-            request: The request.
+            request: The request; if presigned, its x-amz- fields among its headers.
             secret: The access key's secret.
             bucket_in_host: The bucket, if it is named by the host.
 
@@ -111,7 +114,7 @@ def _claim_in_query(query: Mapping[str, str], now_s: float) -> Claim:
         raise S3Error("AccessDenied", f"Invalid date (should be seconds since epoch): {expires[:40]}")
     if len(expires) < 16 and int(expires) < now_s:
         raise S3Error("AccessDenied", "Request has expired", Expires=expires)
-    return Claim(query["AWSAccessKeyId"], expires, query["Signature"])
+    return Claim(query["AWSAccessKeyId"], expires, query["Signature"], presigned=True)
 
 
 def string_to_sign(request: Request, date: str, bucket_in_host: str) -> str:
@@ -121,7 +124,10 @@ def string_to_sign(request: Request, date: str, bucket_in_host: str) -> str:
         f"{name}:{value.strip(' ')}\n" for name, value in sorted(headers.items()) if name.startswith("x-amz-")
     )
     resource = (f"/{bucket_in_host}" if bucket_in_host else "") + request.path.decode("ascii", "replace")
-    signed = sorted(pair for pair in request.query if pair[0] in _SIGNED_QUERY)
+    # Each byte of a header is a character already, and both are signed in one text.
+    signed = sorted(
+        (name, value.encode().decode("latin-1")) for name, value in request.query if name in _SIGNED_QUERY
+    )
     if signed:
         resource += "?" + "&".join(f"{name}={value}" if value else name for name, value in signed)
     md5, kind = headers.get("content-md5", ""), headers.get("content-type", "")

@@ -10,10 +10,11 @@ import itertools
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from dslab.objectstore import auth_v2
+from dslab.objectstore import auth_v2, checksums
 from dslab.objectstore.access import OWNER, Action, Key, Rules
 from dslab.objectstore.auth import Request, Seal, claim_of
 from dslab.objectstore.errors import ClientGone, S3Error
@@ -30,7 +31,8 @@ MAX_QUERY_FIELDS = 200
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_IN_A_PRESIGNED_QUERY = ("x-amz-acl", "x-amz-storage-class", "x-amz-tagging")
+_IN_A_PRESIGNED_QUERY = re.compile("x-amz-(acl|storage-class|tagging|meta-.*)")
+_IN_AN_OLDER_QUERY = re.compile("x-amz-.*")
 
 EXPECTED_OWNER = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")
 
@@ -100,9 +102,15 @@ class Call:
             self.payload = claim.payload
             self.key = key
             if claim.presigned:
-                self.headers = {**_headers_in(self.query), **self.headers}
+                self.headers = {**_headers_in(self.query, _IN_A_PRESIGNED_QUERY), **self.headers}
         elif (older := auth_v2.claim_of(request, now_s)) is not None:
             key = rules.key(older.access_key)
+            if older.presigned:
+                # A field of its query is signed as the header in whose place it is: so that is what it is.
+                said = _headers_in(self.query, _IN_AN_OLDER_QUERY)
+                request = replace(request, headers={**said, **self.headers})
+                said.pop(checksums.BY_SDK, None)  # a URL is made before there is a body, and has no sum of it
+                self.headers = {**said, **self.headers}
             older.verify(request, key.secret, self.in_host)
             self.key = key
 
@@ -171,17 +179,13 @@ def as_header(name: str, text: str) -> str:
     return value
 
 
-def _headers_in(query: Mapping[str, str]) -> dict[str, str]:
-    """What a presigned URL says of the object that it puts: who makes one cannot set the headers of its use.
+def _headers_in(query: Mapping[str, str], wanted: re.Pattern[str]) -> dict[str, str]:
+    """What a presigned URL says in place of headers: who makes one cannot set those of its use.
 
-    Not checksums: a URL is mostly made before there is a body, and has the sum of none.
+    Not all is wanted of version 4: a URL may have a checksum, of no body, as there was none when it was made.
     """
     named = {name.lower(): value for name, value in query.items()}
-    return {
-        name: as_header(name, value)
-        for name, value in named.items()
-        if name in _IN_A_PRESIGNED_QUERY or name.startswith("x-amz-meta-")
-    }
+    return {name: as_header(name, value) for name, value in named.items() if wanted.fullmatch(name)}
 
 
 def query_of(raw: bytes) -> tuple[tuple[str, str], ...]:

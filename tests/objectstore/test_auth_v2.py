@@ -207,3 +207,57 @@ def test_paths_of_buckets_and_of_keys(http: httpx.Client, bucket: str) -> None:
         proof = signature(SECRET, string_to_sign(Request("GET", f"{path}/".encode(), (), {}), date, in_host))
         headers = {"date": date, "authorization": f"AWS {ID}:{proof}", **sent}
         assert http.get(path, headers=headers).status_code == status
+
+
+def boto3_presigned(served: Served, method: str, **parameters: Any) -> str:
+    with closing(client(served, signature_version="s3")) as s3:
+        url: str = s3.generate_presigned_url(method, Params={"Key": "k", **parameters})
+        return url
+
+
+def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    url = boto3_presigned(
+        served,
+        "put_object",
+        Bucket=bucket,
+        Metadata={"a": "b"},
+        Tagging="t=caf%C3%A9",
+        ACL="public-read",
+        ChecksumAlgorithm="SHA256",
+    )
+    answer = http.put(url, content=b"body")
+    assert answer.status_code == 200, answer.text
+    got = http.get(f"/{bucket}/k")
+    assert (got.content, got.headers["x-amz-meta-a"]) == (b"body", "b")
+    assert s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"] == [{"Key": "t", "Value": "caf\u00e9"}]
+    assert http.put(url, content=b"body", headers={"x-amz-meta-a": "b"}).status_code == 200
+    changed: list[tuple[str, dict[str, str]]] = [
+        (url, {"x-amz-meta-a": "c"}),
+        (url, {"x-amz-meta-c": "d"}),
+        (url, {"x-amz-copy-source": f"{bucket}/k"}),
+        (url.replace("x-amz-meta-a=b", "x-amz-meta-a=c"), {}),
+        (url.replace("x-amz-meta-a=b&", ""), {}),
+        (f"{url}&x-amz-storage-class=GLACIER", {}),
+    ]
+    for sent, headers in changed:
+        answer = http.put(sent, content=b"x", headers=headers)
+        assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True), (sent, headers)
+    assert http.get(f"/{bucket}/k").content == b"body"
+
+
+def test_a_presigned_url_copies(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="\u00e4", Body=b"body")
+    url = boto3_presigned(served, "copy_object", Bucket=bucket, CopySource=f"{bucket}/\u00e4")
+    assert http.put(url, headers={"x-amz-copy-source": f"{bucket}/other"}).status_code == 403
+    assert http.put(url).status_code == 200
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
+
+
+def test_a_presigned_url_has_any_text(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    disposition = 'attachment; filename="\u00e9"'
+    url = boto3_presigned(served, "get_object", Bucket=bucket, ResponseContentDisposition=disposition)
+    answer = http.get(url)
+    assert answer.status_code == 200, answer.text
+    assert dict(answer.headers.raw)[b"content-disposition"].decode("latin-1") == disposition
+    assert http.get(url.replace("%C3%A9", "%C3%A8")).status_code == 403
