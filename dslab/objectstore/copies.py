@@ -168,5 +168,5 @@ def _result(name: str, etag: str, modified_s: float, checksum: Checksum | None) 
     children: list[tuple[str, str]] = [("LastModified", time_text(modified_s)), ("ETag", f'"{etag}"')]
     if checksum:
         children.append((f"Checksum{checksum.algorithm}", checksum.value))
-        children.append(("ChecksumType", "COMPOSITE" if checksum.composite else "FULL_OBJECT"))
+        children.append(("ChecksumType", checksum.kind))
     return write(name, children)

@@ -131,7 +131,7 @@ def version_header(bucket: Bucket, version: Version) -> dict[str, str]:
 def checksum_headers(checksum: Checksum) -> dict[str, str]:
     """The headers that tell a checksum."""
     name, value = checksums.header_of(checksum)
-    return {name: value, "x-amz-checksum-type": "COMPOSITE" if checksum.composite else "FULL_OBJECT"}
+    return {name: value, "x-amz-checksum-type": checksum.kind}
 
 
 @lru_cache(maxsize=1024)

@@ -83,6 +83,11 @@ class Checksum:
     value: str
     composite: bool = False
 
+    @property
+    def kind(self) -> str:
+        """The word for what it is of: ``x-amz-checksum-type``."""
+        return "COMPOSITE" if self.composite else "FULL_OBJECT"
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:

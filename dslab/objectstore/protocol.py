@@ -345,8 +345,15 @@ def _not_modified(version: Version) -> S3Error:
 
 
 def multipart_etag(etags: Iterable[str]) -> str:
-    """The ETag of an object made of parts: the MD5 of their MD5s, and how many they are."""
-    digests = [bytes.fromhex(etag) for etag in etags]
+    """The ETag of an object made of parts: the MD5 of their MD5s, and how many they are.
+
+    Raises:
+        S3Error: InvalidPart, no part has such an ETag.
+    """
+    try:
+        digests = [bytes.fromhex(etag) for etag in etags]
+    except ValueError as error:
+        raise S3Error("InvalidPart") from error
     return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
 
 

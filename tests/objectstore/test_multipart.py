@@ -101,6 +101,8 @@ def test_completing_twice_is_completing_once(s3: Any, bucket: str) -> None:
     first = s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
     second = s3.complete_multipart_upload(**upload, MultipartUpload=wanted)
     assert second["ETag"] == first["ETag"]
+    other = {"Parts": [{"ETag": "no hex", "PartNumber": 1}]}
+    assert refused(s3.complete_multipart_upload, **upload, MultipartUpload=other) == ("InvalidPart", 400)
     assert refused(s3.abort_multipart_upload, **upload) == ("NoSuchUpload", 404)
 
 
@@ -157,8 +159,15 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     assert (
         refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": wrong})[0] == "InvalidPart"
     )
-    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted})
-    assert done[name].endswith("-2")
+    of_parts = b"".join(base64.b64decode(part[name]) for part in parts)
+    total = checksums.of(algorithm, of_parts).value
+    for told in ({name: f"{total}-7"}, {name: total, "ChecksumType": "FULL_OBJECT"}):
+        call = {**upload, "MultipartUpload": {"Parts": wanted}, **told}
+        assert refused(s3.complete_multipart_upload, **call) == ("BadDigest", 400)
+    done = s3.complete_multipart_upload(
+        **upload, MultipartUpload={"Parts": wanted}, ChecksumType="COMPOSITE", **{name: f"{total}-2"}
+    )
+    assert done[name] == f"{total}-2"
     head = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert (head[name], head["ChecksumType"]) == (done[name], "COMPOSITE")
     second = s3.get_object(Bucket=bucket, Key="key", PartNumber=2, ChecksumMode="ENABLED")
@@ -185,7 +194,9 @@ def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
         "BadDigest",
         400,
     )
-    assert complete(**upload, MultipartUpload=wanted, ChecksumCRC32C=total)["ChecksumCRC32C"] == total
+    assert refused(complete, **upload, MultipartUpload=wanted, ChecksumType="COMPOSITE") == ("BadDigest", 400)
+    told = {"ChecksumCRC32C": total, "ChecksumType": "FULL_OBJECT"}
+    assert complete(**upload, MultipartUpload=wanted, **told)["ChecksumCRC32C"] == total
     assert (
         refused(
             s3.create_multipart_upload,

@@ -156,7 +156,7 @@ def _content(version: Version) -> list[Child]:
     children: list[Child] = [("ETag", f'"{content.etag}"')]
     if content.checksum:
         children.append(("ChecksumAlgorithm", content.checksum.algorithm))
-        children.append(("ChecksumType", "COMPOSITE" if content.checksum.composite else "FULL_OBJECT"))
+        children.append(("ChecksumType", content.checksum.kind))
     storage_class = version.meta.headers.get("x-amz-storage-class", "STANDARD")
     return [*children, ("Size", content.size_bytes), ("StorageClass", storage_class)]
 

@@ -5,6 +5,7 @@ Source: Amazon S3 API Reference: CreateMultipartUpload, ListParts, CompleteMulti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
@@ -100,6 +101,7 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
         parts,
         Conditions.of(call.headers),
         _expected(call.headers),
+        call.headers.get("x-amz-checksum-type", ""),
         exact_size(call.headers.get("x-amz-mp-object-size")),
     )
     checksum = version.content.checksum
@@ -111,7 +113,7 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
     ]
     if checksum:
         children.append((f"Checksum{checksum.algorithm}", checksum.value))
-        children.append(("ChecksumType", "COMPOSITE" if checksum.composite else "FULL_OBJECT"))
+        children.append(("ChecksumType", checksum.kind))
     return xml("CompleteMultipartUploadResult", children, object_headers.version_header(bucket, version))
 
 
@@ -180,4 +182,5 @@ def _expected(headers: dict[str, str]) -> Checksum | None:
         for name, value in headers.items()
         if name.startswith(checksums.PREFIX)
     }
-    return checksums.given(bare)
+    found = checksums.given(bare)
+    return replace(found, value=headers[checksums.header_of(found)[0]]) if found else None

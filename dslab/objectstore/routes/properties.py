@@ -112,7 +112,7 @@ def _parts(service: Service, call: ObjectCall, version: Version) -> list[Child]:
 def _checksum(checksum: Checksum, *, kind: bool = False) -> list[Child]:
     children: list[Child] = [(f"Checksum{checksum.algorithm}", checksum.value)]
     if kind:
-        children.append(("ChecksumType", "COMPOSITE" if checksum.composite else "FULL_OBJECT"))
+        children.append(("ChecksumType", checksum.kind))
     return children
 
 
