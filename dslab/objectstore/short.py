@@ -14,6 +14,7 @@ Source: ch. 7, Consistency and replication (caching); ch. 3, Servers.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Mapping, MutableMapping
 from http import HTTPStatus
@@ -37,6 +38,8 @@ MORE_TO_COME = frozenset({"content-length", "transfer-encoding", "expect", "upgr
 
 Lines = list[tuple[bytes, bytes]]
 
+_log = logging.getLogger(__name__)
+
 
 class Answer(NamedTuple):
     """An answer as it travels.
@@ -59,7 +62,12 @@ class ShortWay:
         """Answer a request that has no body; None if it goes the long way."""
         try:
             found = self._recall(method, url, headers) or self._look(method, url, headers)
-        except (S3Error, OSError, sqlite3.OperationalError, UnicodeEncodeError):
+        except (S3Error, OSError, sqlite3.OperationalError):
+            return None
+        except UnicodeEncodeError:
+            return None  # an object of an earlier version, with text beyond Latin-1: `call.begin` writes it
+        except Exception:  # noqa: BLE001  a fault of our own, which the parser would take for the client's
+            _log.exception("%s %r", method, url)
             return None
         if found is None:
             return None

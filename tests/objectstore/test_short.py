@@ -14,7 +14,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from dslab.objectstore import connection, index, listing, short
+from dslab.objectstore import connection, index, listing, objects, short
 from dslab.objectstore.index import Index, Memory
 from dslab.objectstore.messages import Page
 from dslab.objectstore.server import Options
@@ -375,3 +375,25 @@ def test_a_slow_client_stops_nobody(with_large: Served) -> None:
         for other in others:
             other.join(60)
         assert [len(body) for body in bodies] == [LARGE, LARGE]
+
+
+@pytest.mark.parametrize(("broken", "status"), [(objects, 500), (short, 200)], ids=["both ways", "one way"])
+def test_a_fault_of_our_own_is_not_told_as_the_clients(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: Any,
+    status: int,
+) -> None:
+    def fail(*_: Any) -> None:
+        raise LookupError("our own")
+
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    with httpx.Client(base_url=served.url, trust_env=False) as http:
+        http.put("/bucket").raise_for_status()
+        http.put("/bucket/key", content=b"x").raise_for_status()
+        monkeypatch.setattr(broken, "look" if broken is objects else "head_of", fail)
+        answer = http.get("/bucket/key")
+    assert (answer.status_code, "<Code>InternalError</Code>" in answer.text) == (status, status == 500)
+    logged = [record for record in caplog.records if record.name == short.__name__]
+    assert [record.exc_info[0] for record in logged if record.exc_info] == [LookupError]
