@@ -122,6 +122,7 @@ class Connection(HttpToolsProtocol):
         if not self._was_short:
             super().on_message_complete()
         self._in_head = True
+        self._piece = b""  # what follows does not begin this piece
 
     def _answer_at_once(self) -> bool:
         """Answer, if that takes no time: says whether it did."""

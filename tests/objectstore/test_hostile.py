@@ -61,9 +61,10 @@ def test_a_long_document_that_makes_sense() -> None:
 
 
 def test_nobody_waits_while_a_document_is_read(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    answered = threading.Event()
+    reading, answered = threading.Event(), threading.Event()
 
     def read_slowly(document: bytes) -> Any:
+        reading.set()
         assert answered.wait(30)
         return read_delete(document)
 
@@ -80,6 +81,7 @@ def test_nobody_waits_while_a_document_is_read(serve: Serve, monkeypatch: pytest
             httpx.post, f"{served.url}/bucket?delete", content=body, headers=headers, timeout=60
         )
         try:
+            assert reading.wait(30)
             assert [http.head("/bucket").status_code for _ in range(10)] == [200] * 10
         finally:
             answered.set()
@@ -149,6 +151,7 @@ NO_REQUESTS = {
     "an unknown method": (head("FETCH", "/bucket/k"), b"405", b"MethodNotAllowed"),
     "no method": (b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", b"400", b"BadRequest"),
     "no length": (head("PUT", "/bucket/k", "Content-Length: ten"), b"400", b"BadRequest"),
+    "no path": (head("GET", "http://x"), b"400", b"BadRequest"),
     "a control character": (head("GET", "/bucket/k", "X: a\1b"), b"400", b"BadRequest"),
 }
 
@@ -163,6 +166,13 @@ def test_what_is_no_request_is_answered_as_s3_does(open_server: tuple[str, Any],
     assert b"x-amz-request-id: " in lines
     assert b"x-amz-id-2: " in lines
     assert b"<Code>" + code + b"</Code>" in document
+
+
+def test_what_follows_a_request_does_not_begin_as_it_does(open_server: tuple[str, Any]) -> None:
+    httpx.put(f"http://{open_server[0]}/bucket/small", content=b"x", trust_env=False).raise_for_status()
+    answer = exchange(open_server[0], head("GET", "/bucket/small") + b"\x16\x03\x01 / HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"<Code>BadRequest</Code>" in answer
 
 
 REFUSED = {
