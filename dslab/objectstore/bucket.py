@@ -34,7 +34,7 @@ _connected: _client.Client | None = None
 
 
 def create(bucket: str) -> None:
-    """Create a bucket; one that is there already stays."""
+    """Create a bucket; one that is there already stays (see `Client.create`)."""
     _store().create(bucket)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -64,6 +65,15 @@ class StoreRefused(PeerError):
         super().__init__(f"{code} ({status}): {message}")
         self.status = status
         self.code = code
+
+
+@contextmanager
+def _encoding() -> Iterator[None]:
+    """Say whose fault it is that a text has no bytes: half of a surrogate pair has none."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise UsageError(f"That cannot be sent: {error}.") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,8 @@ class Client:
         """Create a bucket; one that is there already stays.
 
         Raises:
-            StoreRefused: InvalidBucketName, AccessDenied.
+            StoreRefused: InvalidBucketName, AccessDenied; BucketAlreadyOwnedByYou, it is there, and was made
+                in another region than `REGION`.
         """
         self._request("PUT", bucket)
 
@@ -247,6 +258,7 @@ class Client:
         query = presign(request, *self._key, REGION, expires_s, self._clock())
         return f"http://{self.address}{path}?{canonical_query(query)}"
 
+    @_encoding()
     def _request(  # noqa: PLR0917
         self,
         method: str,
@@ -279,7 +291,7 @@ class Client:
         lines = [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]
         try:
             answer = self._http.request(method, url, headers=lines, content=content, extensions=extensions)
-        except (httpx.LocalProtocolError, UnicodeEncodeError) as error:
+        except httpx.LocalProtocolError as error:
             raise UsageError(f"That cannot be sent: {error}.") from error
         except httpx.HTTPError as error:
             raise _failed(self.address, error) from error
@@ -302,6 +314,7 @@ def _pair(key: str) -> tuple[str, str]:
     return access_key, secret
 
 
+@_encoding()
 def _path(bucket: str, key: str | None) -> str:
     if "/" in bucket:
         raise UsageError(f"{bucket!r} is no name of a bucket.", remedy="Give bucket and key apart.")

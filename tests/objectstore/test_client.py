@@ -228,3 +228,19 @@ def test_who_has_no_key_may_do_what_is_allowed() -> None:
     assert Rules.of([], "write").may(None, Action.OWN, "b", "private")
     with pytest.raises(UsageError):
         Rules.of([], "everything")
+
+
+def test_text_that_has_no_bytes_cannot_be_sent(store: Client, bucket: str) -> None:
+    half = "\ud800"
+    for call in (
+        lambda: store.put(bucket, "k", b"x", metadata={"a": half}),
+        lambda: store.put(bucket, "k", b"x", metadata={half: "a"}),
+        lambda: store.put(bucket, "k", b"x", content_type=half),
+        lambda: store.put(bucket, half, b"x"),
+        lambda: store.get(half, "k"),
+        lambda: store.copy(bucket, half, bucket, "k"),
+        lambda: store.presign("GET", bucket, half),
+        lambda: list(store.list(bucket, half)),
+    ):
+        with pytest.raises(UsageError, match="That cannot be sent: "):
+            call()
