@@ -153,13 +153,17 @@ def check_algorithm(name: str) -> str:
     return name.upper()
 
 
-def announced(headers: Mapping[str, str]) -> str | None:
+def announced(headers: Mapping[str, str], checksum: Checksum | None, promised: str | None) -> str | None:
     """Which algorithm is announced: by a header with a sum, a trailer to come, or by name alone.
+
+    Args:
+        headers: The request's.
+        checksum: What `given` finds in them.
+        promised: What `trailer` finds in them.
 
     Raises:
         S3Error: InvalidRequest, there are several or none of that name; as `_check_sdk`.
     """
-    checksum, promised = given(headers), trailer(headers)
     sent = [_HEADERS[promised]] if promised else []
     sent += [checksum.algorithm] if checksum else []
     if by_sdk := headers.get(BY_SDK):

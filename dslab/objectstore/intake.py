@@ -64,7 +64,7 @@ class Intake:
         self._expected_md5 = _md5_of(headers.get("content-md5"))
         self._expected = checksums.given(headers)
         self._trailer = checksums.trailer(headers)
-        self.announced = checksums.announced(headers)
+        self.announced = checksums.announced(headers, self._expected, self._trailer)
         self._keep = keep or self.announced or checksums.DEFAULT
         self.confirmed: Checksum | None = None
         self._received = 0

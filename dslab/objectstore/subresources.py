@@ -3,7 +3,8 @@
 ``GET /bucket`` lists the bucket's keys; ``GET /bucket?versioning`` tells a property of the bucket. Here is
 every such word that S3 has, those of which this store has nothing among them: to overlook one would do harm,
 as ``DELETE /bucket?metrics&id=x`` shall not delete the bucket. A word that S3 does not know is ignored, as
-there: clients write ``x-id=GetObject``, and what they like, into the query.
+there: clients write ``x-id=GetObject``, and what they like, into the query. (`auth_v2._SIGNED_QUERY` is
+another list, and stays as it is: Signature V2 says which words it signs, and knows none that came later.)
 
 Source: Amazon S3 API Reference, the request syntax of all actions.
 """

@@ -38,14 +38,20 @@ _PART = "number, blob, size_bytes, etag, modified_s, checksum"
 
 def begin(db: sqlite3.Connection, bucket: Bucket, upload: Upload) -> None:
     """Begin an upload."""
-    row = (
-        *(upload.upload_id, bucket.number, upload.key, upload.started_s, to_json(upload.meta.headers)),
-        *(to_json(upload.meta.tags), upload.meta.acl, upload.algorithm, upload.composite, upload.declared),
-    )
+    row = {
+        "upload_id": upload.upload_id,
+        "bucket": bucket.number,
+        "key": upload.key,
+        "started_s": upload.started_s,
+        "headers": to_json(upload.meta.headers),
+        "tags": to_json(upload.meta.tags),
+        "acl": upload.meta.acl,
+        "algorithm": upload.algorithm,
+        "composite": upload.composite,
+        "declared": upload.declared,
+    }
     db.execute(
-        "INSERT INTO uploads (upload_id, bucket, key, started_s, headers, tags, acl, algorithm, composite,"
-        f" declared) VALUES ({', '.join('?' * len(row))})",
-        row,
+        f"INSERT INTO uploads ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
     )
 
 
