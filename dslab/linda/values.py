@@ -143,7 +143,7 @@ def keys_of(kinds: str, fields: Fields) -> Sequence[Any]:
 def _field_to_wire(field: Any, number: int, template: bool) -> Any:
     try:
         return _to_wire(field, 0, "" if template else _ELSEWHERE)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:  # that of a space whose number is too long
         raise FieldError(f"Field {number} {error}.") from error
 
 
