@@ -55,8 +55,12 @@ def connect(address: Address | str | None = None, *, token: str | None = None) -
     atexit.register(_connection.close)
 
 
-class NotConnected(UsageError, AttributeError):
-    """There is no universe yet. To ``hasattr`` and the like it is an attribute that is missing."""
+class NotConnected(UsageError):
+    """There is no universe yet.
+
+    This is no AttributeError: of one ``from linda import universe`` would make "cannot import name", without
+    the remedy.
+    """
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@
 
 A client has one connection (`aconnection`), on which many operations may wait at once. A cancelled ``in_``
 stops waiting at the server too, and takes nothing: a tuple that was on its way is put back. The end of the
-client's block waits for that; `AsyncClient.close` does not.
+client's block waits for that; `AsyncClient.close` does not. Await what you have cancelled before the block
+ends: a task that has not heard of it yet may lose what it has taken.
 
 Source: ch. 2, Shared data spaces.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from types import TracebackType
@@ -53,6 +55,7 @@ from dslab.linda.messages import (
     Rd,
     Waiting,
     WaitsFor,
+    encode_request,
 )
 from dslab.linda.transaction import Transaction, check_outside
 from dslab.linda.tuplespace import IN_FLIGHT, is_function
@@ -71,7 +74,8 @@ async def connect(
         async with asyncio.timeout(timeout_s):
             await loop.create_connection(lambda: client, *address.pair)
     except OSError as error:
-        raise PeerRefused(f"{address} took no connection: {error.strerror or error}.") from error
+        why = error.strerror or str(error) or f"no answer within {timeout_s:g} s"
+        raise PeerRefused(f"{address} took no connection: {why}.") from error
     try:
         number_of(await client.call(Hello(client.next_request(), VERSION, token_or_default(token))))
     except BaseException:
@@ -104,7 +108,7 @@ class AsyncClient(AsyncConnection):
                 await self.settle()
         finally:
             self.close()
-        await self.lost
+        await self.end()
 
     def space(self, number: int, transaction: AsyncTransaction | None = None) -> AsyncTupleSpace:
         """Give a space that exists already."""
@@ -162,8 +166,7 @@ class AsyncTupleSpace(Handle):
         if lease_s is not None:
             check_duration(lease_s, "lease_s")
         client = self._client
-        within = self._transaction.number if self._transaction else 0
-        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, within)
+        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, self._within)
         number_of(await client.call(message))
 
     async def in_(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
@@ -171,14 +174,14 @@ class AsyncTupleSpace(Handle):
         if timeout_s is not None:
             check_duration(timeout_s, "timeout_s")
         fields = await self._look(In, template, timeout_s)
-        return fields if fields is not None else no_tuple(template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s, self._transaction)
 
     async def rd(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
         """Read a tuple that matches, and leave it; wait until there is one."""
         if timeout_s is not None:
             check_duration(timeout_s, "timeout_s")
         fields = await self._look(Rd, template, timeout_s)
-        return fields if fields is not None else no_tuple(template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s, self._transaction)
 
     async def inp(self, template: Fields) -> Fields | None:
         """Take a tuple that matches, if there is one now."""
@@ -195,10 +198,12 @@ class AsyncTupleSpace(Handle):
         remaining = iter(tuples)
         client = self._client
         while batch := list(islice(remaining, IN_FLIGHT)):
-            within = self._transaction.number if self._transaction else 0
             messages = [
-                Out(client.next_request(), self.number, to_wire(fields), None, within) for fields in batch
+                Out(client.next_request(), self.number, to_wire(fields), None, self._within)
+                for fields in batch
             ]
+            for message in messages:
+                encode_request(message)  # one that cannot be sent lets no other go before it
             for reply in await asyncio.gather(*map(client.call, messages)):
                 number_of(reply)
 
@@ -206,8 +211,7 @@ class AsyncTupleSpace(Handle):
         """Count the tuples that match."""
         client = self._client
         wire = to_wire(template, template=True)
-        within = self._transaction.number if self._transaction else 0
-        return number_of(await client.call(Count(client.next_request(), self.number, wire, within)))
+        return number_of(await client.call(Count(client.next_request(), self.number, wire, self._within)))
 
     async def copy_collect(self, target: Handle, template: Fields) -> int:
         """Copy all that match to another space, at one instant: gives how many."""
@@ -262,22 +266,31 @@ class AsyncTupleSpace(Handle):
     _eval = eval_
 
     async def _evaluate(self, fields: tuple[Any, ...]) -> None:
-        await self.out(
-            tuple([await asyncio.to_thread(field) if is_function(field) else field for field in fields])
-        )
+        loop = asyncio.get_running_loop()
+        own = ThreadPoolExecutor(1)  # asyncio's own threads are few, and functions may wait for one another
+        try:
+            computed = [
+                await loop.run_in_executor(own, field) if is_function(field) else field for field in fields
+            ]
+        finally:
+            own.shutdown(wait=False)
+        await self.out(tuple(computed))
+
+    @property
+    def _within(self) -> int:
+        """The number of the transaction it is seen in: 0 for none."""
+        return self._transaction.number if self._transaction else 0
 
     async def _look(self, kind: type[In] | type[Rd], template: Fields, wait_s: float | None) -> Fields | None:
         client = self._client
         wire = to_wire(template, template=True)
-        within = self._transaction.number if self._transaction else 0
-        message = kind(client.next_request(), self.number, wire, wait_s, within)
+        message = kind(client.next_request(), self.number, wire, wait_s, self._within)
         return fields_of(await client.call(message, wait_s), client.space)
 
     async def _collect(self, target: Handle, template: Fields, *, take: bool) -> int:
         wire = to_wire(template, template=True)
         client = self._client
-        within = self._transaction.number if self._transaction else 0
-        message = Collect(client.next_request(), self.number, target.number, wire, take, within)
+        message = Collect(client.next_request(), self.number, target.number, wire, take, self._within)
         return number_of(await client.call(message))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from typing import cast
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerError, PeerSilent
@@ -25,11 +26,15 @@ from dslab.linda.messages import (
     MalformedMessage,
     Out,
     Rd,
+    Refused,
     decode_reply,
+    encode,
     encode_request,
 )
 
 _PIECE_BYTES = 64 * 1024
+_ROUNDS = 8
+"""Of the loop, until a task hears that it is cancelled: one, and one more for each group that it is in."""
 
 
 class AsyncConnection(asyncio.BufferedProtocol):
@@ -64,11 +69,13 @@ class AsyncConnection(asyncio.BufferedProtocol):
         Raises:
             PeerSilent: It did not answer in time.
         """
-        await asyncio.sleep(0)  # a task that has just been cancelled learns of it now
+        for _ in range(_ROUNDS if self._open else 1):
+            await asyncio.sleep(0)
         try:
             async with asyncio.timeout(self.timeout_s):
-                while self._returning:
-                    await asyncio.wait(self._returning)
+                for _ in range(2):  # what is cancelled now; then what came for it all the same, put back
+                    if self._returning:
+                        await asyncio.wait(self._returning)
         except TimeoutError as error:
             raise self._silent() from error
 
@@ -77,6 +84,13 @@ class AsyncConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._write()
             self._transport.close()
+
+    async def end(self) -> None:
+        """Close the connection and wait until it has ended: what the server does not read in time is lost."""
+        self.close()
+        await asyncio.wait([self.lost], timeout=self.timeout_s)
+        self._abort()
+        await self.lost
 
     async def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
         """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever).
@@ -97,11 +111,12 @@ class AsyncConnection(asyncio.BufferedProtocol):
             raise
 
     def begin(self, message: FromClient) -> asyncio.Future[FromServer]:
-        """Send a request: gives what ends with its reply."""
-        self._send(message)
-        future: asyncio.Future[FromServer] = asyncio.get_running_loop().create_future()
-        self._open[message.request] = message, future
-        return future
+        """Send a request: gives what ends with its reply.
+
+        Raises:
+            FieldError: It is too long, and has not been sent.
+        """
+        return self._begin(message, encode_request(message))
 
     def subscribe(self, request: int) -> asyncio.Queue[FromServer | PeerError]:
         """Give where the tuples of a subscription come, and at the end what ended it."""
@@ -118,8 +133,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next piece is to go."""
@@ -171,6 +185,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
                 self._put_back(message, reply)
             else:
                 future.set_result(reply)
+        elif isinstance(reply, Refused) and not reply.request:  # it says why it is about to hang up
+            self._finish(PeerClosed(f"{self.address} closes the connection: {reply.reason}"))
         elif reply.request in self._subscriptions:
             self._subscriptions[reply.request].put_nowait(reply)
 
@@ -187,8 +203,14 @@ class AsyncConnection(asyncio.BufferedProtocol):
             fields, lease_s = reply.fields, reply.lease_s
             self._return(Out(self.next_request(), message.space, fields, lease_s, message.transaction))
 
+    def _begin(self, message: FromClient, data: bytes) -> asyncio.Future[FromServer]:
+        self._send(data)
+        future: asyncio.Future[FromServer] = asyncio.get_running_loop().create_future()
+        self._open[message.request] = message, future
+        return future
+
     def _return(self, message: Cancel | Out) -> None:
-        future = self.begin(message)
+        future = self._begin(message, encode(message))  # what came goes back, however long it is
         self._returning.add(future)
         future.add_done_callback(self._returned)
 
@@ -200,13 +222,17 @@ class AsyncConnection(asyncio.BufferedProtocol):
         return self._transport is not None and not self._transport.is_closing()
 
     def _silent(self) -> PeerSilent:
-        self.close()
+        self._abort()
         return PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.")
 
-    def _send(self, message: FromClient) -> None:
+    def _abort(self) -> None:
+        """Close the connection at once: what the server has not read yet it would not read now."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _send(self, data: bytes) -> None:
         if not self._is_open():
             raise PeerClosed(f"The connection to {self.address} is closed.")
-        data = encode_request(message)
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._write)
         self._unsent += data

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerError, PeerSilent, PeerViolation, UsageError
+from dslab.linda.kinds import show_value
 from dslab.linda.messages import (
     DEFAULT_ADDRESS,
     Blocked,
@@ -139,11 +140,13 @@ def with_spaces(value: Any, space: Callable[[int], Handle]) -> Any:
     return value
 
 
-def no_tuple(template: Fields, timeout_s: float | None) -> NoReturn:
+def no_tuple(template: Fields, timeout_s: float | None, transaction: object) -> NoReturn:
     """Say that nothing matched in the time given, or before the transaction was undone."""
     wanted = show(from_wire(to_wire(template, template=True), template=True))
-    when = "before its transaction was undone" if timeout_s is None else f"within {timeout_s:g} s"
-    raise NoTuple(f"No tuple matched {wanted} {when}.")
+    ends = [] if timeout_s is None else [f"within {timeout_s:g} s"]
+    if transaction is not None:
+        ends.append("before its transaction was undone")
+    raise NoTuple(f"No tuple matched {wanted} {', or '.join(ends)}.")
 
 
 def check_patience(timeout_s: float) -> None:
@@ -154,7 +157,8 @@ def check_patience(timeout_s: float) -> None:
     """
     if not _is_number(timeout_s) or not 0 < timeout_s <= MOST_PATIENCE_S:
         raise UsageError(
-            f"timeout_s is {timeout_s!r:.60}: how long the server may take is a number of seconds above 0.",
+            f"timeout_s is {show_value(timeout_s)}: "
+            "how long the server may take is a number of seconds above 0.",
             remedy=f"The default is {DEFAULT_TIMEOUT_S:g}.",
         )
 
@@ -167,12 +171,15 @@ def check_duration(duration_s: float, name: str) -> None:
     """
     if not _is_number(duration_s) or not duration_s >= 0:  # NaN is neither
         raise UsageError(
-            f"{name} is {duration_s!r:.60}, which is no number of seconds.", remedy="None is for ever."
+            f"{name} is {show_value(duration_s)}, which is no number of seconds, or too long a one.",
+            remedy="None is for ever.",
         )
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and value.bit_length() < 64
+    return isinstance(value, float)
 
 
 def unexpected(reply: FromServer) -> PeerViolation:

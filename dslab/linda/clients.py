@@ -38,7 +38,7 @@ class RequestError(UsageError):
 
 
 @dataclass(slots=True, eq=False)
-class Transaction:
+class Work:
     """What a transaction has done so far.
 
     Attributes:
@@ -85,9 +85,9 @@ class Client:
     name: str
     admitted: bool = False
     waiters: dict[int, Waiter] = field(default_factory=dict)
-    transactions: dict[int, Transaction] = field(default_factory=dict)
+    transactions: dict[int, Work] = field(default_factory=dict)
 
-    def transaction(self, number: int) -> Transaction:
+    def transaction(self, number: int) -> Work:
         """Give an open transaction, opened now if need be.
 
         Raises:
@@ -96,12 +96,12 @@ class Client:
         if number not in self.transactions:
             if len(self.transactions) >= MAX_TRANSACTIONS:
                 raise RequestError(f"{MAX_TRANSACTIONS:,} transactions are open on this connection.")
-            self.transactions[number] = Transaction()
+            self.transactions[number] = Work()
         return self.transactions[number]
 
-    def end_transaction(self, number: int) -> Transaction:
+    def end_transaction(self, number: int) -> Work:
         """Close a transaction: gives what is to be done or undone."""
-        return self.transactions.pop(number, None) or Transaction()
+        return self.transactions.pop(number, None) or Work()
 
     def waiting_in(self, number: int) -> list[Waiter]:
         """Give what waits in a transaction."""
@@ -136,7 +136,7 @@ class Waiter(msgspec.Struct, eq=False):
     space: int
     template: Fields
     pattern: Pattern
-    transaction: Transaction | None
+    transaction: Work | None
     since_s: float
     deadline_s: float | None
     number: int = 0
@@ -145,3 +145,8 @@ class Waiter(msgspec.Struct, eq=False):
 def is_over(expires_s: float | None, now_s: float) -> bool:
     """Has a lease ended?"""
     return expires_s is not None and expires_s <= now_s
+
+
+def left_s(expires_s: float | None, now_s: float) -> float | None:
+    """How much is left of a lease? None for a lease without an end."""
+    return None if expires_s is None else expires_s - now_s

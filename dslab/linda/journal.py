@@ -160,9 +160,18 @@ def _rows(file: BinaryIO, path: Path) -> Iterator[_Row]:
         if length and len(body) == length and zlib.crc32(body) == _HEAD.unpack_from(head)[1]:
             yield from _decode(body)
         elif len(head) == _HEAD_BYTES and len(body) == (length or 0):
-            if any((head + body)[-1:] + file.read()):
+            if not _all_zeros_from_here(head + body, file):
                 raise _damaged(path, at)
             _keep(path, at)
+
+
+def _all_zeros_from_here(record: bytes, file: BinaryIO) -> bool:
+    """Was a record that is wrong the last one, and not written to its end?
+
+    Zeros stand for what was not written, from some byte of the record on: its last byte tells that there is
+    such a one. All of the rest must be zeros: anything else was written after it.
+    """
+    return not any(record[-1:] + file.read())
 
 
 def _length(head: bytes) -> int | None:

@@ -85,30 +85,39 @@ def show(fields: Sequence[Any], most: int | None = SHOWN) -> str:
         most: How many characters a field may take, and how many fields are shown; None for all, in a form
             that `written.parse_fields` reads.
     """
-    shown = _show_parts(fields, most)
-    return f"({shown},)" if len(fields) == 1 else f"({shown})"
+    return _show(fields, most, ())
 
 
 def show_value(value: Any, most: int | None = SHOWN) -> str:
     """Write one field, shortened unless told otherwise."""
+    return _show_part(value, most, ())
+
+
+def _show(fields: Sequence[Any], most: int | None, within: tuple[int, ...]) -> str:
+    shown = _show_parts(fields, most, within)
+    return f"({shown},)" if len(fields) == 1 else f"({shown})"
+
+
+def _show_part(value: Any, most: int | None, within: tuple[int, ...]) -> str:
+    """Write a value that is part of lists, whose identities are given."""
     if type(value) is tuple:
-        return show(value, most)
-    shown = _show_value(value, most)
+        return _show(value, most, within)
+    shown = _show_value(value, most, within)
     return shown if most is None or len(shown) <= most else f"{shown[: most - 3]}..."
 
 
-def _show_value(value: Any, most: int | None) -> str:
+def _show_value(value: Any, most: int | None, within: tuple[int, ...]) -> str:
     if isinstance(value, Formal):
         return NAMES[value.kind]
     if isinstance(value, Handle):
         return f"TupleSpace({value.number})"
     if type(value) is list:
-        return f"[{_show_parts(value, most)}]"
+        return "[...]" if id(value) in within else f"[{_show_parts(value, most, (*within, id(value)))}]"
     if type(value) is int and value.bit_length() > LONG_BITS:
         return hex(value)  # Python refuses to write a very long one in decimal, and takes long for others
     return repr(value[:most] if type(value) in (str, bytes) else value)
 
 
-def _show_parts(parts: Sequence[Any], most: int | None) -> str:
-    shown = [show_value(part, most) for part in parts[:most]]
+def _show_parts(parts: Sequence[Any], most: int | None, within: tuple[int, ...]) -> str:
+    shown = [_show_part(part, most, within) for part in parts[:most]]
     return ", ".join(shown if len(shown) == len(parts) else [*shown, "..."])

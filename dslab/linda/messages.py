@@ -37,7 +37,8 @@ tag   message     what follows                                     replies
 Fields and templates are arrays of values as `values` writes them. Space 0 is the universe, which is always
 there. Transaction 0 is none; another number, chosen by the client, opens a transaction of its connection
 when first used; what takes no transaction is never part of one. ``wait_s`` is None for ever, 0 for not at
-all (``inp``, ``rdp``). ``lease_s`` is None for ever; a Found has it for a tuple that was taken: what is left.
+all (``inp``, ``rdp``). ``lease_s`` is None for ever; a Found has what is left of it for a tuple that was
+taken, or that the transaction itself has put.
 
 This module does no I/O and keeps no state.
 
@@ -59,6 +60,10 @@ VERSION: Final = 1
 UNIVERSE: Final = 0
 LENGTH: Final = struct.Struct("!I")
 DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+MAX_REQUEST_BYTES = DEFAULT_MAX_MESSAGE_BYTES - 32
+"""Of what clients send. The rest is for a taker that puts the tuple back: the number of its request, and what
+is left of the lease, may take more room."""
+
 DEFAULT_ADDRESS = "127.0.0.1:7070"
 
 
@@ -170,7 +175,7 @@ class Done(_Message, frozen=True, tag=32):
 
 
 class Found(_Message, frozen=True, tag=33):
-    """A tuple that matches; if it was taken, with what is left of its lease."""
+    """A tuple that matches; if it was taken, or is the transaction's own, with what is left of its lease."""
 
     fields: Fields
     lease_s: float | None = None
@@ -242,12 +247,15 @@ def encode_request(message: FromClient) -> bytes:
     """Marshal a request, its length before it.
 
     Raises:
-        FieldError: It is longer than a server takes.
+        FieldError: It is longer than a server takes, or names a space by a number that is too long.
     """
-    body = _encoder.encode(message)
-    if len(body) > DEFAULT_MAX_MESSAGE_BYTES:
+    try:
+        body = _encoder.encode(message)
+    except OverflowError as error:
+        raise FieldError("No tuple space has a number of more than 64 bits.") from error
+    if len(body) > MAX_REQUEST_BYTES:
         raise FieldError(
-            f"The tuple takes {len(body):,} bytes: at most {DEFAULT_MAX_MESSAGE_BYTES:,} travel.",
+            f"The tuple takes {len(body):,} bytes: at most {MAX_REQUEST_BYTES:,} travel.",
             remedy="Put it in parts.",
         )
     return LENGTH.pack(len(body)) + body

@@ -17,47 +17,50 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from dslab.linda.kinds import ANY, KINDS, NAMES, Fields, Formal, show, show_value
-from dslab.linda.matching import Pattern, anything, compile_template, has_formals
+from dslab.linda.matching import Pattern, compile_template, has_formals
 from dslab.linda.store import Store, Stored, Survey
 
-Held: TypeAlias = tuple[str, Stored]
+Taken: TypeAlias = tuple[str, Stored]
 """A tuple that is taken in a transaction, and whose: a client's name."""
 
 _AFAR = 3
-"""Of so many fields that differ, or holders of tuples, each is named."""
+"""Of so many fields that differ, or takers of tuples, each is named."""
 
 
-def explain(store: Store, space: int, template: Fields, held: list[Held], most: int) -> str:
+def explain(
+    store: Store, space: int, template: Fields, crowd: Survey, taken: list[Taken], *, most: int
+) -> str:
     """Say in a sentence or two what comes near to a template.
 
     Args:
         store: The tuples.
         space: Where it looks.
         template: What it looks for.
-        held: What is taken in transactions, and by whom.
+        crowd: All tuples that are there and have so many fields.
+        taken: What is taken in transactions, and by whom.
         most: How many fields may be compared.
     """
     looks = most // _weight(template)
-    taken = _taken(held[:looks], space, compile_template(template))
-    return "; ".join([*taken, *_there(store, space, template, looks)])
+    by_whom = _taken(taken[:looks], space, compile_template(template))
+    return "; ".join([*by_whom, *_there(store, space, template, crowd, looks)])
 
 
-def _there(store: Store, space: int, template: Fields, looks: int) -> list[str]:
+def _there(store: Store, space: int, template: Fields, crowd: Survey, looks: int) -> list[str]:
     """What comes near among the tuples that are there; so many of them may be looked at."""
     arity = len(template)
-    total = store.count(space, anything(arity))
+    total = crowd.count
     if not total:
         return [_other_arities(store.arities(space), arity)]
     have = "1 tuple has this arity" if total == 1 else f"{total:,} tuples have this arity"
     each = looks // max(1, arity)
     surveys = [store.survey(space, _relaxed(template, field), each) for field in range(arity if each else 0)]
     near = [_near(seen, field, template[field], total) for field, seen in enumerate(surveys) if seen.count]
-    return [have, *(near or _far(store, space, template))]
+    return [have, *(near or _far(template, crowd))]
 
 
-def _taken(held: list[Held], space: int, pattern: Pattern) -> Iterator[str]:
+def _taken(taken: list[Taken], space: int, pattern: Pattern) -> Iterator[str]:
     """Who has taken what matches, in transactions that are open."""
-    matching = [name for name, one in held if one.space == space and pattern.matches(one.fields)]
+    matching = [name for name, one in taken if one.space == space and pattern.matches(one.fields)]
     for name, count in Counter(matching).most_common(_AFAR):
         tuples = "1 tuple that matches is" if count == 1 else f"{count:,} tuples that match are"
         yield f"{tuples} taken in a transaction of {name}"
@@ -77,12 +80,10 @@ def _near(seen: Survey, field: int, wanted: object, total: int) -> str:
     return f"{least}{_who(seen.count, total)} only in field {field}: {example}"
 
 
-def _far(store: Store, space: int, template: Fields) -> Iterator[str]:
+def _far(template: Fields, crowd: Survey) -> Iterator[str]:
     """What differs in more: the oldest tuple as an example."""
-    place = store.find(space, anything(len(template)))
-    if place is None:
-        return
-    table, number = place
+    assert crowd.oldest is not None
+    table, number = crowd.oldest
     fields = table.rows[number]
     compared = enumerate(zip(fields, template, strict=True))
     differ = [(field, pair) for field, pair in compared if not compile_template(pair[1:]).matches(pair[:1])]

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, assert_never
 
 from dslab.kit.errors import UsageError
-from dslab.linda.clients import Client, RequestError, Verb, Waiter
+from dslab.linda.clients import Client, RequestError, Verb, Waiter, left_s
 from dslab.linda.matching import Pattern, compile_wire
 from dslab.linda.messages import (
     UNIVERSE,
@@ -230,8 +230,8 @@ class Spaces:
         leased = self._rendezvous.find(space, pattern, own, now_s, take)
         if leased is not None:
             fields, expires_s = leased
-            lease_s = None if expires_s is None else expires_s - now_s
-            return [(client.connection, Found(message.request, to_wire(fields), lease_s))]
+            found = Found(message.request, to_wire(fields), left_s(expires_s, now_s))
+            return [(client.connection, found)]
         if wait_s == 0:
             return [(client.connection, Nothing(message.request))]
         verb: Verb = "in" if take else "rd"

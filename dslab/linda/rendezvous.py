@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeAlias
 
-from dslab.linda.clients import Client, Leased, Transaction, Waiter, is_over
+from dslab.linda.clients import Client, Leased, Waiter, Work, is_over, left_s
 from dslab.linda.deadlines import Deadlines
 from dslab.linda.kinds import kinds_of
 from dslab.linda.matching import Pattern
@@ -89,18 +89,21 @@ class Rendezvous:
         for taker in self._takers.woken(space, kinds, keys, fields):
             if self._alive(taker.client.connection):
                 self._hand_over(stored, taker)
-                lease_s = None if expires_s is None else expires_s - now_s
-                sends.append((taker.client.connection, Found(taker.request, to_wire(fields), lease_s)))
+                found = Found(taker.request, to_wire(fields), left_s(expires_s, now_s))
+                sends.append((taker.client.connection, found))
                 return sends
         self.store.add(stored, kinds, keys)
         self.note(stored)
         return sends
 
-    def find(
-        self, space: int, pattern: Pattern, own: Transaction | None, now_s: float, take: bool
-    ) -> Leased | None:
-        """Find the oldest tuple that matches; if it is to be taken, remove it, and say its lease."""
-        place = self.store.find(space, pattern)
+    def find(self, space: int, pattern: Pattern, own: Work | None, now_s: float, take: bool) -> Leased | None:
+        """Find the oldest tuple that matches; if it is to be taken, remove it, and say its lease.
+
+        If a taker waits for the very same, there is none in the store: it would have gone to him. So who
+        waits spares the next one a search, which may be long. (One who has gone proves nothing: he was
+        passed over.)
+        """
+        place = None if self._is_awaited(space, pattern) else self.store.find(space, pattern)
         if place is None:
             return own.find(space, pattern, now_s, take=take) if own else None
         table, number = place
@@ -109,7 +112,7 @@ class Rendezvous:
         return self._remove(space, table, number, own)
 
     def find_all(
-        self, space: int, pattern: Pattern, own: Transaction | None, now_s: float, take: bool
+        self, space: int, pattern: Pattern, own: Work | None, now_s: float, take: bool
     ) -> list[Leased]:
         """Find all that match, the oldest first, and remove them if they are to be taken."""
         found: list[Leased] = []
@@ -155,7 +158,7 @@ class Rendezvous:
 
     # ---- transactions
 
-    def commit(self, transaction: Transaction, now_s: float) -> Sends:
+    def commit(self, transaction: Work, now_s: float) -> Sends:
         """Let what a transaction did have happened."""
         for stored in transaction.taken:
             self.note(Dropped(stored.number))
@@ -165,7 +168,7 @@ class Rendezvous:
                 sends += self.put(space, fields, expires_s, now_s)
         return sends
 
-    def undo(self, transaction: Transaction, now_s: float) -> Sends:
+    def undo(self, transaction: Work, now_s: float) -> Sends:
         """Let it not have happened: what it took comes back, as the newest."""
         sends: Sends = []
         for stored in transaction.taken:
@@ -183,8 +186,8 @@ class Rendezvous:
             if leased is not None:
                 self.unblock(waiter)
                 fields, expires_s = leased
-                lease_s = None if expires_s is None else expires_s - now_s
-                sends.append((client.connection, Found(waiter.request, to_wire(fields), lease_s)))
+                found = Found(waiter.request, to_wire(fields), left_s(expires_s, now_s))
+                sends.append((client.connection, found))
         return sends
 
     def give_up(self, waiters: Iterable[Waiter]) -> Sends:
@@ -211,7 +214,12 @@ class Rendezvous:
 
     # ---- inside
 
-    def _remove(self, space: int, table: Table, number: int, own: Transaction | None) -> Leased:
+    def _is_awaited(self, space: int, pattern: Pattern) -> bool:
+        """Does a taker, who is there, wait for exactly this?"""
+        last = self._takers.last(space, pattern)
+        return last is not None and self._alive(last.client.connection)
+
+    def _remove(self, space: int, table: Table, number: int, own: Work | None) -> Leased:
         """Remove a tuple: for good, or until a transaction is undone."""
         stored = self.store.remove(space, table, number)
         if own:

@@ -7,13 +7,14 @@ This module does no I/O.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from dslab.linda.clients import Client, Waiter, is_over
 from dslab.linda.kinds import Fields, show
-from dslab.linda.matching import Pattern
-from dslab.linda.messages import Found, Rd, WaitsFor, encode
-from dslab.linda.nearest import Held, explain
+from dslab.linda.matching import Pattern, anything
+from dslab.linda.messages import Found, WaitsFor, encode
+from dslab.linda.nearest import Taken, explain
 from dslab.linda.store import Store
 from dslab.linda.values import from_wire, to_wire
 
@@ -23,7 +24,8 @@ MAX_TRIED_BYTES = 8 * MAX_LISTED_BYTES
 MAX_REPORTED = 200
 MAX_SHOWN = 500
 MAX_COMPARED = 100_000
-"""Fields that are compared for one report: for at most a tenth of a second, as nobody else is served."""
+"""Fields that are compared for one report, of tuples that come near: for at most a tenth of a second, as
+nobody else is served."""
 
 
 def tuples_of(store: Store, space: int, pattern: Pattern, most: int) -> tuple[list[Fields], int]:
@@ -48,10 +50,10 @@ def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[W
     clients = list(clients)
     waiting = [waiter for client in clients for waiter in client.waiters.values() if waiter.verb != "notify"]
     waiting = sorted(waiting, key=lambda waiter: waiter.number)[:MAX_REPORTED]
-    held = list(_held(clients, now_s))
-    explained = _explained(store, waiting, held)
+    taken = list(_taken(clients, now_s))
+    explained = _explained(store, waiting, taken)
     for waiter in waiting:
-        template, near = explained[_question(waiter)]
+        template, near = explained[waiter.space, waiter.pattern]
         yield WaitsFor(
             client=waiter.client.name,
             verb=waiter.verb,
@@ -63,25 +65,25 @@ def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[W
         )
 
 
-def _explained(store: Store, waiting: list[Waiter], held: list[Held]) -> dict[bytes, tuple[str, str]]:
+def _explained(
+    store: Store, waiting: list[Waiter], taken: list[Taken]
+) -> dict[tuple[int, Pattern], tuple[str, str]]:
     """Say what is waited for and what comes near: once for all who wait for the same."""
-    questions = {_question(waiter): waiter for waiter in waiting}
+    questions = {(waiter.space, waiter.pattern): waiter.template for waiter in waiting}
     most = MAX_COMPARED // max(1, len(questions))
+    arities = {(space, len(wire)) for (space, _), wire in questions.items()}
+    crowds = {(space, arity): store.survey(space, anything(arity), sys.maxsize) for space, arity in arities}
     explained = {}
-    for question, waiter in questions.items():
-        template = from_wire(waiter.template, template=True)
-        near = explain(store, waiter.space, template, held, most)
-        explained[question] = show(template)[:MAX_SHOWN], near[:MAX_SHOWN]
+    for (space, pattern), wire in questions.items():
+        template = from_wire(wire, template=True)
+        near = explain(store, space, template, crowds[space, len(wire)], taken, most=most)
+        explained[space, pattern] = show(template)[:MAX_SHOWN], near[:MAX_SHOWN]
     return explained
 
 
-def _held(clients: list[Client], now_s: float) -> Iterator[Held]:
+def _taken(clients: list[Client], now_s: float) -> Iterator[Taken]:
     for client in clients:
         for transaction in client.transactions.values():
             for one in transaction.taken:
                 if not is_over(one.expires_s, now_s):  # else it will not come back
                     yield client.name, one
-
-
-def _question(waiter: Waiter) -> bytes:
-    return encode(Rd(0, waiter.space, waiter.template))

@@ -95,8 +95,7 @@ class TupleSpace(Handle):
         if lease_s is not None:
             check_duration(lease_s, "lease_s")
         client = self._client
-        within = self._transaction.number if self._transaction else 0
-        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, within)
+        message = Out(client.next_request(), self.number, to_wire(fields), lease_s, self._within)
         number_of(client.call(message))
 
     def in_(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
@@ -108,14 +107,14 @@ class TupleSpace(Handle):
         if timeout_s is not None:
             check_duration(timeout_s, "timeout_s")
         fields = self._look(In, template, timeout_s)
-        return fields if fields is not None else no_tuple(template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s, self._transaction)
 
     def rd(self, template: Fields, *, timeout_s: float | None = None) -> Fields:
         """Read a tuple that matches, and leave it; wait until there is one. Raises as `in_` does."""
         if timeout_s is not None:
             check_duration(timeout_s, "timeout_s")
         fields = self._look(Rd, template, timeout_s)
-        return fields if fields is not None else no_tuple(template, timeout_s)
+        return fields if fields is not None else no_tuple(template, timeout_s, self._transaction)
 
     def inp(self, template: Fields) -> Fields | None:
         """Take a tuple that matches, if there is one now."""
@@ -132,9 +131,9 @@ class TupleSpace(Handle):
         remaining = iter(tuples)
         client = self._client
         while batch := list(islice(remaining, IN_FLIGHT)):
-            within = self._transaction.number if self._transaction else 0
             messages = [
-                Out(client.next_request(), self.number, to_wire(fields), None, within) for fields in batch
+                Out(client.next_request(), self.number, to_wire(fields), None, self._within)
+                for fields in batch
             ]
             client.send(b"".join(map(encode_request, messages)))
             for reply in [client.receive(message.request) for message in messages]:
@@ -144,8 +143,7 @@ class TupleSpace(Handle):
         """Count the tuples that match."""
         client = self._client
         wire = to_wire(template, template=True)
-        within = self._transaction.number if self._transaction else 0
-        return number_of(client.call(Count(client.next_request(), self.number, wire, within)))
+        return number_of(client.call(Count(client.next_request(), self.number, wire, self._within)))
 
     def copy_collect(self, target: Handle, template: Fields) -> int:
         """Copy all that match to another space, at one instant: gives how many."""
@@ -190,6 +188,7 @@ class TupleSpace(Handle):
         """
         check_outside(self._transaction, "eval_")
         done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # `Future.cancel` says that it is too late
         atexit.unregister(_await_evaluations)
         atexit.register(_await_evaluations)  # last, so that it comes before connections are closed
         _Evaluation(target=self._evaluate, args=(fields, done), daemon=True).start()
@@ -208,18 +207,21 @@ class TupleSpace(Handle):
         else:
             done.set_result(None)
 
+    @property
+    def _within(self) -> int:
+        """The number of the transaction it is seen in: 0 for none."""
+        return self._transaction.number if self._transaction else 0
+
     def _look(self, kind: type[In] | type[Rd], template: Fields, wait_s: float | None) -> Fields | None:
         client = self._client
         wire = to_wire(template, template=True)
-        within = self._transaction.number if self._transaction else 0
-        message = kind(client.next_request(), self.number, wire, wait_s, within)
+        message = kind(client.next_request(), self.number, wire, wait_s, self._within)
         return fields_of(client.call(message, wait_s), client.space)
 
     def _collect(self, target: Handle, template: Fields, *, take: bool) -> int:
         wire = to_wire(template, template=True)
         client = self._client
-        within = self._transaction.number if self._transaction else 0
-        message = Collect(client.next_request(), self.number, target.number, wire, take, within)
+        message = Collect(client.next_request(), self.number, target.number, wire, take, self._within)
         return number_of(client.call(message))
 
 

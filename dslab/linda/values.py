@@ -145,6 +145,8 @@ def _field_to_wire(field: Any, number: int, template: bool) -> Any:
         return _to_wire(field, 0, "" if template else _ELSEWHERE)
     except (ValueError, RecursionError) as error:
         raise FieldError(f"Field {number} {error}.") from error
+    except OverflowError as error:
+        raise FieldError(f"Field {number} names a tuple space by a number of more than 64 bits.") from error
 
 
 def _to_wire(value: Any, depth: int, no_formals: str) -> Any:

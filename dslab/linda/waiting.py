@@ -24,7 +24,7 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 from dslab.linda.clients import Waiter
-from dslab.linda.matching import admits
+from dslab.linda.matching import Pattern, admits
 from dslab.linda.values import Fields
 
 Line: TypeAlias = OrderedDict[int, Waiter]
@@ -64,6 +64,15 @@ class Queue:
                 del shapes[shape]
                 if not shapes:
                     del self._shapes[where]
+
+    def last(self, space: int, pattern: Pattern) -> Waiter | None:
+        """Give the last in line, if he waits for exactly this: in a line nested patterns may differ."""
+        shapes = self._shapes.get((space, len(pattern.kinds)))
+        if shapes is None:
+            return None
+        line = shapes.get((pattern.kinds, pattern.positions), {}).get(pattern.keys)
+        last = line[next(reversed(line))] if line else None
+        return last if last is not None and last.pattern == pattern else None
 
     def woken(self, space: int, kinds: str, keys: Sequence[Any], fields: Fields) -> Iterable[Waiter]:
         """Give those that a tuple wakes, the first comer first; lazily, as mostly one is wanted."""

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from contextlib import suppress
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import count
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerRefused, UsageError
+from dslab.kit.errors import PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.linda import client as blocking
 from dslab.linda.aclient import AsyncClient, AsyncTupleSpace, connect
 from dslab.linda.calls import NoTuple, RefusedError
-from dslab.linda.messages import Found, In
+from dslab.linda.messages import LENGTH, MAX_REQUEST_BYTES, Done, Found, In, Out, Refused, encode
 from dslab.linda.values import FieldError
 
 LIMIT_S = 20
@@ -111,12 +114,28 @@ def test_a_tuple_that_meets_the_end_of_its_taker_is_put_back(address: Address, r
     asyncio.run(scenario())
 
 
+async def in_group(taker: Coroutine[Any, Any, Any]) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(taker)
+
+
+async def in_gather(taker: Coroutine[Any, Any, Any]) -> None:
+    await asyncio.gather(taker)
+
+
+async def alone(taker: Coroutine[Any, Any, Any]) -> None:
+    await taker
+
+
+@pytest.mark.parametrize("how", [alone, in_gather, in_group])
 @pytest.mark.parametrize("within", ["client", "commit", "abort"])
 def test_what_a_cancelled_taker_was_sent_is_back_at_the_end_of_the_block(
-    address: Address, within: str
+    address: Address, within: str, how: Callable[[Coroutine[Any, Any, Any]], Coroutine[Any, Any, None]]
 ) -> None:
     async def cancel_late(space: AsyncTupleSpace, other: blocking.Client) -> None:
-        taker = asyncio.create_task(space.in_(("a",)))
+        taker = asyncio.create_task(how(space.in_(("a",))))
+        while not other.waiting():
+            await asyncio.sleep(0)
         assert await space.count(("a",)) == 0  # it waits now
         other.universe.out(("a",))  # its reply is there, unread
         taker.cancel()
@@ -133,6 +152,76 @@ def test_what_a_cancelled_taker_was_sent_is_back_at_the_end_of_the_block(
                             assert within == "commit" or 1 / 0
             assert other.universe.in_(("a",), timeout_s=LIMIT_S) == ("a",)
             assert other.universe.count(("a",)) == 0
+
+    asyncio.run(scenario())
+
+
+def longest(lease_s: int) -> tuple[str, str]:
+    """The longest tuple that can be put with this lease."""
+    around = len(encode(Out(3, 0, ("a", "x" * 70_000), lease_s))) - LENGTH.size - 70_000
+    return "a", "x" * (MAX_REQUEST_BYTES - around)
+
+
+def test_the_longest_tuple_can_be_put_back(address: Address) -> None:
+    """A request with a higher number, and what is left of a lease, take more room."""
+
+    async def scenario() -> None:
+        with blocking.connect(address) as other:
+            async with await connect(address) as linda:
+                linda.next_request = count(2**40).__next__
+                taker = asyncio.create_task(linda.universe.in_(("a", str)))
+                assert await linda.universe.count(("a",)) == 0  # the taker waits now
+                other.next_request = count(3).__next__
+                fields = longest(1_000)
+                with pytest.raises(FieldError):
+                    other.universe.out(("a", fields[1] + "x"), lease_s=1_000)
+                other.next_request = count(3).__next__
+                other.universe.out(fields, lease_s=1_000)
+                taker.cancel()
+            assert other.universe.inp(("a", str)) == fields
+
+    asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def slowly(address: Address, delay_s: float) -> AsyncIterator[str]:
+    """Lead to a server over a link that takes its time."""
+    loop = asyncio.get_running_loop()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while piece := await reader.read(65_536):
+            loop.call_later(delay_s, writer.write, piece)
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(*address.pair)
+        writers.extend((writer, server_writer))
+        await asyncio.gather(pump(reader, server_writer), pump(server_reader, writer))
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as listener:
+        yield str(Address(*listener.sockets[0].getsockname()))
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
+
+
+def test_tasks_that_go_on_being_cancelled_do_not_hold_up_a_commit(address: Address) -> None:
+    async def impatient(linda: AsyncClient, number: int, over: asyncio.Event) -> None:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.02 + 0.001 * number):
+                    await linda.universe.in_(("never", number))
+
+    async def scenario() -> None:
+        over = asyncio.Event()
+        async with slowly(address, 0.005) as link, await connect(link, timeout_s=2.0) as linda:
+            tasks = [asyncio.create_task(impatient(linda, number, over)) for number in range(20)]
+            for _ in range(3):
+                async with linda.transaction() as together:
+                    await together(linda.universe).out(("x",))
+            over.set()
+            await asyncio.gather(*tasks)
+            assert await linda.universe.count(("x",)) == 3
 
     asyncio.run(scenario())
 
@@ -300,13 +389,97 @@ def test_what_cannot_be_sent_is_refused_before(address: Address) -> None:
             with pytest.raises(UsageError, match="timeout_s is"):
                 await connect(address, timeout_s=timeout_s)  # type: ignore[arg-type]
         async with await connect(address) as linda:
-            with pytest.raises(FieldError, match="at most 4,194,304 travel"):
+            with pytest.raises(FieldError, match="at most 4,194,272 travel"):
                 await linda.universe.out(("a", "x" * 5_000_000))
             with pytest.raises(UsageError, match="timeout_s is '5'"):
                 await linda.universe.in_(("a",), timeout_s="5")  # type: ignore[arg-type]
             with pytest.raises(UsageError, match="lease_s is -1"):
                 await linda.universe.out(("a",), lease_s=-1)
+            with pytest.raises(FieldError, match="more than 64 bits"):
+                await linda.space(10**23).out(("a",))
+            with pytest.raises(FieldError, match="travel"):
+                await linda.universe.out_all([("a", "x"), ("a", "x" * 5_000_000)])
             assert await linda.universe.count(("a", str)) == 0
+
+    asyncio.run(scenario())
+
+
+def test_under_uvloop(address: Address, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            await linda.universe.out(("a", 1))
+            assert await linda.universe.in_(("a", int)) == ("a", 1)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(scenario())
+
+
+def test_a_server_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "create_connection", lambda *_: loop.create_future())
+        with pytest.raises(PeerRefused, match=r"took no connection: no answer within 0\.01 s\.$"):
+            await connect("127.0.0.1:1", timeout_s=0.01)
+
+    asyncio.run(scenario())
+
+
+@contextmanager
+def admitting(*, last_words: str = "") -> Iterator[str]:
+    """A server that lets one client in and reads nothing more, or one request if it has something to say."""
+    over = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1_000)
+            connection.sendall(encode(Done(1)))
+            if last_words:
+                connection.recv(1_000)
+                connection.sendall(encode(Refused(0, last_words)))
+            else:
+                over.wait(LIMIT_S)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield str(Address(*listener.getsockname()))
+        finally:
+            over.set()
+            thread.join(LIMIT_S)
+
+
+@pytest.mark.parametrize("are_awaited", [True, False])
+def test_a_server_that_reads_nothing_does_not_hold_up_the_end_of_the_block(are_awaited: bool) -> None:
+    async def scenario(address: str) -> None:
+        async with asyncio.timeout(LIMIT_S), await connect(address, timeout_s=0.2) as linda:
+            puts = asyncio.gather(
+                *[linda.universe.out(("a", "x" * 4_000_000)) for _ in range(5)], return_exceptions=True
+            )
+            await (puts if are_awaited else asyncio.sleep(0))
+        assert {type(outcome) for outcome in await puts} <= {PeerSilent, PeerClosed}
+
+    with admitting() as address:
+        asyncio.run(scenario(address))
+
+
+def test_a_server_that_hangs_up_says_why() -> None:
+    async def scenario(address: str) -> None:
+        async with await connect(address, timeout_s=LIMIT_S) as linda:
+            with pytest.raises(PeerClosed, match="closes the connection: It is late"):
+                await linda.universe.out(("a",))
+
+    with admitting(last_words="It is late.") as address:
+        asyncio.run(scenario(address))
+
+
+def test_evaluations_may_wait_for_one_another(address: Address) -> None:
+    async def scenario() -> None:
+        together = threading.Barrier(40, timeout=LIMIT_S)
+        async with await connect(address) as linda:
+            await asyncio.gather(*[linda.universe.eval_(("met", together.wait)) for _ in range(40)])
+            assert await linda.universe.count(("met", int)) == 40
 
     asyncio.run(scenario())
 

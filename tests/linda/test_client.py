@@ -177,6 +177,14 @@ def test_a_transaction_that_has_ended_does_no_more(address: Address) -> None:
         assert linda.universe.inp(("a", int)) == ("a", 1)
 
 
+def test_within_a_transaction_two_things_end_the_waiting(address: Address) -> None:
+    with connect(address) as linda, linda.transaction() as together:
+        with pytest.raises(NoTuple, match=r"\('a',\) within 0.01 s, or before its transaction was undone\.$"):
+            together(linda.universe).in_(("a",), timeout_s=0.01)
+        with pytest.raises(NoTuple, match=r"\('a',\) within 0.01 s\.$"):
+            linda.universe.in_(("a",), timeout_s=0.01)
+
+
 def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
     with connect(address) as other:
         other.universe.out(("task", 1))
@@ -197,6 +205,16 @@ def test_eval(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ZeroDivisionError):
             linda.universe.eval_(("bad", lambda: 1 // 0)).result(LIMIT_S)
         until(lambda: [args.exc_type for args in raised] == [ZeroDivisionError], "nobody is told")
+
+
+def test_an_evaluation_cannot_be_cancelled(address: Address) -> None:
+    go = threading.Event()
+    with connect(address) as linda:
+        done = linda.universe.eval_(("late", lambda: go.wait(LIMIT_S)))
+        assert not done.cancel()
+        go.set()
+        done.result(LIMIT_S)
+        assert linda.universe.inp(("late", True)) == ("late", True)
 
 
 EVALUATES = """\
@@ -307,7 +325,10 @@ def test_errors(address: Address, serve: Callable[..., Address]) -> None:
         linda.universe.out(("a",))
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, math.inf, math.nan, None, "5", True, 10**400])
+VERY_LONG = pytest.param(10**5000, id="an int that Python does not write in decimal")
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, math.inf, math.nan, None, "5", True, 10**400, VERY_LONG])
 def test_a_patience_that_is_none_is_an_error(address: Address, timeout_s: Any) -> None:
     with pytest.raises(UsageError, match=r"timeout_s is .*: how long the server may take"):
         connect(address, timeout_s=timeout_s)
@@ -315,7 +336,7 @@ def test_a_patience_that_is_none_is_an_error(address: Address, timeout_s: Any) -
 
 def test_what_cannot_be_sent_is_refused_before(address: Address) -> None:
     with connect(address) as linda:
-        for wrong in ("5", -1, math.nan, False, [1]):
+        for wrong in ("5", -1, math.nan, False, [1], 2**70, 10**5000):
             with pytest.raises(UsageError, match="timeout_s is"):
                 linda.universe.in_(("a",), timeout_s=wrong)  # type: ignore[arg-type]
             with pytest.raises(UsageError, match="timeout_s is"):
@@ -327,8 +348,17 @@ def test_what_cannot_be_sent_is_refused_before(address: Address) -> None:
             lambda: linda.universe.in_(("a", "x" * 5_000_000)),
             lambda: linda.universe.out_all([("a", "x"), ("a", "x" * 5_000_000)]),
         ):
-            with pytest.raises(FieldError, match="at most 4,194,304 travel"):
+            with pytest.raises(FieldError, match="at most 4,194,272 travel"):
                 work()
+        itself: list[Any] = []
+        itself.append(itself)
+        with pytest.raises(FieldError, match=r"\[\[\.\.\.\]\] is not a tuple"):
+            linda.universe.out(itself)  # type: ignore[arg-type]
+        far = linda.space(10**23)
+        with pytest.raises(FieldError, match="No tuple space has a number of more than 64 bits"):
+            far.out(("a",))
+        with pytest.raises(FieldError, match="Field 1 names a tuple space by a number of more than 64"):
+            linda.universe.out(("a", far))
         linda.universe.out(("a", "x" * 4_000_000))
         assert linda.universe.count(("a", str)) == 1
 
@@ -415,7 +445,8 @@ def test_the_linda_module(address: Address) -> None:
         linda.TupleSpace()
     with pytest.raises(UsageError, match="not connected"):
         _ = linda.universe
-    assert not hasattr(linda, "universe")
+    with pytest.raises(UsageError, match=r"Call linda.connect\(\) first"):
+        exec("from linda import universe")  # an AttributeError would become: cannot import name
     with pytest.raises(AttributeError):
         _ = linda.universes
     linda.connect(address)

@@ -148,6 +148,9 @@ def test_errors_name_the_place_and_the_remedy(serve_process: Serve) -> None:
         "\"('task', seven)\" is no tuple: seven at column 10 is no type. A string stands in quotes, 'seven'; "
     )
     assert run(address, "ls", "--space", "9").stderr == "There is no tuple space 9.\n"
+    far = run(address, "ls", "--space", "9" * 30)
+    assert (far.returncode, far.stderr) == (2, "No tuple space has a number of more than 64 bits.\n")
+    assert run(address, "out", f"(TupleSpace({'9' * 30}),)").stderr.startswith("Field 0 names a tuple space")
     assert run("no address", "ls").returncode == 2
     assert run(address, "out", "('a', {})").stderr.startswith("Field 1 holds {}: a dict does not travel.")
 

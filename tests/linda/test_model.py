@@ -38,8 +38,11 @@ values = st.sampled_from(["a", "b", 0, 1, True, 1.0, 0.0, -0.0, None, (1, "a"), 
 formals = st.sampled_from(
     [str, int, float, bool, type(None), tuple, list, bytes, object, (int, "a"), (object, str)]
 )
-tuples = st.lists(values, min_size=1, max_size=3).map(tuple)
-templates = st.lists(values | formals, min_size=1, max_size=3).map(tuple)
+tuples = st.lists(values, min_size=1, max_size=3).map(tuple) | st.sampled_from([((1, "a"),), ((True, "a"),)])
+nested = st.sampled_from([((int, "a"),), ((bool, "a"),), ((object, str),)])
+"""Few, so that several wait for the same, and others for what has the same keys."""
+
+templates = st.lists(values | formals, min_size=1, max_size=3).map(tuple) | nested
 clients = st.integers(1, CLIENTS)
 spaces = st.integers(0, SPACES - 1)
 transactions = st.integers(0, 2)
@@ -87,6 +90,7 @@ class Model:
         self.waiting: list[Waits] = []
         self.open: dict[tuple[int, int], Open] = defaultdict(Open)
         self.said: list[tuple[int, int, Any]] = []
+        self.gone = set[int]()
 
     def expire(self) -> None:
         self.tuples = [each for each in self.tuples if each[2] is None or each[2] > self.now_s]
@@ -100,7 +104,7 @@ class Model:
             if waiter.verb != "in":
                 self.serve(waiter, fields)
         for waiter in woken:
-            if waiter.verb == "in":
+            if waiter.verb == "in" and waiter.client not in self.gone:
                 self.serve(waiter, fields)
                 if waiter.transaction:
                     self.open[waiter.client, waiter.transaction].taken.append((space, fields, expires_s))
@@ -169,9 +173,8 @@ class Comparison(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.spaces = Spaces()
+        self.spaces = Spaces(alive=lambda client: client not in self.model.gone)
         self.request = 0
-        self.gone = set[int]()
         for client in range(1, CLIENTS + 1):
             self.connect(client)
         for _ in range(SPACES - 1):
@@ -257,11 +260,16 @@ class Comparison(RuleBasedStateMachine):
         self.compare(self.send(client, kind(self.next(), transaction)))
 
     @rule(client=clients)
+    def leave_unnoticed(self, client: int) -> None:
+        self.model.gone.add(client)
+
+    @rule(client=clients)
     def leave_and_come_back(self, client: int) -> None:
         self.model.waiting = [waiter for waiter in self.model.waiting if waiter.client != client]
         for key in [key for key in self.model.open if key[0] == client]:
             self.model.undo(self.model.open.pop(key))
         self.compare(self.spaces.disconnect(client, self.model.now_s))
+        self.model.gone.discard(client)
         self.connect(client)
 
     @rule(data=st.data())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from itertools import product
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ from dslab.linda.messages import (
 from dslab.linda.protocol import Dropped, Opened, Sends, Spaces
 from dslab.linda.report import MAX_COMPARED
 from dslab.linda.store import Stored
+from dslab.linda.table import Table
 from dslab.linda.values import Handle, from_wire, to_wire
 
 ANN, BEN, CLEO = 1, 2, 3
@@ -584,6 +586,25 @@ def test_a_report_that_could_not_compare_all_says_so() -> None:
     )
 
 
+def test_a_report_asks_for_the_crowd_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    kinds = list(product((0, "a"), repeat=10))
+    for fields in kinds:
+        desk.out(ANN, *fields)
+    for number in range(200):
+        desk.look(BEN, In, *[number + 0.5] * 10)
+    asked = []
+    narrowest = Table._narrowest
+
+    def counted(table: Table, pattern: Pattern) -> Any:
+        asked.append(table)
+        return narrowest(table, pattern)
+
+    monkeypatch.setattr(Table, "_narrowest", counted)
+    assert reported(desk).waiters[0].nearest.startswith("1,024 tuples have this arity; the oldest, (0, 0, ")
+    assert len(asked) < 5 * len(kinds)  # rather than 200 times as many
+
+
 def test_a_report_of_wide_templates_takes_no_time() -> None:
     desk = Desk()
     desk.out(ANN, *[0] * 1_000)
@@ -668,6 +689,30 @@ def test_ten_thousand_takers_that_do_not_match_cost_nothing() -> None:
     costs_s = [(cpu_s(desk), cpu_s(crowded)) for _ in range(7)]
     alone_s, among_many_s = map(min, zip(*costs_s, strict=True))
     assert among_many_s < 3 * alone_s  # a scan would take hundreds of times as long
+
+
+def test_who_waits_spares_the_next_one_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    alive = {ANN, BEN, CLEO}
+    desk = Desk(alive=alive.__contains__)
+    for number in range(100):
+        desk.out(ANN, "task", ("p", number))
+    compared = []
+    accepts = Pattern.accepts
+
+    def counted(pattern: Pattern, fields: Any) -> bool:
+        compared.append(fields)
+        return accepts(pattern, fields)
+
+    monkeypatch.setattr(Pattern, "accepts", counted)
+    for _ in range(50):
+        assert desk.look(BEN, In, "task", ("q", int)) is None
+    assert len(compared) == 200  # each tuple, and the tuple within it, once
+    assert desk.look(BEN, In, "task", ("r", int)) is None  # it stands in the same line
+    assert desk.look(CLEO, Rd, "task", ("r", int)) is None
+    assert len(compared) == 400
+    alive.remove(BEN)
+    assert desk.out(ANN, "task", ("q", 1)) == []
+    assert found(desk.look(CLEO, In, "task", ("q", int))) == ("task", ("q", 1))
 
 
 def test_equal_takers_are_served_in_a_time_that_does_not_depend_on_their_number() -> None:
