@@ -325,10 +325,6 @@ class ClientStub:
         self.wakeup_s = min(times_s, default=inf)
         return ended
 
-    def find(self, wanted: Callable[[Call], bool]) -> Call | None:
-        """Give an open call."""
-        return next(filter(wanted, self._open.values()), None)
-
     def give_up(self, call: Call, now_s: float) -> None:
         """End a call whose caller does not wait any longer."""
         if call.id in self._open:
