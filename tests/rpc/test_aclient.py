@@ -159,6 +159,20 @@ def test_what_waits_for_the_server_to_read_is_sent_when_it_does(address: Address
     asyncio.run(run())
 
 
+def test_one_way_calls_wait_for_the_server_to_read() -> None:
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=0.1)
+        for _ in range(30):
+            client.notify("add", b"x" * 1_000_000)
+            await asyncio.sleep(0)
+        assert client._wire is not None
+        assert client._wire.transport.get_write_buffer_size() < 10_000_000
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run(Address(*listener.getsockname())))
+
+
 def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
     async def run() -> None:
         async with await aclient.connect(address, timeout_s=60) as client:
