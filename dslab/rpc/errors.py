@@ -209,6 +209,11 @@ class Raised(Exception):
         self.error = error
 
 
+def inner(error: BaseException) -> BaseException:
+    """Give what a procedure raised: what a `Raised` carries, or the error itself."""
+    return error.error if isinstance(error, Raised) else error
+
+
 _BY_CODE: Final[dict[int, type[CallFailed]]] = {
     kind.code: kind
     for kind in (

@@ -22,7 +22,7 @@ from threading import Lock
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate, shown
+from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate, inner, shown
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
     HELLO,
@@ -245,5 +245,7 @@ class Service:
 
 def complain(who: str, why: BaseException | str) -> None:
     """Say on stderr what became of a client, or of a call that nobody waits for."""
-    reason = why if isinstance(why, str) else f"{type(why).__name__}: {shown(why)}"
-    sys.stderr.write(f"{who}: {reason}\n")
+    if isinstance(why, BaseException):
+        why = inner(why)
+        why = f"{type(why).__name__}: {shown(why)}"
+    sys.stderr.write(f"{who}: {why}\n")

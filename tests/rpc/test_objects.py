@@ -431,3 +431,9 @@ def test_what_stands_before_a_coroutine_function_refuses_before_it_begins(
                     client.call("asks_another")
                 assert raised.value.happened is Happened.YES
                 assert client.call("add", 1) == 2
+
+
+@pytest.mark.parametrize("text", ["not 'a..b' but '...'", "it ends by itself."])
+def test_an_error_says_its_text_with_one_stop_at_the_end(text: str) -> None:
+    error = exception_of(fault_of(BadArguments(text)), "add", {})
+    assert str(error) == f"add: {text.removesuffix('.')}."
