@@ -204,7 +204,7 @@ class HttpConnection:
         if not self._under_way:
             return None
         assert self._http.sock is not None
-        if wait_s <= 0 and not select.select([self._http.sock], [], [], 0)[0]:
+        if wait_s <= 0 and not _has_come(self._http.sock):
             return None
         self._http.sock.settimeout(wait_s if wait_s > 0 else self._wait_s)
         try:
@@ -265,6 +265,13 @@ def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
     if error.errno is not None and error.errno not in NOBODY_THERE:  # none, of several addresses of asyncio's
         return error
     return PeerRefused(f"{address} took no connection: {error.strerror or error}.")
+
+
+def _has_come(connected: socket.socket) -> bool:
+    """Is there anything to be received, or the end?"""
+    poller = select.poll()
+    poller.register(connected, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _be_patient(connected: socket.socket, wait_s: float) -> float:
