@@ -15,7 +15,7 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import client as client_module
-from dslab.rpc import connection, server_threads
+from dslab.rpc import connection, server_threads, threaded
 from dslab.rpc.client import Client, connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import (
@@ -383,20 +383,23 @@ def test_over_http_too_a_deferred_call_is_done_one_day(serve: Any, bank: Bank) -
         assert later.result() == "x"
 
 
-def test_a_server_that_hangs_up_at_once_is_not_called_without_a_pause() -> None:
+@pytest.mark.parametrize("connected", [connect, threaded.connect], ids=["blocking", "asyncio"])
+def test_a_server_that_hangs_up_at_once_is_not_called_without_a_pause(connected: Any) -> None:
     met: list[None] = []
     done = threading.Event()
 
     def serve(listener: socket.socket) -> None:
         listener.settimeout(0.01)
         while not done.is_set():
-            with suppress(TimeoutError):
-                listener.accept()[0].close()
+            with suppress(TimeoutError), listener.accept()[0] as connection:
+                if not met:
+                    connection.settimeout(30)
+                    connection.recv(1)
                 met.append(None)
 
     options: Any = {"semantics": "at-least-once", "retry_s": 0.1, "timeout_s": 0.5}
     with in_a_thread(serve) as address:
-        with connect(address, **options) as client, pytest.raises(PeerSilent):
+        with connected(address, **options) as client, pytest.raises(PeerSilent):
             client.call("deposit", 1)
         done.set()
     assert 2 <= len(met) <= 8
