@@ -71,6 +71,7 @@ class Dispatcher:
     async def close(self) -> None:
         """Give up what waits. Calls that threads execute are waited for."""
         self._closed = True
+        await asyncio.sleep(0)  # a procedure that was called just now begins, so that it can be given up
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

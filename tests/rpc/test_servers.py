@@ -24,8 +24,9 @@ from dslab.kit.errors import Happened, PeerClosed, PeerSilent, UsageError
 from dslab.rpc import aclient, server_threads
 from dslab.rpc.client import connect
 from dslab.rpc.codecs import codec_named
+from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.errors import ReplyUnfit, TooLate
-from dslab.rpc.messages import Context, Request, Response
+from dslab.rpc.messages import Batch, Context, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.server import serving
 from dslab.rpc.service import Service
@@ -515,3 +516,39 @@ def test_a_port_in_use_is_said(serve: Any, served: Served, source: Callable[[str
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 3
     assert "Cannot listen" in finished.stderr
+
+
+class Nobody:
+    """A sender whose replies nobody wants."""
+
+    peer: Any = "nobody"
+    most_bytes = 1_000
+
+    def send(self, message: Response | Batch) -> None:
+        raise AssertionError(message)
+
+    def skip(self) -> None: ...
+
+    def began(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+
+def test_a_call_that_has_just_come_when_its_server_ends_is_given_up_in_good_order() -> None:
+    given_up = []
+
+    async def later() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.append("later")
+
+    async def end_at_once() -> None:
+        service = Service(codec_named("msgpack"), 1)
+        service.objects.register(later)
+        dispatcher = Dispatcher(service, 0)
+        dispatcher.take(Nobody(), Request(1, "later", []), asyncio.get_running_loop().time())
+        await dispatcher.close()
+
+    asyncio.run(end_at_once())
+    assert given_up == ["later"]
