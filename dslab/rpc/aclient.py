@@ -26,8 +26,8 @@ import asyncio
 import socket
 from asyncio import Future, ensure_future
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from inspect import isawaitable
+from contextlib import contextmanager, suppress
+from inspect import isawaitable, iscoroutinefunction
 from math import inf
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -36,7 +36,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import PeerError, PeerRefused, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import refusal
-from dslab.rpc.errors import DoesNotTravel, named
+from dslab.rpc.errors import DoesNotTravel, closed_here, named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
@@ -45,6 +45,8 @@ from dslab.rpc.protocol import Call
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
 from dslab.rpc.settings import Options, Settings, where
+
+CLOSED = "the client closed its connection."
 
 
 async def connect(address: Address | str, **options: Unpack[Options]) -> AsyncClient:
@@ -75,28 +77,30 @@ class AsyncClient:
         timeout_s: How long each call may take. May be set at any time.
         stub: The state machine: for its counters, and for its session's number.
         interceptors: What stands between the caller and the stub, the outermost first.
+        loop: The event loop that it belongs to.
     """
 
-    def __init__(self, address: Address, settings: Settings) -> None:
+    def __init__(self, address: Address, settings: Settings, imports: Imports | None = None) -> None:
         if settings.transport != "tcp" or settings.codec == "json-http":
             raise UsageError("The asyncio client calls over TCP.")
         self.address = address
         self.timeout_s = settings.timeout_s
         self.exceptions = named(settings.exceptions)
-        imports = Imports(address, self.call, dial_by(settings.codec))
+        imports = imports or Imports(address, self.call, dial_by(settings.codec))
         self.codec = codec_named(settings.codec, imports.marshal, imports.unmarshal)
         if settings.explain is not None:
             self.codec = ExplainingCodec(self.codec, "client", settings.explain)
         self.stub = settings.stub(self.codec.freeze)
         self.interceptors: list[Interceptor] = []
         self.settings = settings
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
         self._unsent = bytearray()
         self._flushes = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = inf
         self._reconnecting: asyncio.Task[None] | None = None
+        self._next_attempt_s = 0.0
         self._sending: set[Future[Any]] = set()  # one-way calls that an interceptor still delays
         self._closed = False
 
@@ -112,7 +116,7 @@ class AsyncClient:
         """Make the connection."""
         try:
             async with asyncio.timeout(self.timeout_s):
-                _, wire = await self._loop.create_connection(lambda: _Wire(self), *self.address.pair)
+                _, wire = await self.loop.create_connection(lambda: _Wire(self), *self.address.pair)
         except OSError as error:
             self.stub.connected = False
             raise refusal(self.address, self.timeout_s, error) from error
@@ -134,9 +138,7 @@ class AsyncClient:
         if self._wire is not None:
             self._flush()
             await self._wire.close(self.timeout_s)
-        self._settle(
-            self.stub.connection_lost("the client closed its connection.", self._loop.time(), final=True)
-        )
+        self._settle(self.stub.connection_lost(CLOSED, self.loop.time(), final=True))
 
     def proxy(self, name: str = "") -> Any:
         """Give what looks like the remote object: ``await proxy.method(arguments)`` calls it."""
@@ -144,37 +146,30 @@ class AsyncClient:
 
     async def call(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Any:
         """Call a remote procedure. Raises as `client.Client.call` does."""
-        future = self.start(method, params_of(arguments, named_arguments))
+        params = params_of(arguments, named_arguments)
+        if self.interceptors:
+            return await self._start(method, params)
+        future = self.loop.create_future()  # nobody else has it, and it is awaited quicker than a `_Reply`
+        call = self._put_call(method, params, future)
         try:
             return await future
         except asyncio.CancelledError:
-            self.give_up(future)
+            self.give_up(call)
             raise
 
     def begin(self, method: str, /, *arguments: Any, **named_arguments: Any) -> Future[Any]:
-        """Send a request: gives what ends with its reply."""
-        return self.start(method, params_of(arguments, named_arguments))
+        """Send a request: gives what ends with its reply. Cancelling it gives the call up.
 
-    def start(self, method: str, params: Params) -> Future[Any]:
-        """Send a request, as `begin` does."""
-        if self.interceptors:
-            begun = chain(self.interceptors, self._begin)(Invocation(method, params))
-            return ensure_future(begun if isawaitable(begun) else self._answered(begun))
-        return self.send(method, params)
+        Raises:
+            DoesNotTravel: An argument cannot be written. Nothing was sent.
+            PeerClosed: This client is closed. Nothing was sent.
+        """
+        return self._start(method, params_of(arguments, named_arguments))
 
     def send(self, method: str, params: Params) -> Future[Any]:
-        """Send a request past the interceptors. The parameters may be marshalled already."""
-        call = self.stub.begin(method, params, self._loop.time(), self.timeout_s)
-        call.waiter = future = self._loop.create_future()
-        try:
-            self._put_outgoing()
-        except DoesNotTravel:
-            self.stub.give_up(call, self._loop.time())
-            raise
-        if self.stub.wakeup_s < self._timer_s:
-            self._set_timer()
-        if self._wire is None:
-            self._reconnect()
+        """Send a request past the interceptors, as `begin` does. The parameters may be marshalled already."""
+        future = _Reply(loop=self.loop)
+        future.client, future.call = self, self._put_call(method, params, future)
         return future
 
     def notify(self, method: str, /, *arguments: Any, **named_arguments: Any) -> None:
@@ -192,10 +187,11 @@ class AsyncClient:
 
     def notify_now(self, invocation: Invocation) -> None:
         """Call one-way past the interceptors."""
-        self.stub.notify(invocation.method, invocation.params, self._loop.time(), self.timeout_s)
+        if self._closed:
+            raise closed_here(invocation.method)
+        self.stub.notify(invocation.method, invocation.params, self.loop.time(), self.timeout_s)
         self._put_outgoing()
         if self._wire is None:
-            self._set_timer()
             self._reconnect()
 
     @contextmanager
@@ -203,29 +199,33 @@ class AsyncClient:
         """Send what is begun within the block as one message (JSON-RPC's batch), or in one write.
 
         If the block raises, nothing of it is sent.
+
+        Raises:
+            UsageError: An interceptor is a coroutine function: the calls would begin only after the block.
         """
+        if any(iscoroutinefunction(each) for each in self.interceptors):
+            raise UsageError("An interceptor that is a coroutine function lets nothing begin within a batch.")
         self.stub.hold()
         try:
             yield self
             if self.stub.outgoing:
                 self._put(Batch([*self.stub.outgoing]))
         except BaseException:
-            self._settle(self.stub.withdraw(self._loop.time()))
+            self._settle(self.stub.withdraw(self.loop.time()))
             self._put_outgoing()
             raise
         self.stub.release()
 
-    def give_up(self, future: Future[Any]) -> None:
-        """Forget a call that nobody waits for any more."""
-        call = self.stub.find(lambda each: each.waiter is future)
-        if call is not None:
-            self.stub.give_up(call, self._loop.time())
+    def give_up(self, call: Call) -> None:
+        """Forget a call that nobody waits for any more. There may be room for another now."""
+        self.stub.give_up(call, self.loop.time())
+        self._put_outgoing()
 
     # ---- what the connection calls
 
     def take(self, messages: list[Message]) -> None:
         """Take what has come."""
-        now_s = self._loop.time()
+        now_s = self.loop.time()
         for message in messages:
             if type(message) is Batch:
                 self.take(message.messages)
@@ -240,7 +240,9 @@ class AsyncClient:
         """Take the end of the connection."""
         self._wire = None
         self._unsent.clear()
-        now_s = self._loop.time()
+        now_s = self.loop.time()
+        if self._closed:
+            reason = CLOSED
         if error is not None:
             ended = self.stub.connection_lost(str(error), now_s, final=True, kind=type(error))
         else:
@@ -257,17 +259,37 @@ class AsyncClient:
         """It takes more again."""
         if self._closed:
             return
-        self.stub.take_room(self._loop.time())
+        self.stub.take_room(self.loop.time())
         self._put_outgoing()
         self._set_timer()
 
     # ---- inside
 
+    def _start(self, method: str, params: Params) -> Future[Any]:
+        if self.interceptors:
+            begun = chain(self.interceptors, self._begin)(Invocation(method, params))
+            return ensure_future(begun if isawaitable(begun) else self._answered(begun))
+        return self.send(method, params)
+
+    def _put_call(self, method: str, params: Params, waiter: Future[Any]) -> Call:
+        if self._closed:
+            raise closed_here(method)
+        call = self.stub.begin(method, params, self.loop.time(), self.timeout_s)
+        call.waiter = waiter
+        try:
+            self._put_outgoing()
+        except DoesNotTravel:
+            self.stub.give_up(call, self.loop.time())
+            raise
+        if self._wire is None:
+            self._reconnect()
+        return call
+
     def _begin(self, invocation: Invocation) -> Future[Any]:
         return self.send(invocation.method, invocation.params)
 
     def _answered(self, result: Any) -> Future[Any]:
-        future = self._loop.create_future()
+        future = self.loop.create_future()
         future.set_result(result)
         return future
 
@@ -288,12 +310,14 @@ class AsyncClient:
     def _put_outgoing(self) -> None:
         for message in self.stub.take_outgoing():
             self._put(message)
+        if self.stub.wakeup_s < self._timer_s:
+            self._set_timer()
 
     def _put(self, message: Message) -> None:
         self.codec.write(message, self._unsent)
         if not self._flushes:
             self._flushes = True
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         """Write everything that is to be sent, in one piece."""
@@ -306,30 +330,49 @@ class AsyncClient:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_s = self.stub.wakeup_s
-        self._timer = self._loop.call_at(self._timer_s, self._tick) if self._timer_s < inf else None
+        self._timer = self.loop.call_at(self._timer_s, self._tick) if self._timer_s < inf else None
 
     def _tick(self) -> None:
         self._timer, self._timer_s = None, inf
-        self._settle(self.stub.tick(self._loop.time()))
+        self._settle(self.stub.tick(self.loop.time()))
         self._put_outgoing()
         self._set_timer()
 
     def _reconnect(self) -> None:
         if self._reconnecting is None and not self._closed:
-            self._reconnecting = self._loop.create_task(self._keep_connecting())
+            self._reconnecting = self.loop.create_task(self._keep_connecting())
 
     async def _keep_connecting(self) -> None:
-        """Connect again, for as long as somebody waits for it."""
+        """Connect again, for as long as somebody waits for it, not more often than every ``retry_s``."""
         while self._wire is None and len(self.stub):
-            try:
+            now_s = self.loop.time()
+            if now_s < self._next_attempt_s:
+                await asyncio.sleep(self._next_attempt_s - now_s)
+                continue
+            self._next_attempt_s = now_s + self.settings.retry_s
+            with suppress(PeerError, OSError):
                 await self.open()
-            except (PeerError, OSError):
-                await asyncio.sleep(self.settings.retry_s)
         self._reconnecting = None
         if self._wire is not None:
-            self.stub.connection_made(self._loop.time())
+            self.stub.connection_made(self.loop.time())
             self._put_outgoing()
             self._set_timer()
+
+
+class _Reply(Future[Any]):
+    """What ends with the reply to a call; cancelled, by whomever, it gives the call up."""
+
+    __slots__ = ("call", "client")
+
+    client: AsyncClient
+    call: Call
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Cancel it, if it has not ended."""
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self.client.give_up(self.call)
+        return cancelled
 
 
 class _Wire(asyncio.BufferedProtocol):

@@ -22,8 +22,8 @@ Source: ch. 4, Remote procedure call (basic operation, asynchronous RPC).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import inf
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -36,7 +36,7 @@ from dslab.rpc.connection import Connection
 from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Batch, MalformedMessage, Params
+from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call, answered
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -262,6 +262,9 @@ class Client:
         try:
             self._connection.send(data, self.timeout_s)
         except OSError as error:
+            with suppress(OSError, MalformedMessage):  # what came before it ended
+                while (messages := self._connection.receive(0.0)) is not None:
+                    self._take(messages)
             self._lose(error)
         except UsageError:
             raise
@@ -279,13 +282,7 @@ class Client:
         else:
             try:
                 messages = self._connection.receive(wait_s)
-                now_s = time.monotonic()
-                for message in messages or ():
-                    if type(message) is Batch:
-                        for part in message.messages:
-                            stub.receive(part, now_s)
-                    else:
-                        stub.receive(message, now_s)
+                now_s = self._take(messages or ())
             except (OSError, MalformedMessage) as error:
                 now_s = time.monotonic()
                 self._take_end(error)
@@ -294,6 +291,17 @@ class Client:
         if stub.outgoing:
             self._flush()
         return messages is not None
+
+    def _take(self, messages: Sequence[Message]) -> float:
+        """Take what has come: gives the time when it did."""
+        now_s = time.monotonic()
+        for message in messages:
+            if type(message) is Batch:
+                for part in message.messages:
+                    self.stub.receive(part, now_s)
+            else:
+                self.stub.receive(message, now_s)
+        return now_s
 
     def _take_end(self, error: OSError | MalformedMessage) -> None:
         """There is no more to be received."""
@@ -309,10 +317,9 @@ class Client:
         if now_s < self._next_attempt_s:
             time.sleep(max(0.0, min(wait_s, self._next_attempt_s - now_s)))
             return
-        try:
+        self._next_attempt_s = now_s + self.stub.retry_s
+        with suppress(PeerRefused, PeerSilent):
             self._open_again(min(max(wait_s, POLL_S), self.timeout_s))
-        except (PeerRefused, PeerSilent):
-            self._next_attempt_s = now_s + self.stub.retry_s
 
     def _lose(self, error: OSError) -> None:
         """The connection has ended."""

@@ -126,7 +126,10 @@ class TcpConnection:
                 raise TimeoutError(errno.ETIMEDOUT, f"a message was not taken within {wait_s:g} s")
             if ready[0][1] & select.POLLIN:
                 early, self._early = self._early, []
-                self._early = early + (self.receive(0.0) or [])
+                try:
+                    early += self.receive(0.0) or []
+                finally:  # also if it has ended
+                    self._early = early
             with suppress(BlockingIOError):
                 unsent = unsent[self._socket.send(unsent, _AT_ONCE) :]
 
@@ -178,6 +181,7 @@ class HttpConnection:
         self._wait_s = wait_s
         self._unsent: deque[bytes] = deque()
         self._under_way = False
+        self._failure: OSError | None = None  # of the next request, while there is a reply to be given
         try:
             self._http.connect()
         except OSError as error:
@@ -190,15 +194,19 @@ class HttpConnection:
         self._post()
 
     def receive(self, wait_s: float) -> list[Message] | None:
-        """Receive a response.
+        """Receive a response. One that has begun to come is waited for, even by who only looks.
 
         Raises:
             MalformedMessage: It is none of HTTP's, or has nothing of JSON-RPC's.
         """
-        if not self._under_way or wait_s <= 0:
+        if self._failure is not None:
+            raise self._failure
+        if not self._under_way:
             return None
         assert self._http.sock is not None
-        self._http.sock.settimeout(wait_s)
+        if wait_s <= 0 and not _has_come(self._http.sock):
+            return None
+        self._http.sock.settimeout(wait_s if wait_s > 0 else self._wait_s)
         try:
             response = self._http.getresponse()
             body = response.read()
@@ -209,7 +217,10 @@ class HttpConnection:
         except http.client.HTTPException as error:
             raise MalformedMessage(f"No response of HTTP's: {error!r}.") from error
         self._under_way = False
-        self._post()
+        try:
+            self._post()
+        except OSError as error:
+            self._failure = error
         message = self._codec.decode(body) if body.strip() else None
         if isinstance(message, Invalid) or (message is None and response.status >= _HTTP_ERRORS):
             raise MalformedMessage(f"Nothing of JSON-RPC's: HTTP's {response.status} {response.reason}.")
@@ -254,6 +265,13 @@ def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
     if error.errno is not None and error.errno not in NOBODY_THERE:  # none, of several addresses of asyncio's
         return error
     return PeerRefused(f"{address} took no connection: {error.strerror or error}.")
+
+
+def _has_come(connected: socket.socket) -> bool:
+    """Is there anything to be received, or the end?"""
+    poller = select.poll()
+    poller.register(connected, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 def _be_patient(connected: socket.socket, wait_s: float) -> float:

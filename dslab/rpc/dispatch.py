@@ -22,7 +22,7 @@ from typing import Any
 
 from dslab.rpc.messages import Batch, Message, Notification, Request, Response
 from dslab.rpc.objects import RAISED, finished
-from dslab.rpc.service import Running, Sender, Service, complain
+from dslab.rpc.service import UNFIT_BYTES, Running, Sender, Service, complain
 
 
 class Dispatcher:
@@ -65,10 +65,13 @@ class Dispatcher:
             self._notice(sender, order)
         elif order is None:
             sender.skip()
+        else:  # a copy of a call that is under way: it ends with that
+            sender.began()
 
     async def close(self) -> None:
         """Give up what waits. Calls that threads execute are waited for."""
         self._closed = True
+        await asyncio.sleep(0)  # a procedure that was called just now begins, so that it can be given up
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -132,8 +135,10 @@ class Dispatcher:
         sender.ended()
 
     def _finish(self, sender: Sender, request: Request, response: Response) -> None:
-        for who, reply in self.service.finish(sender, request, response):
+        for place, (who, reply) in enumerate(self.service.finish(sender, request, response)):
             who.send(reply)
+            if place:  # it had sent a copy
+                who.ended()
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run a coroutine beside everything else."""
@@ -146,7 +151,7 @@ class BatchReply:
     """Takes the parts of a batch, no more at a time than of a connection, and collects the replies to them.
 
     Each is marshalled as it comes. All together they must fit a message: those for which there is no room
-    left say so.
+    left say so. Room for that is kept for each.
 
     Args:
         origin: Takes the replies, once all are there.
@@ -164,7 +169,9 @@ class BatchReply:
         self._rest = deque(batch.messages)
         self._missing = len(batch.messages)
         self._in_flight = 0
-        self._room_bytes = service.limits.max_message_bytes
+        self.most_bytes = origin.most_bytes
+        self._kept_bytes = min(UNFIT_BYTES, origin.most_bytes // max(1, self._missing))
+        self._room_bytes = origin.most_bytes - self._missing * self._kept_bytes
         self._responses: list[Message] = []
         self._lock = Lock()  # a reply may come from the thread of another connection
 
@@ -183,7 +190,8 @@ class BatchReply:
         """Take a reply."""
         assert isinstance(message, Response)
         with self._lock:
-            reply, taken_bytes = self._service.fit(message, self._room_bytes)
+            self._room_bytes += self._kept_bytes
+            reply, taken_bytes = self._service.fit(message, self._room_bytes, self.most_bytes)
             self._room_bytes -= taken_bytes
             self._responses.append(reply)
         self.skip()

@@ -44,7 +44,7 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-from dslab.kit.errors import Happened, PeerError, UsageError
+from dslab.kit.errors import Happened, PeerClosed, PeerError, UsageError
 
 MAX_TRACEBACK_CHARS = 8_000
 MAX_ARGUMENTS = 16
@@ -77,6 +77,13 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class DoesNotTravel(UsageError):
     """A value, a name or a message that the codec cannot write."""
+
+
+def closed_here(method: str) -> PeerClosed:
+    """Say that a call cannot begin: its client is closed."""
+    error = PeerClosed(f"{method}: this client is closed.")
+    error.happened = Happened.NO
+    return error
 
 
 class CallFailed(PeerError):
@@ -202,6 +209,11 @@ class Raised(Exception):
         self.error = error
 
 
+def inner(error: BaseException) -> BaseException:
+    """Give what a procedure raised: what a `Raised` carries, or the error itself."""
+    return error.error if isinstance(error, Raised) else error
+
+
 _BY_CODE: Final[dict[int, type[CallFailed]]] = {
     kind.code: kind
     for kind in (
@@ -238,7 +250,7 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
     kind = kind_of(fault)
     if kind is not None:
         detail = data.get(MEMBER_ERROR, fault.data if isinstance(fault.data, str) else fault.message)
-        return kind(f"{method}: {detail}.".replace("..", "."))
+        return kind(f"{method}: {detail.removesuffix('.')}.")
     name, arguments = str(data.get("type", "")), data.get("args", [])
     where = str(data.get("traceback", ""))
     arguments = arguments if isinstance(arguments, list) else []

@@ -33,7 +33,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
-from dslab.rpc.errors import NotExecuted, Raised, as_fault
+from dslab.rpc.errors import NotExecuted, as_fault, inner
 from dslab.rpc.interceptors import Interceptor, Invocation, Proceed
 from dslab.rpc.messages import (
     Batch,
@@ -151,7 +151,7 @@ def explaining(write: Write) -> Interceptor:
         if isinstance(error, NotExecuted):
             write(f" 6  {invocation.method} is not executed: {error}")
         else:
-            raised = error.error if isinstance(error, Raised) else error
+            raised = inner(error)
             write(f" 6  {invocation.method} raises {type(raised).__name__}: {raised}")
 
     return intercept

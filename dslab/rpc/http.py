@@ -81,8 +81,12 @@ class _Connection(asyncio.Protocol):
     def peer(self) -> _Connection:
         return self
 
+    @property
+    def most_bytes(self) -> int:
+        return self._service.limits.max_message_bytes
+
     def send(self, message: Response | Batch) -> None:
-        self._respond(200, self._service.encode(message))
+        self._respond(200, self._service.encode(message, self.most_bytes))
 
     def skip(self) -> None:
         """Answer what has no reply."""

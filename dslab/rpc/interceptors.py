@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from dslab.kit.errors import Happened, PeerError
-from dslab.rpc.errors import NotAllowed
+from dslab.rpc.errors import NotAllowed, inner
 from dslab.rpc.messages import Params
 
 MEMBER_TOKEN = "dslab.token"
@@ -69,7 +69,8 @@ def logging(write: Callable[[str], Any]) -> Interceptor:
         try:
             result = proceed(invocation)
         except Exception as error:
-            write(f"{invocation.method} raised {type(error).__name__}: {error}")
+            raised = inner(error)
+            write(f"{invocation.method} raised {type(raised).__name__}: {raised}")
             raise
         write(f"{invocation.method} gave {result!r:.60}")
         return result

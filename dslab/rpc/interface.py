@@ -201,7 +201,7 @@ def _parts(hint: Any) -> Iterator[Any]:
 
 def refuse(who: str, why: str, remedy: str) -> NoReturn:
     """Refuse what an interface promises."""
-    raise UsageError(f"{who}: {why}.".replace("..", "."), remedy=remedy)
+    raise UsageError(f"{who}: {why.removesuffix('.')}.", remedy=remedy)
 
 
 # ---- names

@@ -80,11 +80,12 @@ class Method:
             raise BadArguments(f"{self.name} takes {self._arity()}, {len(params)} were given")
         procedure = self.always or self.find(peer)
         try:
-            return procedure(**params) if type(params) is dict else procedure(*params)
+            result = procedure(**params) if type(params) is dict else procedure(*params)
         except WrongType:  # a generated stub stands before the procedure
             raise
         except CallFailed as error:  # of a call that the procedure made
             raise Raised(error) from error
+        return _marked(result) if type(result) is CoroutineType else result
 
     def _bind(self, named: dict[str, Any]) -> None:
         try:
@@ -249,10 +250,18 @@ async def finished(request: Request, running: Coroutine[Any, Any, Any]) -> Respo
     """Await what `Objects.execute` gave: the reply."""
     try:
         return Response(request.id, None, await running)
-    except CallFailed as error:  # of a call that the procedure made
-        return Response(request.id, fault_of(Raised(error)))
     except RAISED as error:
         return Response(request.id, fault_of(error))
+
+
+async def _marked(running: Coroutine[Any, Any, Any]) -> Any:
+    """Await a procedure that is a coroutine function. It fails as `Method.call` does."""
+    try:
+        return await running
+    except WrongType:
+        raise
+    except CallFailed as error:
+        raise Raised(error) from error
 
 
 def _constant(name: str, procedure: Procedure) -> Method:

@@ -273,18 +273,19 @@ class ClientStub:
     def notify(self, method: str, params: Params, now_s: float, timeout_s: float) -> None:
         """Send a one-way call: sent once, and never heard of again.
 
-        Without a connection it waits for one, as long as a call would.
+        Without a connection, or while the server takes no more, it waits, as long as a call would.
         """
-        if self.connected and self._held is None:
-            self.outgoing.append(Notification(method, params))
-            return
-        self._freeze(method)
-        params = self._freeze(params)
-        if self.connected:
+        flows = self.connected and not self.full
+        if not flows or self._held is not None:
+            self._freeze(method)
+            params = self._freeze(params)
+        if flows:
             self.outgoing.append(Notification(method, params))
             return
         call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s, one_way=True)
         self._open[call.id] = call
+        if self._held is not None:
+            self._held.append(call)
         self.wakeup_s = min(self.wakeup_s, call.deadline_s)
 
     def receive(self, message: Message, now_s: float) -> Call | None:
@@ -324,10 +325,6 @@ class ClientStub:
         times_s = [min(call.deadline_s, call.retry_at_s if flows else inf) for call in self._open.values()]
         self.wakeup_s = min(times_s, default=inf)
         return ended
-
-    def find(self, wanted: Callable[[Call], bool]) -> Call | None:
-        """Give an open call."""
-        return next(filter(wanted, self._open.values()), None)
 
     def give_up(self, call: Call, now_s: float) -> None:
         """End a call whose caller does not wait any longer."""

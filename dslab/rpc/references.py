@@ -143,7 +143,7 @@ class Exports:
         with self._lock:
             number = self._number_of(value)
             self._exported[number].count += 1
-            self.renew(number)
+            self._begin_lease(number)  # `renew` would sweep again, and its lease may have ended meanwhile
         return RefData("", 0, number, type(value).__qualname__)
 
     def unmarshal(self, data: RefData) -> Any:
@@ -158,8 +158,8 @@ class Exports:
     def renew(self, number: int) -> float:
         """Begin the lease of an object anew: gives how long it is, in seconds."""
         with self._lock:
-            self._find(number).expires_s = self._clock() + self.lease_s
-            self._exported.move_to_end(number)
+            self._find(number)
+            self._begin_lease(number)
         return self.lease_s
 
     def release(self, number: int) -> int:
@@ -180,6 +180,10 @@ class Exports:
                 if self._exported[number].expires_s > now_s:
                     return
                 self._forget(number)
+
+    def _begin_lease(self, number: int) -> None:
+        self._exported[number].expires_s = self._clock() + self.lease_s
+        self._exported.move_to_end(number)
 
     def _find(self, number: int) -> Exported:
         self.sweep()

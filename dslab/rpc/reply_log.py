@@ -131,6 +131,7 @@ class ReplyLog:
             file.close()
             raise
         self.close()
+        # Until its name is on disk, a crash may bring the old file back. If that fails, it is written anew.
         self._file, self._lacks = file, True
         self._bytes, self._most_bytes = len(data), max(GROWTH * len(data), MIN_GROWN_BYTES)
         _sync_folder(self._path.parent)

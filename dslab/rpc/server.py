@@ -47,6 +47,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._connections = connections
         connections.add(self)
         self.peer = self
+        self.most_bytes = self._service.limits.max_message_bytes
         self._inbox = Inbox(self._service.codec, self._service.limits.max_message_bytes)
         self._transport: asyncio.Transport | None = None
         self._unsent = bytearray()

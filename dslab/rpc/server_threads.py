@@ -44,7 +44,10 @@ class _Connection:
         self._service = service
         self._name = name
         self._inbox = Inbox(service.codec, service.limits.max_message_bytes)
+        self.most_bytes = service.limits.max_message_bytes
         self._sending = threading.Lock()  # a reply may also come from the thread of another connection
+        self._owed = 0  # replies that will come from there
+        self._ending = False  # it has said all
 
     # ---- what the service calls
 
@@ -55,7 +58,7 @@ class _Connection:
 
     def send(self, message: Response | Batch) -> None:
         """Send a reply. Blocks while the client does not read: nobody reads from it meanwhile either."""
-        data = self._service.encode(message)
+        data = self._service.encode(message, self.most_bytes)
         try:
             with self._sending:
                 self._socket.sendall(data)
@@ -66,10 +69,16 @@ class _Connection:
         """On a stream, no reply is simply none."""
 
     def began(self) -> None:
-        """A call is under way until it has ended: nothing to count."""
+        """Of the calls under way, only those are counted that another connection's thread executes."""
+        with self._sending:
+            self._owed += 1
 
     def ended(self) -> None:
-        """Likewise."""
+        """The last reply to a client that has said all ends its connection."""
+        with self._sending:
+            self._owed -= 1
+            if self._ending and not self._owed:
+                self._socket.close()
 
     def hang_up(self) -> None:
         """Wake the thread from the call that it is blocked in."""
@@ -80,11 +89,14 @@ class _Connection:
 
     def _run(self) -> None:
         try:
-            with self._socket:
-                self._converse()
+            self._converse()
         except OSError:
             pass  # reset: nobody is there to be told
         finally:
+            with self._sending:
+                self._ending = True
+                if not self._owed:
+                    self._socket.close()
             self._service.objects.forget(self)
 
     def _converse(self) -> None:
@@ -124,6 +136,8 @@ class _Connection:
             sender.skip()
         elif order is None:
             sender.skip()
+        else:  # a copy of a call that another connection's thread executes: it ends with that
+            self.began()
 
     def _execute(self, sender: Sender, request: Request, now_s: float) -> None:
         outcome = self._service.execute(self, request, time.monotonic() - now_s)
@@ -131,8 +145,10 @@ class _Connection:
         if request.context is None:
             sender.send(response)
             return
-        for who, reply in self._service.finish(sender, request, response):
+        for place, (who, reply) in enumerate(self._service.finish(sender, request, response)):
             who.send(reply)
+            if place:  # it had sent a copy; the part of a batch is its connection's
+                who.peer.ended()
 
 
 class ThreadServer:
@@ -169,9 +185,15 @@ class ThreadServer:
             if len(self._connections) >= self._service.limits.max_connections:
                 connected.close()
                 continue
-            connection = _Connection(connected, self._service, str(Address(*peer[:2])))
-            self._connections.add(connection)
-            connection.thread.start()
+            name = str(Address(*peer[:2]))
+            connection = _Connection(connected, self._service, name)
+            try:
+                connection.thread.start()
+            except RuntimeError as error:  # no thread left
+                complain(name, error)
+                connected.close()
+            else:
+                self._connections.add(connection)
 
 
 @contextmanager

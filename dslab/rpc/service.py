@@ -22,7 +22,7 @@ from threading import Lock
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate, shown
+from dslab.rpc.errors import DoesNotTravel, ReplyUnfit, TooLate, inner, shown
 from dslab.rpc.messages import (
     DEFAULT_MAX_MESSAGE_BYTES,
     HELLO,
@@ -48,6 +48,9 @@ PART_BYTES = 40
 
 MAX_REFUSAL_BYTES = 512
 
+UNFIT_BYTES = 200
+"""What a reply in a batch takes for which there is no room left."""
+
 Running: TypeAlias = Coroutine[Any, Any, Any]
 
 
@@ -57,6 +60,10 @@ class Sender(Hashable, Protocol):
     @property
     def peer(self) -> Any:
         """Whose instances its calls are on."""
+
+    @property
+    def most_bytes(self) -> int:
+        """How long a reply may be."""
 
     def send(self, message: Response | Batch) -> None:
         """Send a reply, or drop it if nobody is there any more."""
@@ -181,17 +188,17 @@ class Service:
             why = f"The result takes {len(buffer) - before:,} bytes"
             buffer[before:] = self._encode_unfit(message, why)
 
-    def encode(self, message: Response | Batch, most_bytes: int | None = None) -> bytes:
+    def encode(self, message: Response | Batch, most_bytes: int) -> bytes:
         """Marshal a reply; in place of one that does not travel, or is too long, an error that says so."""
         try:
             data = self.codec.encode(message)
         except DoesNotTravel as error:
             return self._encode_unfit(message, str(error))
-        if len(data) > (most_bytes or self.limits.max_message_bytes):
+        if len(data) > most_bytes:
             return self._encode_unfit(message, f"The result takes {len(data):,} bytes")
         return data
 
-    def fit(self, response: Response, room_bytes: int) -> tuple[Response, int]:
+    def fit(self, response: Response, room_bytes: int, most_bytes: int) -> tuple[Response, int]:
         """Marshal what a reply says that shares a message with others: gives it, and how many bytes it takes.
 
         In place of one for which there is no room, it gives an error that says so. Only one that says in few
@@ -201,7 +208,7 @@ class Service:
         around_bytes = PART_BYTES + memoryview(self.codec.freeze(reply.id)).nbytes
         size = size_of(reply)
         if size + around_bytes > room_bytes and (reply.error is None or size > MAX_REFUSAL_BYTES):
-            why = f"The results of the batch take more than {self.limits.max_message_bytes:,} bytes"
+            why = f"The results of the batch take more than {most_bytes:,} bytes"
             reply = self.stub.frozen(Response(reply.id, ReplyUnfit(why).to_fault()))
             size = size_of(reply)
         return reply, size + around_bytes
@@ -238,5 +245,7 @@ class Service:
 
 def complain(who: str, why: BaseException | str) -> None:
     """Say on stderr what became of a client, or of a call that nobody waits for."""
-    reason = why if isinstance(why, str) else f"{type(why).__name__}: {shown(why)}"
-    sys.stderr.write(f"{who}: {reason}\n")
+    if isinstance(why, BaseException):
+        why = inner(why)
+        why = f"{type(why).__name__}: {shown(why)}"
+    sys.stderr.write(f"{who}: {why}\n")

@@ -18,15 +18,19 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
-from dslab.rpc import aclient
+from dslab.rpc.aclient import AsyncClient
+from dslab.rpc.client import dial_by
+from dslab.rpc.errors import closed_here
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Params
 from dslab.rpc.proxy import Proxy, params_of
-from dslab.rpc.settings import Options
+from dslab.rpc.references import Imports
+from dslab.rpc.settings import Options, Settings, where
 
 
 def connect(address: Address | str, **options: Unpack[Options]) -> ThreadedClient:
@@ -42,12 +46,15 @@ class ThreadedClient:
     """
 
     def __init__(self, address: Address | str, options: Options) -> None:
+        place, settings = where(address), Settings(**options)
         self.interceptors: list[Interceptor] = []
+        self._lock = threading.Lock()  # nothing begins once it is being closed
+        self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=f"rpc client of {address}", daemon=True)
         self._thread.start()
         try:
-            self._client = self._wait(aclient.connect(address, **options))
+            self._client = self._wait(self._opened(place, settings))
         except BaseException:
             self._stop()
             raise
@@ -61,8 +68,10 @@ class ThreadedClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, and end the thread. Calls under way are given up."""
-        if self._thread.is_alive():
+        """Close the connection, and end the thread. Calls under way are given up; there are no others."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed:
             self._wait(self._client.close())
             self._stop()
 
@@ -82,6 +91,7 @@ class ThreadedClient:
 
         Raises:
             DoesNotTravel: An argument cannot be written. They are copied in here, not in the other thread.
+            PeerClosed: This client is closed. Nothing was sent.
         """
         invocation = Invocation(method, params_of(arguments, named_arguments))
         begun = chain(self.interceptors, self._submit)(invocation)
@@ -97,21 +107,31 @@ class ThreadedClient:
 
     def _submit(self, invocation: Invocation) -> concurrent.futures.Future[Any]:
         params: Any = self._client.codec.freeze(invocation.params)
-        return asyncio.run_coroutine_threadsafe(self._exchange(invocation.method, params), self._loop)
+        return self._start(invocation.method, self._exchange(invocation.method, params))
 
     def _notify(self, invocation: Invocation) -> None:
         async def send() -> None:
             self._client.notify_now(invocation)
 
-        self._wait(send())
+        self._start(invocation.method, send()).result()
 
     async def _exchange(self, method: str, params: Params) -> Any:
-        future = self._client.send(method, params)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            self._client.give_up(future)
-            raise
+        return await self._client.send(method, params)
+
+    async def _opened(self, address: Address, settings: Settings) -> AsyncClient:
+        """Connect. The references that come are for any thread: their calls wait."""
+        imports = Imports(address, self.call, dial_by(settings.codec))
+        client = AsyncClient(address, settings, imports)
+        await client.open()
+        return client
+
+    def _start(self, method: str, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
+        """Do work for a call in the other thread. What begins before `close` does ends with it."""
+        with self._lock:
+            if not self._closed:
+                return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        raise closed_here(method)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -44,6 +44,10 @@ class _Correspondent:
     def peer(self) -> Any:
         return self.address
 
+    @property
+    def most_bytes(self) -> int:
+        return MAX_DATAGRAM_BYTES
+
     def send(self, message: Response | Batch) -> None:
         self.socket.send(message, self.address)
 

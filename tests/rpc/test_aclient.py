@@ -6,15 +6,19 @@ import asyncio
 import concurrent.futures
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent
+from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import aclient, threaded
+from dslab.rpc.client import dial_by
 from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.interceptors import Invocation, Proceed
 from dslab.rpc.messages import MalformedMessage
+from dslab.rpc.references import by_reference, service_with_references
 
 
 class Numbers:
@@ -153,6 +157,20 @@ def test_what_waits_for_the_server_to_read_is_sent_when_it_does(address: Address
             assert len(await long) == 10_000_000
 
     asyncio.run(run())
+
+
+def test_one_way_calls_wait_for_the_server_to_read() -> None:
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=0.1)
+        for _ in range(30):
+            client.notify("add", b"x" * 1_000_000)
+            await asyncio.sleep(0)
+        assert client._wire is not None
+        assert client._wire.transport.get_write_buffer_size() < 10_000_000
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run(Address(*listener.getsockname())))
 
 
 def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
@@ -301,3 +319,123 @@ def test_the_arguments_of_a_submitted_call_are_copied_in_at_once(address: Addres
 def test_nobody_listens(address: Address) -> None:
     with pytest.raises(PeerRefused):
         threaded.connect("127.0.0.1:1")
+
+
+# ---- giving up
+
+
+async def hand_on(invocation: Invocation, proceed: Proceed) -> Any:
+    return await proceed(invocation)
+
+
+@pytest.mark.parametrize("how", ["call", "begin", "intercepted"])
+def test_a_call_that_is_cancelled_is_given_up(address: Address, how: str) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, semantics="at-least-once", timeout_s=60) as client:
+            if how == "intercepted":
+                client.interceptors.append(hand_on)
+            begun = client.begin if how == "begin" else client.call
+            waiting = asyncio.ensure_future(begun("later", 60.0, "never"))
+            while not client.stub.sent:
+                await asyncio.sleep(0)
+            assert await client.call("echo", 1) == 1  # by now the server has begun the other
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert waiting.cancelled()
+            assert len(client.stub) == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["call", "begin"])
+def test_what_waits_behind_a_call_that_is_cancelled_is_sent_at_once(serve: Any, how: str) -> None:
+    address = serve(Numbers(), window=1)
+
+    async def run() -> None:
+        options: Any = {"semantics": "at-most-once", "retry_s": 60.0, "timeout_s": 60.0}
+        async with await aclient.connect(address, **options) as client:
+            await client.call("echo", 0)
+            begun = client.begin if how == "begin" else client.call
+            slow = asyncio.ensure_future(begun("later", 60.0, "never"))
+            behind = asyncio.ensure_future(client.call("echo", 1))
+            while len(client.stub) < 2:
+                await asyncio.sleep(0)
+            slow.cancel()
+            async with asyncio.timeout(30):
+                assert await behind == 1
+
+    asyncio.run(run())
+
+
+def test_a_batch_with_an_interceptor_that_lets_nothing_begin_within_it_is_refused(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            client.interceptors.append(hand_on)
+            with pytest.raises(UsageError, match="coroutine function"), client.batch():
+                pytest.fail("it was let in")
+            assert await client.call("echo", 1) == 1
+
+    asyncio.run(run())
+
+
+# ---- the end
+
+
+def test_a_client_that_is_closed_says_so(address: Address) -> None:
+    async def run() -> None:
+        client = await aclient.connect(address, timeout_s=60)
+        under_way = client.begin("later", 60.0, "never")
+        await client.call("echo", 1)
+        await client.close()
+        with pytest.raises(PeerClosed, match="later: the client closed its connection"):
+            await under_way
+        for use in (client.call, client.begin, client.notify):
+            with pytest.raises(PeerClosed, match="echo: this client is closed") as raised:
+                await use("echo", 1)  # type: ignore[misc]
+            assert raised.value.happened is Happened.NO
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("use", ["call", "submit", "notify"])
+def test_threads_that_call_beside_the_end_of_their_client_return(address: Address, use: str) -> None:
+    client = threaded.connect(address, timeout_s=60)
+    begun = threading.Semaphore(0)
+
+    def body() -> None:
+        with pytest.raises(PeerClosed):
+            while True:
+                begun_call = getattr(client, use)("echo", 1)
+                if use == "submit":
+                    begun_call.result()
+                begun.release()
+
+    threads = [threading.Thread(target=body, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        assert begun.acquire(timeout=30)
+    client.close()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    with pytest.raises(PeerClosed) as raised:
+        client.call("echo", 1)
+    assert raised.value.happened is Happened.NO
+    client.close()
+
+
+def test_calls_of_a_reference_that_a_threaded_client_received_wait(run_service: Any) -> None:
+    words = ["a", "b"]
+    service, exports = service_with_references("msgpack", 1, time.monotonic)
+    service.objects.register(lambda: by_reference(words), name="words")
+    with threaded.connect(run_service(service), timeout_s=60) as client:
+        with client.call("words") as ref:
+            assert ref.count("a") == 1
+        assert len(exports) == 0
+        third = client.submit("words").result()
+    assert dial_by("msgpack")(client_address(third))(f"@{third.data.object}.count", "b") == 1
+
+
+def client_address(ref: Any) -> Address:
+    return Address(ref.data.host, ref.data.port)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -15,7 +15,7 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import client as client_module
-from dslab.rpc import connection, server_threads
+from dslab.rpc import connection, server_threads, threaded
 from dslab.rpc.client import Client, connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import (
@@ -313,6 +313,96 @@ def test_a_connection_that_ends_before_the_reply_leaves_it_unknown() -> None:
     with scripted(b"") as address, connect(address) as client, pytest.raises(PeerClosed) as raised:
         client.call("deposit", 1)
     assert raised.value.happened is Happened.UNKNOWN
+
+
+def test_a_reply_that_came_before_a_write_failed_is_a_reply() -> None:
+    with scripted(b"\x94\x01\x01\xc0\x08") as address, connect(address, timeout_s=60) as client:
+        first = client.begin("deposit", 1)
+        while client._connection is not None:
+            client.begin("deposit", 2)
+        assert first.result() == 8
+
+
+@contextmanager
+def in_a_thread(serve: Callable[[socket.socket], Any]) -> Iterator[Address]:
+    """A server of one's own."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        yield Address(*listener.getsockname())
+        thread.join(30)
+
+
+def test_a_reply_that_came_while_a_long_message_was_sent_is_a_reply() -> None:
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1)
+            connection.sendall(b"\x94\x01\x01\xc0\x08")
+            connection.shutdown(socket.SHUT_WR)
+            done.wait(30)
+
+    with in_a_thread(serve) as address, connect(address, timeout_s=60) as client:
+        first, long = client.begin("deposit", 1), client.begin("echo", b"x" * 20_000_000)
+        assert first.result() == 8
+        with pytest.raises(PeerClosed) as raised:
+            long.result()
+        assert raised.value.happened is Happened.UNKNOWN
+        done.set()
+
+
+def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted() -> None:
+    body = b'{"jsonrpc":"2.0","result":8,"id":1}'
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, listener:
+            connection.recv(65_536)
+            listener.close()  # nobody gets in any more
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=60) as client:
+        first, next_one = client.begin("deposit", 1), client.begin("deposit", 2)
+        assert first.result() == 8
+        with pytest.raises(PeerClosed, match="refused"):
+            next_one.result()
+
+
+def test_over_http_too_a_deferred_call_is_done_one_day(serve: Any, bank: Bank) -> None:
+    with connect(serve(bank, codec="json-http"), codec="json-http", timeout_s=60) as client:
+        later = client.begin("later", 0.01, "x")
+        deadline_s = time.monotonic() + 30
+        while not later.done():
+            assert time.monotonic() < deadline_s
+            time.sleep(0.001)
+        assert later.result() == "x"
+
+
+@pytest.mark.parametrize("connected", [connect, threaded.connect], ids=["blocking", "asyncio"])
+def test_a_server_that_hangs_up_at_once_is_not_called_without_a_pause(connected: Any) -> None:
+    met: list[None] = []
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        listener.settimeout(0.01)
+        while not done.is_set():
+            with suppress(TimeoutError), listener.accept()[0] as connection:
+                if not met:
+                    connection.settimeout(30)
+                    connection.recv(1)
+                met.append(None)
+
+    options: Any = {"semantics": "at-least-once", "retry_s": 0.1, "timeout_s": 0.5}
+    with in_a_thread(serve) as address:
+        with connected(address, **options) as client, pytest.raises(PeerSilent):
+            client.call("deposit", 1)
+        done.set()
+    assert 2 <= len(met) <= 8
 
 
 def test_a_reply_that_nobody_asked_for_is_not_taken_for_another() -> None:

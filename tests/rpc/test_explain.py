@@ -126,6 +126,12 @@ def test_deferred_one_way_and_batched_calls_are_told(explained: Any) -> None:
     assert [told.count(number) for number in (1, 2, 3, 10)] == [2, 1, 1, 2]
 
 
+class Slow:
+    async def wait(self) -> str:
+        await asyncio.sleep(0.1)
+        return "waited"
+
+
 def test_a_request_that_is_sent_again_is_no_new_call(serve: Any) -> None:
     steps: list[str] = []
     options: Any = {"transport": "udp", "semantics": "at-most-once", "retry_s": 0.01, "timeout_s": 60}
@@ -145,12 +151,6 @@ def test_arguments_that_are_marshalled_already_are_told_all_the_same(codec: str,
     explained.encode(Request(1, "add", frozen))
     explained.encode(Request(2, "add", params))
     assert steps[0] == steps[3]
-
-
-class Slow:
-    async def wait(self) -> str:
-        await asyncio.sleep(0.1)
-        return "waited"
 
 
 @pytest.mark.parametrize("explained", ["msgpack", "json"], indirect=True, ids=["msgpack", "json"])

@@ -11,7 +11,7 @@ import pytest
 from dslab.kit.errors import Happened, PeerClosed
 from dslab.rpc import aclient, threaded
 from dslab.rpc.client import connect
-from dslab.rpc.errors import Busy, NotAllowed
+from dslab.rpc.errors import Busy, NotAllowed, RemoteError
 from dslab.rpc.interceptors import Invocation, authenticated, authenticating, chain, logging, retrying
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.service import Service
@@ -123,6 +123,33 @@ def test_both_sides_write_down_what_is_called(service: Service, run_service: Any
             client.call("add", 1, "x")
     assert here[0] == there[0] == "add gave 3"
     assert here[1].startswith("add raised TypeError")
+
+
+def test_a_server_writes_down_the_error_of_a_call_that_the_procedure_made(
+    run_service: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there: list[str] = []
+
+    def calls_on() -> None:
+        raise Busy("elsewhere")
+
+    async def calls_on_later() -> None:
+        raise Busy("elsewhere")
+
+    service = Service(MsgpackCodec(), 1)
+    service.objects.register(calls_on)
+    service.objects.register(calls_on_later)
+    service.objects.interceptors.append(logging(there.append))
+    with connect(run_service(service), timeout_s=60) as client:
+        client.notify("calls_on")
+        client.notify("calls_on_later")
+        with pytest.raises(RemoteError, match="Busy: elsewhere"):
+            client.call("calls_on")
+        with pytest.raises(RemoteError, match="Busy: elsewhere"):
+            client.call("calls_on_later")
+    assert there[0] == "calls_on raised Busy: elsewhere"
+    complaints = capsys.readouterr().err.splitlines()
+    assert complaints == ["one-way calls_on: Busy: elsewhere", "one-way calls_on_later: Busy: elsewhere"]
 
 
 def test_only_what_did_not_happen_is_called_again() -> None:

@@ -7,21 +7,34 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerViolation, UsageError
-from dslab.rpc import byteorder
+from dslab.rpc import byteorder, server_threads
 from dslab.rpc.client import connect
-from dslab.rpc.errors import BadArguments, Busy, NoSuchMethod, RemoteError, exception_of, fault_of, named
+from dslab.rpc.errors import (
+    BadArguments,
+    Busy,
+    NoSuchMethod,
+    NotAllowed,
+    RemoteError,
+    exception_of,
+    fault_of,
+    named,
+)
+from dslab.rpc.interceptors import Invocation, Proceed
 from dslab.rpc.messages import MalformedMessage, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.objects import Objects
 from dslab.rpc.registry import lookup
 from dslab.rpc.service import Service
+from dslab.rpc.stubs import argument
 
 
 class Counter:
@@ -380,3 +393,47 @@ def test_threads_that_call_for_one_client_at_once_meet_one_instance() -> None:
     for thread in threads:
         thread.join()
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("transport", ["tcp", "threads"])
+def test_what_stands_before_a_coroutine_function_refuses_before_it_begins(
+    run_service: Any, transport: str
+) -> None:
+    class Adder:
+        async def add(self, a: int) -> int:
+            return argument("a", a, int) + 1  # type: ignore[no-any-return]
+
+        async def asks_another(self) -> None:
+            raise Busy("the other server")
+
+    async def forbids(invocation: Invocation, proceed: Proceed) -> Any:
+        if invocation.params == ["forbidden"]:
+            raise NotAllowed("not this")
+        return await proceed(invocation)
+
+    service = Service(MsgpackCodec(), 1)
+    service.objects.register(Adder())
+    with ExitStack() as stack:
+        address = (
+            stack.enter_context(server_threads.serving(Address("127.0.0.1", 0), service))
+            if transport == "threads"
+            else run_service(service)
+        )
+        for semantics in ("maybe", "at-most-once"):
+            with connect(address, timeout_s=60, semantics=semantics) as client:
+                service.objects.interceptors.clear()
+                for wrong, kind in (("x", BadArguments), ("forbidden", NotAllowed)):
+                    with pytest.raises(kind) as refused:
+                        client.call("add", wrong)
+                    assert refused.value.happened is Happened.NO
+                    service.objects.interceptors.append(forbids)
+                with pytest.raises(RemoteError, match="Busy") as raised:
+                    client.call("asks_another")
+                assert raised.value.happened is Happened.YES
+                assert client.call("add", 1) == 2
+
+
+@pytest.mark.parametrize("text", ["not 'a..b' but '...'", "it ends by itself."])
+def test_an_error_says_its_text_with_one_stop_at_the_end(text: str) -> None:
+    error = exception_of(fault_of(BadArguments(text)), "add", {})
+    assert str(error) == f"add: {text.removesuffix('.')}."

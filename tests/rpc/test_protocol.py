@@ -245,6 +245,30 @@ def test_a_one_way_call_waits_for_a_connection_and_is_sent_once() -> None:
     assert (len(stub), stub.take_outgoing()) == (0, [])
 
 
+def test_a_one_way_call_waits_for_the_server_to_take_more() -> None:
+    stub = ClientStub()
+    stub.full = True
+    stub.notify("log", [1], 0.0, 5.0)
+    stub.notify("log", [2], 0.0, 1.0)
+    assert stub.take_outgoing() == []
+    stub.tick(1.0)
+    stub.take_room(1.1)
+    assert stub.take_outgoing() == [Notification("log", [1])]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_one_way_call_of_a_batch_that_is_not_sent_is_not_sent_later(lost: bool) -> None:
+    stub = ClientStub()
+    if lost:
+        stub.connection_lost("it ended.", 0.0)
+    stub.hold()
+    stub.notify("log", [1], 0.0, 5.0)
+    stub.withdraw(0.0)
+    stub.connection_made(0.1)
+    assert stub.take_outgoing() == []
+    assert len(stub) == 0
+
+
 def test_without_a_connection_nobody_is_woken_to_send_again() -> None:
     stub = ClientStub(semantics="at-least-once", retry_s=1.0)
     stub.begin("add", [], 0.0, 10.0)

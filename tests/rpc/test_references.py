@@ -246,6 +246,26 @@ def test_nothing_begins_a_lease_anew_that_has_ended(served: Served, clock: Clock
         assert new.all() == []
 
 
+def test_an_object_is_given_away_at_the_very_end_of_its_lease(run_service: Any) -> None:
+    class Ticking(Clock):
+        step_s = 0.0
+
+        def __call__(self) -> float:
+            self.now_s += self.step_s
+            return self.now_s
+
+    clock = Ticking()
+    service, exports = service_with_references("msgpack", 1, clock, lease_s=LEASE_S)
+    service.objects.register(Desk())
+    with connect(run_service(service), timeout_s=60) as client:
+        client.call("notebook")
+        clock.now_s, clock.step_s = clock.now_s + LEASE_S - 0.003, 0.002
+        again = client.call("notebook")
+        clock.step_s = 0.0
+        assert len(exports) == 1
+        assert again.add("x") == 1
+
+
 def test_what_nobody_asks_for_is_forgotten_all_the_same(clock: Clock) -> None:
     service, exports = service_with_references("msgpack", 1, clock, lease_s=0.01)
     kept = weakref.ref(notes := Notes())

@@ -38,6 +38,7 @@ COUNTER = """
 
 class Sender:
     peer = None
+    most_bytes = 1_000_000
 
     def __init__(self) -> None:
         self.sent: list[Response] = []

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ import uvloop
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerSilent, UsageError
-from dslab.rpc import aclient
+from dslab.rpc import aclient, server_threads
 from dslab.rpc.client import connect
 from dslab.rpc.codecs import codec_named
+from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.errors import ReplyUnfit, TooLate
-from dslab.rpc.messages import Context, Request
+from dslab.rpc.messages import Batch, Context, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.server import serving
 from dslab.rpc.service import Service
@@ -308,6 +309,7 @@ def test_one_way_calls_that_wait_for_a_worker_are_bounded_too(serve: Any) -> Non
             time.sleep(0.001)
         assert sent < 50_000_000  # it is not read any more
         later.release.set()
+        until(lambda: later.done >= 1_000)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +358,7 @@ def test_what_waits_behind_its_own_clients_calls_is_too_late_one_day(
 
     address = serve(take_turn, **server)
     codec = MsgpackCodec()
-    calls = [Request(n, "take_turn", [n], Context(timeout_s=0.4)) for n in range(5)]
+    calls = [Request(n, "take_turn", [n], Context(timeout_s=60.0 if n < 2 else 0.2)) for n in range(5)]
     with socket.create_connection(address.pair, timeout=PATIENCE_S) as connection:
         connection.sendall(b"".join(map(codec.encode, calls)))
         connection.shutdown(socket.SHUT_WR)
@@ -364,6 +366,73 @@ def test_what_waits_behind_its_own_clients_calls_is_too_late_one_day(
             replies = answers.read()
     assert turns == [0, 1]
     assert replies.count(b"deadline") == 3
+
+
+@pytest.mark.parametrize("transport", ["tcp", "threads"])
+def test_a_copy_whose_client_half_closes_is_answered_all_the_same(
+    run_service: Any, served: Served, transport: str
+) -> None:
+    service = Service(MsgpackCodec(), 1)
+    service.objects.register(served)
+    codec = MsgpackCodec()
+    with ExitStack() as stack:
+        address = (
+            stack.enter_context(server_threads.serving(Address("127.0.0.1", 0), service))
+            if transport == "threads"
+            else run_service(service, workers=2)
+        )
+        with connect(address, semantics="at-most-once", timeout_s=60) as client:
+            assert client.call("add", 1, 2) == 3
+            session = client.stub.session
+        copy = codec.encode(Request(7, "wait", [], Context(session, 2, 2)))
+        one, other = (
+            stack.enter_context(socket.create_connection(address.pair, timeout=PATIENCE_S)) for _ in range(2)
+        )
+        one.sendall(copy)
+        assert served.began.acquire(timeout=PATIENCE_S)
+        other.sendall(copy)
+        other.shutdown(socket.SHUT_WR)
+        until(lambda: len(service.stub._waiting[session, 2]) == 2)
+        served.release.set()
+        with other.makefile("rb") as answers:
+            assert codec.decode(answers.read()) == Response(7, None, "waited")
+        assert codec.decode(one.recv(1_000)) == Response(7, None, "waited")
+
+
+def test_a_thread_that_cannot_be_started_ends_its_own_connection(
+    serve: Any, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+    start = threading.Thread.start
+
+    def start_later(thread: threading.Thread) -> None:
+        if thread.name.startswith("client ") and not failed:
+            failed.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+    address = serve(served, transport="threads")
+    with connect(address, timeout_s=60) as client, pytest.raises(PeerClosed):
+        client.call("add", 1, 2)
+    with connect(address, timeout_s=60) as client:
+        assert client.call("add", 1, 2) == 3
+    assert len(failed) == 1
+
+
+def test_a_batch_over_udp_is_answered_within_a_datagram(serve: Any, served: Served) -> None:
+    address = serve(served, codec="json", transport="udp")
+    with connect(address, codec="json", transport="udp", timeout_s=60) as client:
+        with client.batch():
+            failing = [client.begin("add", 1, "x" * number) for number in range(120)]
+            small = [client.begin("add", 1, number) for number in range(120)]
+        unfit = 0
+        for each in failing:
+            with pytest.raises((TypeError, ReplyUnfit)) as raised:
+                each.result()
+            unfit += raised.type is ReplyUnfit
+        assert 0 < unfit < 120
+        assert [each.result() for each in small] == list(range(1, 121))
 
 
 def test_too_many_clients_are_hung_up_on(serve: Any, served: Served) -> None:
@@ -447,3 +516,39 @@ def test_a_port_in_use_is_said(serve: Any, served: Served, source: Callable[[str
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 3
     assert "Cannot listen" in finished.stderr
+
+
+class Nobody:
+    """A sender whose replies nobody wants."""
+
+    peer: Any = "nobody"
+    most_bytes = 1_000
+
+    def send(self, message: Response | Batch) -> None:
+        raise AssertionError(message)
+
+    def skip(self) -> None: ...
+
+    def began(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+
+def test_a_call_that_has_just_come_when_its_server_ends_is_given_up_in_good_order() -> None:
+    given_up = []
+
+    async def later() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.append("later")
+
+    async def end_at_once() -> None:
+        service = Service(codec_named("msgpack"), 1)
+        service.objects.register(later)
+        dispatcher = Dispatcher(service, 0)
+        dispatcher.take(Nobody(), Request(1, "later", []), asyncio.get_running_loop().time())
+        await dispatcher.close()
+
+    asyncio.run(end_at_once())
+    assert given_up == ["later"]
