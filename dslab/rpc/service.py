@@ -188,13 +188,16 @@ class Service:
             why = f"The result takes {len(buffer) - before:,} bytes"
             buffer[before:] = self._encode_unfit(message, why)
 
-    def encode(self, message: Response | Batch, most_bytes: int) -> bytes:
-        """Marshal a reply; in place of one that does not travel, or is too long, an error that says so."""
+    def encode(self, message: Response | Batch, most_bytes: int | None = None) -> bytes:
+        """Marshal a reply; in place of one that does not travel, or is too long, an error that says so.
+
+        The longest is a message of the service's, unless told otherwise.
+        """
         try:
             data = self.codec.encode(message)
         except DoesNotTravel as error:
             return self._encode_unfit(message, str(error))
-        if len(data) > most_bytes:
+        if len(data) > (most_bytes or self.limits.max_message_bytes):
             return self._encode_unfit(message, f"The result takes {len(data):,} bytes")
         return data
 
