@@ -36,6 +36,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
+from dslab.kit.disk import sync_folder, write_whole
 from dslab.kit.errors import MachineError
 from dslab.linda.protocol import Change, Dropped, Opened, Spaces
 from dslab.linda.store import Stored
@@ -99,13 +100,13 @@ class Journal:
         """Write the present state to a new file, in place of the old one."""
         aside = self._path.with_suffix(".new")
         file = aside.open("wb", buffering=0)
-        _write_all(file, _MAGIC)
+        write_whole(file, _MAGIC)
         changes = self._spaces.snapshot()
         while chunk := list(islice(changes, _CHUNK)):
             _append(file, chunk)
         os.fsync(file.fileno())
         aside.rename(self._path)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         self._live_bytes = file.tell()
         return file
 
@@ -113,13 +114,7 @@ class Journal:
 def _append(file: BinaryIO, changes: list[Change]) -> None:
     body = _encode([_row(change) for change in changes])
     head = _HEAD.pack(len(body), zlib.crc32(body))
-    _write_all(file, head + _HEAD_CHECKSUM.pack(zlib.crc32(head)) + body)
-
-
-def _write_all(file: BinaryIO, data: bytes) -> None:
-    unwritten = memoryview(data)
-    while unwritten:
-        unwritten = unwritten[file.write(unwritten) :]
+    write_whole(file, head + _HEAD_CHECKSUM.pack(zlib.crc32(head)) + body)
 
 
 def _row(change: Change) -> _Row:
@@ -223,11 +218,3 @@ def _lock(folder: Path) -> BinaryIO:
 def _no_place(folder: Path, error: OSError) -> MachineError:
     remedy = "Name one that this user may write to, on a disk with room."
     return MachineError(f"Cannot keep tuples in {folder}: {error.strerror}.", remedy=remedy)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

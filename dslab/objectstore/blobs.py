@@ -30,7 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from dslab.objectstore.index import sync_folder
+from dslab.kit.disk import sync_folder
 
 PER_FOLDER = 1_000
 _ASIDE = ".new"

@@ -14,7 +14,6 @@ Source: group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; htt
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections import deque
@@ -22,6 +21,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from dslab.kit.disk import sync_folder
 from dslab.kit.errors import MachineError
 
 T = TypeVar("T")
@@ -248,15 +248,6 @@ def is_named(db: sqlite3.Connection, blob: str) -> bool:
         " WHERE blob = :blob) OR EXISTS (SELECT 1 FROM parts WHERE blob = :blob)"
     )
     return bool(db.execute(query, {"blob": blob}).fetchone()[0])
-
-
-def sync_folder(folder: Path | str) -> None:
-    """Bring to the disk what was made, renamed or removed in a folder."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _connect(path: Path, *, sync: bool) -> sqlite3.Connection:

@@ -44,6 +44,7 @@ from typing import Any
 
 import msgspec
 
+from dslab.kit.disk import sync_folder, write_whole
 from dslab.kit.errors import MachineError
 from dslab.rpc.messages import Response
 from dslab.rpc.protocol import Change
@@ -109,7 +110,7 @@ class ReplyLog:
     def _append(self, data: bytes) -> None:
         assert self._file is not None
         try:
-            _write_whole(self._file, data)
+            write_whole(self._file, data)
             os.fdatasync(self._file.fileno())
         except OSError:
             self._lacks = True
@@ -124,7 +125,7 @@ class ReplyLog:
         data = snapshot(self._cache)
         file = fresh.open("wb", buffering=0)
         try:
-            _write_whole(file, data)
+            write_whole(file, data)
             os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError:
@@ -134,7 +135,7 @@ class ReplyLog:
         # Until its name is on disk, a crash may bring the old file back. If that fails, it is written anew.
         self._file, self._lacks = file, True
         self._bytes, self._most_bytes = len(data), max(GROWTH * len(data), MIN_GROWN_BYTES)
-        _sync_folder(self._path.parent)
+        sync_folder(self._path.parent)
         self._lacks = False
 
 
@@ -152,22 +153,6 @@ def restore(cache: ReplyCache, data: bytes) -> None:
 def snapshot(cache: ReplyCache) -> bytes:
     """Give the log of all that a cache knows."""
     return _MAGIC + b"".join(map(record, _changes_of(cache)))
-
-
-def _write_whole(file: FileIO, data: bytes) -> None:
-    """Write all of it: a disk that is nearly full takes a part, and says only then that it is full."""
-    written = 0
-    while written < len(data):
-        written += file.write(data[written:])
-
-
-def _sync_folder(folder: Path) -> None:
-    """Wait until a new name in it is on disk: that of a file is not the file's own."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def record(change: Change) -> bytes:

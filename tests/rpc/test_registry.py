@@ -100,9 +100,10 @@ def test_no_error_ends_the_renewing(
     with Registration(registry, "x", Address("127.0.0.1", 7), lease_s=0.3):
         monkeypatch.setattr(registry_module, "connect", failing_at_first)
         deadline_s = time.monotonic() + 30
-        while (errors or not lookup(registry, "x")) and time.monotonic() < deadline_s:
+        while errors or not (found := lookup(registry, "x")):
+            assert time.monotonic() < deadline_s
             time.sleep(0.01)
-        assert lookup(registry, "x") == [Address("127.0.0.1", 7)]
+        assert found == [Address("127.0.0.1", 7)]
         errors.append(OSError(errno.EMFILE, "Too many open files"))  # it cannot say goodbye either
     assert "registration of x: OSError: [Errno 24] Too many open files" in capfd.readouterr().err
 
