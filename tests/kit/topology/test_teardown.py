@@ -39,8 +39,11 @@ held = open("alive", "w")
 os.set_inheritable(held.fileno(), True)
 fcntl.flock(held, fcntl.LOCK_SH)
 
+def own_file():
+    return os.path.join(os.environ["HOME"], str(os.getpid()))
+
 def note():
-    open(os.path.join(os.environ["HOME"], str(os.getpid())), "w").close()
+    open(own_file(), "w").close()
 
 def sleep():
     note()
@@ -62,8 +65,8 @@ match sys.argv[1]:
             os.setsid()
             if os.fork():
                 os._exit(0)
-            note()
-            os.execve("/bin/sleep", ["sleep", "1000"], {})
+            program = '> "$0"; exec /bin/sleep 1000'  # counted once its environment is thrown away
+            os.execve("/bin/sh", ["sh", "-c", program, own_file()], {})
     case "deaf":
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
