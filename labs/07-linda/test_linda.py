@@ -16,6 +16,7 @@ import pytest
 
 from dslab.kit.errors import PeerSilent, PeerViolation
 from dslab.kit.grader import sent, step
+from dslab.kit.links import LinkStats
 from dslab.kit.topology.running import Topology
 from dslab.kit.topology.service import Service
 from dslab.linda.calls import NoTuple
@@ -558,7 +559,7 @@ def test_killed_with_the_result_out(topology: Topology, rng: Random) -> None:
         before = link.stats().forward_pieces
         link.stall(direction="backward")  # it never hears that its result has come
         bag.finish(job, rng)
-        until(lambda: link.stats().forward_pieces, lambda pieces: pieces > before, topology["worker-1"])
+        until(link.stats, partial(answered_in_vain, before), topology["worker-1"])
         topology["worker-1"].kill()
         link.heal()
         start_sturdy(topology["worker-2"])
@@ -1048,6 +1049,11 @@ def until_lines(topology: Topology, program: Service, count: int) -> list[str]:
     """What it has printed when there are that many whole lines."""
     logs = until(program.logs, lambda logs: logs.count("\n") >= count, program, among=topology)
     return logs.splitlines()
+
+
+def answered_in_vain(before: int, stats: LinkStats) -> bool:
+    """Whether more has been sent than before, and what the space said to it is held up on the link."""
+    return stats.forward_pieces > before and bool(stats.injected)
 
 
 def start_sturdy(worker: Service) -> None:
