@@ -62,8 +62,10 @@ class GradeRequest:
     @property
     def private(self) -> tuple[Path, ...]:
         """The files with private checks."""
-        if self.checks is None or self.checks.is_file():
-            return (self.checks,) if self.checks else ()
+        if self.checks is None:
+            return ()
+        if self.checks.is_file():
+            return (self.checks,) if self.checks.suffix == ".py" else ()
         return tuple(sorted(self.checks.glob("test_*.py")))
 
     def with_hints(self, told: Mapping[str, int]) -> GradeRequest:
@@ -117,7 +119,7 @@ def make_request(
         broker=one_of(broker or "embedded", BROKERS, "broker"),
         only=tuple(dict.fromkeys(step)),
         report=report.absolute() if report else None,
-        checks=checks.expanduser().absolute() if checks else None,
+        checks=_located(checks.expanduser()) if checks else None,
         keep=keep,
     )
     known = [one.id for one in found.rubric.steps]
@@ -147,6 +149,11 @@ def one_of(value: str, known: Sequence[Name], what: str) -> Name:
         if name == value:
             return name
     raise UsageError(f"There is no {what} {value!r}.", remedy=f"It is one of: {', '.join(known)}.")
+
+
+def _located(checks: Path) -> Path:
+    """The path as pytest will name it, without dots; a file keeps its own name, whatever it is a link to."""
+    return checks.resolve() if checks.is_dir() else checks.parent.resolve() / checks.name
 
 
 def _submission(lab: Lab, folder: Path | None) -> Path:
