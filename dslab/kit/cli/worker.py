@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -41,6 +42,7 @@ def main() -> int:
     out = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `warm.Worker.start`
         line = sys.stdin.readline()
         if not line:
             return 0
@@ -58,7 +60,9 @@ def _work(fields: dict[str, str | int | None], out: int) -> int:
         return explain(error, debug=False)
     finally:
         watcher.stop()
-    with os.fdopen(out, "w", encoding="utf-8") as report:
+    # All is cleaned up: an interrupt would only end in a traceback. Who wants no result closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(BrokenPipeError), os.fdopen(out, "w", encoding="utf-8") as report:
         report.write(json.dumps({"result": result.to_json(), "folder": str(folder)}) + "\n")
     return result.exit_status
 
