@@ -27,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from dslab.kit.authoring.markers import source_lines
 from dslab.kit.errors import ConfigError
 from dslab.kit.grader.course import Course
 
@@ -139,7 +140,7 @@ def _definition(source: str, reference: Reference, page: Path) -> str:
     match nodes:
         case [ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as node]:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            lines = source.splitlines()[first - 1 : node.end_lineno]
+            lines = source_lines(source)[first - 1 : node.end_lineno]
             return "\n".join(line[node.col_offset :] for line in lines)
         case _:
             raise ConfigError(

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 
 from dslab.kit.authoring.handout import handouts
 from dslab.kit.authoring.leaks import find_leaks, secret_runs
-from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, span
+from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, source_lines, span
 from dslab.kit.errors import ConfigError, KitError, UsageError
 from dslab.kit.grader.course import Course
 
@@ -164,7 +164,7 @@ def without_private_checks(data: bytes, name: str) -> bytes:
         tree = ast.parse(text, name)
     except SyntaxError as error:
         raise ConfigError(f"{name}:{error.lineno}: this is not Python: {error.msg}.") from error
-    lines = text.splitlines(keepends=True)
+    lines = source_lines(text, keepends=True)
     for node in reversed(tree.body):
         if _is_private(node):
             first, last = span(node)

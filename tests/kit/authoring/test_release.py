@@ -199,6 +199,9 @@ def test_private_checks_are_left_out() -> None:
         CHECKS[: CHECKS.index('@step("1.1", private=True)')]
         + CHECKS[CHECKS.index('@step("1.1", private=False)') :]
     )
+    assert without_private_checks(f"\x0c\n{CHECKS}".encode(), "test_x.py") == (
+        b"\x0c\n" + without_private_checks(CHECKS.encode(), "test_x.py")
+    )
     with pytest.raises(ConfigError, match=r"^labs/test_x\.py:1: this is not Python"):
         without_private_checks(b"def", "labs/test_x.py")
 
