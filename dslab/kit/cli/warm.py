@@ -36,7 +36,8 @@ class Worker:
     def start(cls) -> Worker:
         """Start a worker; it gets ready while nobody waits for it."""
         results, out = os.pipe()
-        command = [sys.executable, "-m", "dslab.kit.cli.worker", str(out)]
+        # -P: nothing that a student wrote, and left in the current folder, is imported where grades are made.
+        command = [sys.executable, "-P", "-m", "dslab.kit.cli.worker", str(out)]
         # The worker inherits it: an interrupt waits until the worker is ready to end without a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

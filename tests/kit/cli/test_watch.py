@@ -117,6 +117,15 @@ def test_worker_that_is_ended_before_it_is_ready_says_nothing(capfd: pytest.Capt
     assert capfd.readouterr() == ("", "")
 
 
+def test_worker_imports_nothing_from_the_current_folder(course: Path) -> None:
+    (course / "random.py").write_text("raise SystemExit('imported')")
+    worker = Worker.start()
+    assert worker.process.stdin
+    worker.process.stdin.close()
+    assert worker.process.wait(60) == 0
+    worker.end()
+
+
 def test_worker_that_has_told_its_result_is_not_interrupted(
     course: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
