@@ -159,7 +159,7 @@ def _secret_files(course: Course) -> dict[bytes, str]:
 
 def without_private_checks(data: bytes, name: str) -> bytes:
     """Remove every check that is marked ``@step(..., private=True)`` from a check file."""
-    text = data.decode()
+    text = _decoded(data, name)
     try:
         tree = ast.parse(text, name)
     except SyntaxError as error:
@@ -178,12 +178,19 @@ def for_students(data: bytes, name: str) -> bytes:
     """Remove from a Markdown page what is not for students.
 
     Raises:
-        ConfigError: A mark has no partner.
+        ConfigError: A mark has no partner, or it is no text.
     """
-    text = NOT_FOR_STUDENTS.sub("", data.decode())
+    text = NOT_FOR_STUDENTS.sub("", _decoded(data, name))
     if mark := MARK.search(text):
         raise ConfigError(f"{name}: the line {mark[0]} has no partner.", remedy="Write both, or neither.")
     return text.encode()
+
+
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: is not UTF-8 text.") from error
 
 
 def _is_private(node: ast.AST) -> bool:

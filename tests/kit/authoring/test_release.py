@@ -216,6 +216,13 @@ def test_what_is_not_for_students_is_left_out_of_pages(course: Course) -> None:
         collect(course)
 
 
+@pytest.mark.parametrize("name", ["README.md", "labs/01-greeting/test_greeting.py"])
+def test_what_is_no_text_is_named(course: Course, name: str) -> None:
+    (course.root / name).write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(name)}: is not UTF-8 text"):
+        collect(course)
+
+
 def test_no_page_of_the_real_course_s_release_has_a_dead_link() -> None:
     members = collect(Course(Path(__file__).parents[3]))
     there = {*members, *(str(folder) for name in members for folder in PurePosixPath(name).parents)}
