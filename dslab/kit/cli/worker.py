@@ -18,6 +18,7 @@ from rich.console import Console
 
 from dslab.kit.cli.failures import explain
 from dslab.kit.cli.hints import told
+from dslab.kit.cli.streams import make_ready
 from dslab.kit.errors import DslabError
 from dslab.kit.grader.course import find_course
 from dslab.kit.grader.live import TerminalWatcher
@@ -41,6 +42,7 @@ def main() -> int:
     """Wait for a request, grade, report."""
     out = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    make_ready()
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `warm.Worker.start`
         line = sys.stdin.readline()
