@@ -549,6 +549,25 @@ def test_secret():
 """
 
 
+@pytest.mark.parametrize(
+    "came_back", ["10**5000", "functools.reduce(lambda inner, _: [inner], range(5000), [])"]
+)
+def test_answer_that_cannot_be_written_is_a_failure(
+    write_checks: Write, grade_lab: Grade, came_back: str
+) -> None:
+    write_checks(f'''
+        import functools
+
+        @step("1.1", starts=())
+        def test_odd():
+            """It answers with one."""
+            assert {came_back} == 1
+    ''')
+    failed = check(grade_lab(), "test_odd")
+    assert (failed.verdict, failed.message) == (Verdict.FAIL, "Another value came back.")
+    assert re.fullmatch("a value of type (int|list) .* written", failed.actual)
+
+
 def test_private_checks_of_one_name_in_two_files(tmp_path: Path, grade_lab: Grade) -> None:
     (tmp_path / "test_a.py").write_text(SECRET.format(what=False))
     (tmp_path / "test_b.py").write_text(SECRET.format(what=True))
