@@ -43,6 +43,7 @@ NOT_FOR_STUDENTS = re.compile(
     r"^<!-- not for students -->\n.*?^<!-- for students again -->\n\n?", re.MULTILINE | re.DOTALL
 )
 MARK = re.compile(r"<!-- (not for students|for students again) -->")
+NOTHING_MORE = re.compile(r"\s*$|\s+#")  # after a function's last statement: nothing, or a comment in it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -158,7 +159,7 @@ def _secret_files(course: Course) -> dict[bytes, str]:
 
 
 def without_private_checks(data: bytes, name: str) -> bytes:
-    """Remove every check that is marked ``@step(..., private=True)`` from a check file."""
+    """Remove every check that is marked ``@step(..., private=True)`` from a check file, with its comments."""
     text = _decoded(data, name)
     try:
         tree = ast.parse(text, name)
@@ -168,7 +169,9 @@ def without_private_checks(data: bytes, name: str) -> bytes:
     for node in reversed(tree.body):
         if _is_private(node):
             first, last = span(node)
-            while last < len(lines) and not lines[last].strip():
+            while first > 1 and lines[first - 2].startswith("#"):
+                first -= 1
+            while last < len(lines) and NOTHING_MORE.match(lines[last]):
                 last += 1
             del lines[first - 1 : last]
     return "".join(lines).encode()
@@ -194,7 +197,7 @@ def _decoded(data: bytes, name: str) -> str:
 
 
 def _is_private(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef) and any(
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
         keyword.arg == "private" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
         for decorator in node.decorator_list
         if isinstance(decorator, ast.Call)

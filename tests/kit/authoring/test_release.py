@@ -202,6 +202,10 @@ def test_private_checks_are_left_out() -> None:
     assert without_private_checks(f"\x0c\n{CHECKS}".encode(), "test_x.py") == (
         b"\x0c\n" + without_private_checks(CHECKS.encode(), "test_x.py")
     )
+    private = '@step("1.1", private=True)\n{}def test_secret():\n    """Secret."""\n    # Secret, too.\n\n\n'
+    for kind in ("", "async "):
+        text = f"ONE = 1\n\n\n# Secret: what a cheat would send.\n{private.format(kind)}TWO = 2\n"
+        assert without_private_checks(text.encode(), "test_x.py") == b"ONE = 1\n\n\nTWO = 2\n"
     with pytest.raises(ConfigError, match=r"^labs/test_x\.py:1: this is not Python"):
         without_private_checks(b"def", "labs/test_x.py")
 
