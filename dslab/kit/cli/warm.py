@@ -22,7 +22,7 @@ class Worker:
         process: It.
         results: The descriptor that its result comes from.
         asked: Whether it was asked for anything yet.
-    step: What it was asked for; None is everything.
+        step: What it was asked for; None is everything.
         received: What has come so far.
     """
 
