@@ -121,7 +121,7 @@ def make_request(
         backend=one_of(backend or "local", BACKENDS, "backend"),
         broker=one_of(broker or "embedded", BROKERS, "broker"),
         only=tuple(dict.fromkeys(step)),
-        report=report.absolute() if report else None,
+        report=report.expanduser().absolute() if report else None,
         checks=_located(checks.expanduser()) if checks else None,
         keep=keep,
     )

@@ -50,6 +50,13 @@ def test_paths_that_no_report_can_hold(lab: Path, tmp_path: Path, name: str, opt
         ask(lab, **{option: tmp_path / name})
 
 
+def test_paths_from_home(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(lab))
+    home = Path("~")  # as the shell leaves it in --report=~/out
+    request = ask(lab, submission=home, checks=home, report=home / "out")
+    assert (request.submission, request.checks, request.report) == (lab, lab, lab / "out")
+
+
 def test_paths_of_all_languages(lab: Path, tmp_path: Path) -> None:
     submission = tmp_path / "\u200d\u0644\u200c\u0647 ünï 'x' \"q\"\u00a0é"
     shutil.copytree(lab, submission)
