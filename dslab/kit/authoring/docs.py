@@ -27,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from dslab.kit.authoring.markers import source_lines
 from dslab.kit.errors import ConfigError
 from dslab.kit.grader.course import Course
 
@@ -120,7 +121,12 @@ def include(reference: Reference, page: Path, root: Path) -> str:
     source = path.read_text(encoding="utf-8")
     if reference.lines:
         first, last = reference.lines
-        source = "\n".join(source.splitlines()[first - 1 : last])
+        lines = source.splitlines()
+        if not 1 <= first <= last <= len(lines):
+            raise ConfigError(
+                f"{page}: {reference.path} has no lines {first} to {last}.", remedy=f"It has {len(lines)}."
+            )
+        source = "\n".join(lines[first - 1 : last])
     elif reference.name:
         source = _definition(source, reference, page)
     return _fenced(LANGUAGES.get(path.suffix, "text"), source.strip("\n"))
@@ -128,7 +134,10 @@ def include(reference: Reference, page: Path, root: Path) -> str:
 
 def _definition(source: str, reference: Reference, page: Path) -> str:
     """The source of a function or class, found by its dotted name, with its decorators."""
-    nodes: list[ast.AST] = [ast.parse(source)]
+    try:
+        nodes: list[ast.AST] = [ast.parse(source)]
+    except SyntaxError as error:
+        raise ConfigError(f"{page}: {reference.path} is not Python.", remedy="Name its lines.") from error
     for name in str(reference.name).split("."):
         nodes = [
             node
@@ -139,7 +148,7 @@ def _definition(source: str, reference: Reference, page: Path) -> str:
     match nodes:
         case [ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as node]:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            lines = source.splitlines()[first - 1 : node.end_lineno]
+            lines = source_lines(source)[first - 1 : node.end_lineno]
             return "\n".join(line[node.col_offset :] for line in lines)
         case _:
             raise ConfigError(

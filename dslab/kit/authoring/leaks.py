@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from dslab.kit.authoring.markers import find_regions
+from dslab.kit.authoring.markers import find_regions, source_lines
 from dslab.kit.grader.course import Course
 
 RUN_LINES = 3
@@ -50,7 +50,7 @@ def find_leaks(text: str, runs: Mapping[Run, str]) -> Iterator[tuple[int, str]]:
 
 def _secret_parts(text: str, name: str) -> Iterator[list[str]]:
     """The regions of a solution; the whole of an alternative solution, which has no markers."""
-    lines = text.splitlines()
+    lines = source_lines(text)
     if "/alternative/" in name:
         yield _bare(lines)
         return

@@ -191,6 +191,14 @@ def _around(region: Region, body: list[ast.stmt]) -> int:
     return next((node.lineno for node in body if span(node)[1] > region.begin), region.begin)
 
 
+def source_lines(text: str, *, keepends: bool = False) -> list[str]:
+    """The lines of a source as Python counts them.
+
+    `str.splitlines` ends a line at a form feed as well, and at some characters that may stand in a text.
+    """
+    return [line.decode() for line in text.encode().splitlines(keepends)]
+
+
 def span(node: ast.stmt) -> tuple[int, int]:
     """First and last line of a statement, its decorators included."""
     decorators = getattr(node, "decorator_list", [])

@@ -28,7 +28,7 @@ from pathlib import Path, PurePosixPath
 
 from dslab.kit.authoring.handout import handouts
 from dslab.kit.authoring.leaks import find_leaks, secret_runs
-from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, span
+from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, source_lines, span
 from dslab.kit.errors import ConfigError, KitError, UsageError
 from dslab.kit.grader.course import Course
 
@@ -43,6 +43,7 @@ NOT_FOR_STUDENTS = re.compile(
     r"^<!-- not for students -->\n.*?^<!-- for students again -->\n\n?", re.MULTILINE | re.DOTALL
 )
 MARK = re.compile(r"<!-- (not for students|for students again) -->")
+NOTHING_MORE = re.compile(r"\s*$|\s+#")  # after a function's last statement: nothing, or a comment in it
 EPOCH = (1980, 1, 1, 0, 0, 0)  # zip knows no earlier time
 
 
@@ -158,17 +159,19 @@ def _secret_files(course: Course) -> dict[bytes, str]:
 
 
 def without_private_checks(data: bytes, name: str) -> bytes:
-    """Remove every check that is marked ``@step(..., private=True)`` from a check file."""
-    text = data.decode()
+    """Remove every check that is marked ``@step(..., private=True)`` from a check file, with its comments."""
+    text = _decoded(data, name)
     try:
         tree = ast.parse(text, name)
     except SyntaxError as error:
         raise ConfigError(f"{name}:{error.lineno}: this is not Python: {error.msg}.") from error
-    lines = text.splitlines(keepends=True)
+    lines = source_lines(text, keepends=True)
     for node in reversed(tree.body):
         if _is_private(node):
             first, last = span(node)
-            while last < len(lines) and not lines[last].strip():
+            while first > 1 and lines[first - 2].startswith("#"):
+                first -= 1
+            while last < len(lines) and NOTHING_MORE.match(lines[last]):
                 last += 1
             del lines[first - 1 : last]
     return "".join(lines).encode()
@@ -178,16 +181,23 @@ def for_students(data: bytes, name: str) -> bytes:
     """Remove from a Markdown page what is not for students.
 
     Raises:
-        ConfigError: A mark has no partner.
+        ConfigError: A mark has no partner, or it is no text.
     """
-    text = NOT_FOR_STUDENTS.sub("", data.decode())
+    text = NOT_FOR_STUDENTS.sub("", _decoded(data, name))
     if mark := MARK.search(text):
         raise ConfigError(f"{name}: the line {mark[0]} has no partner.", remedy="Write both, or neither.")
     return text.encode()
 
 
+def _decoded(data: bytes, name: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: is not UTF-8 text.") from error
+
+
 def _is_private(node: ast.AST) -> bool:
-    return isinstance(node, ast.FunctionDef) and any(
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
         keyword.arg == "private" and not (isinstance(keyword.value, ast.Constant) and not keyword.value.value)
         for decorator in node.decorator_list
         if isinstance(decorator, ast.Call)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import ast
 import re
 
-from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, Region, find_regions
+from dslab.kit.authoring.markers import LOOKS_LIKE_ONE, Region, find_regions, source_lines
 from dslab.kit.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def make_skeleton(solution: bytes, name: str) -> bytes:
         raise ConfigError(f"{name}: is not UTF-8 text.") from error
     if not name.endswith(".py"):
         return _without_markers(solution, text, name)
-    lines = text.splitlines(keepends=True)
+    lines = source_lines(text, keepends=True)
     for region in reversed(find_regions(text, name)):
         _replace(lines, region)
     skeleton = "".join(lines)
@@ -48,7 +48,7 @@ def solution_lines(solution: str, name: str) -> list[str]:
     """The lines that a student must not get: what stands in regions, without indentation and blank lines."""
     if not name.endswith(".py"):
         return []
-    lines = solution.splitlines()
+    lines = source_lines(solution)
     inside = [line for r in find_regions(solution, name) for line in lines[r.begin : r.end - 1]]
     return [line.strip() for line in inside if line.strip()]
 

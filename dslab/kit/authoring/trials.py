@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,12 +77,18 @@ class Trials:
         self._fresh = fresh
         self._cache = course.root / ".dslab" / "prove"
         self._given = digest(provided(lab))
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._interrupted = False
         self.ran = 0
 
     def run(
         self, wanted: Iterable[tuple[Submission, int]], done: Callable[[Submission], None]
     ) -> list[tuple[Submission, int, Outcome]]:
-        """Grade submissions with seeds, some at a time; the outcomes are in the order of what is wanted."""
+        """Grade submissions with seeds, some at a time; the outcomes are in the order of what is wanted.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; what ran then has ended, and cleaned up.
+        """
 
         def one(pair: tuple[Submission, int]) -> tuple[Submission, int, Outcome]:
             submission, seed = pair
@@ -91,7 +97,17 @@ class Trials:
             return submission, seed, outcome
 
         with ThreadPoolExecutor(self._jobs) as pool:
-            return list(pool.map(one, wanted))
+            try:
+                return list(pool.map(one, wanted))
+            except BaseException:
+                self._interrupt()
+                raise
+
+    def _interrupt(self) -> None:
+        """End what runs now: each has a process group of its own, so that Ctrl-C at a terminal misses it."""
+        self._interrupted = True
+        for process in list(self._running):
+            process.send_signal(signal.SIGINT)
 
     def _try(self, submission: Submission, seed: int) -> Outcome:
         """A mutant first meets the checks of its own step, which catch most; one that survives meets all."""
@@ -133,36 +149,45 @@ class Trials:
                 path.write_bytes(data)
             command = [sys.executable, "-m", "dslab", "test", self._lab.name, "--submission", "submission"]
             command += ["--seed", str(seed), "--report", "report", *(["--step", step] if step else [])]
-            status = _run(command, root)
-            return Outcome(status, _verdicts(root / "report" / "result.json"))
+            status = self._run(command, root)
+            if self._interrupted:
+                raise CancelledError
+            return Outcome(status, verdicts(root / "report" / "result.json"))
+
+    def _run(self, command: list[str], folder: Path) -> int:
+        """Run a command to its end, or to the end of our patience; its exit status."""
+        environment = {**os.environ, "PYTHONPATH": str(Path(dslab.__file__).parent.parent)}
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, process_group=0
+        ) as process:
+            self._running.add(process)
+            try:
+                if self._interrupted:  # before it was known
+                    process.send_signal(signal.SIGINT)
+                return process.wait(TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGINT)  # it cleans up, and writes what it knows
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
+                process.kill()
+                return HUNG
+            finally:
+                self._running.discard(process)
 
 
-def _run(command: list[str], folder: Path) -> int:
-    """Run a command to its end, or to the end of our patience; its exit status."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(dslab.__file__).parent.parent)}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, process_group=0
-    ) as process:
-        try:
-            return process.wait(TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # it cleans up, and writes what it knows
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            process.kill()
-            return HUNG
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            raise
-
-
-def _verdicts(path: Path) -> dict[str, str]:
+def verdicts(path: Path) -> dict[str, str]:
+    """The verdict of each check; of a run that was cut short, those that failed until then, and no others."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return {check["name"]: check["verdict"] for step in result["steps"] for check in step["checks"]}
+    checks = [check for step in result["steps"] for check in step["checks"]]
+    return {
+        check["name"]: check["verdict"]
+        for check in checks
+        if result["complete"] or check["verdict"] == "fail"
+    }
 
 
 def provided(lab: Lab) -> list[str]:

@@ -16,6 +16,7 @@ from typer.main import get_command
 from dslab import __version__
 from dslab.kit.cli.commands import LazyGroup, add_stubs, new_app
 from dslab.kit.cli.failures import explain
+from dslab.kit.cli.streams import make_ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in words or os.environ.get("DSLAB_DEBUG", "") not in {"", "0"}
+    make_ready()
     words = [word for word in words if word != "--debug"]  # allowed anywhere, as in `dslab test 1 --debug`
     try:
         get_command(app).main(words, prog_name="dslab", obj={"debug": debug})

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Annotated
+
+import msgspec
 
 from dslab.kit.grader.course import Course, Lab
+from dslab.kit.grader.reports.files import write_whole
 
 RECORD = Path(".dslab", "hints.json")
+
+Told = dict[str, dict[str, Annotated[int, msgspec.Meta(ge=0)]]]
 
 
 def told(course: Course, lab: Lab) -> dict[str, int]:
@@ -20,15 +26,13 @@ def tell_one_more(course: Course, lab: Lab, step_id: str) -> int:
     record = _read(course.root / RECORD)
     steps = record.setdefault(lab.name, {})
     steps[step_id] = min(steps.get(step_id, 0) + 1, len(lab.rubric.step(step_id).hints))
-    path = course.root / RECORD
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_whole(course.root / RECORD, json.dumps(record, indent=1, sort_keys=True) + "\n")
     return steps[step_id]
 
 
-def _read(path: Path) -> dict[str, dict[str, int]]:
+def _read(path: Path) -> Told:
+    """What the file says; nothing if it is damaged: a program that is graded may have written it."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=Told)
+    except (FileNotFoundError, ValueError, msgspec.DecodeError):
         return {}
-    return record if isinstance(record, dict) else {}

@@ -23,6 +23,7 @@ from dslab.kit.topology.service import Service
 from dslab.kit.topology.spec import GRADER
 
 NODE_ACTIONS = ("start", "stop", "kill", "restart", "pause", "resume")
+TAKE_NOTHING = ("stop", "kill", "pause", "resume", "heal")
 EVERYTHING = "all"
 
 
@@ -120,6 +121,8 @@ class Stage:
             UsageError: There is no such target, or nothing such can be done to it.
         """
         action = words[0] if words else ""
+        if action in TAKE_NOTHING and words[1:]:
+            raise UsageError(f"{action} takes no {words[1]!r}.")
         if target == EVERYTHING and action == "heal":
             self._topology.heal()
             return "All links are healed."

@@ -21,12 +21,14 @@ class Worker:
     Attributes:
         process: It.
         results: The descriptor that its result comes from.
+        asked: Whether it was asked for anything yet.
         step: What it was asked for; None is everything.
         received: What has come so far.
     """
 
     process: subprocess.Popen[bytes]
     results: int
+    asked: bool = False
     step: str | None = None
     received: bytearray = field(default_factory=bytearray)
 
@@ -34,11 +36,15 @@ class Worker:
     def start(cls) -> Worker:
         """Start a worker; it gets ready while nobody waits for it."""
         results, out = os.pipe()
-        command = [sys.executable, "-m", "dslab.kit.cli.worker", str(out)]
+        # -P: nothing that a student wrote, and left in the current folder, is imported where grades are made.
+        command = [sys.executable, "-P", "-m", "dslab.kit.cli.worker", str(out)]
+        # The worker inherits it: an interrupt waits until the worker is ready to end without a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             # A group of its own: Ctrl-C at the terminal is for us, and we tell the worker, once.
             process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[out], process_group=0)
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(out)
         os.set_blocking(results, False)
         return cls(process, results)
@@ -55,21 +61,23 @@ class Worker:
     def ask(self, fields: dict[str, Any], step: str | None) -> None:
         """Let it grade."""
         assert self.process.stdin
-        self.step = step
+        self.asked, self.step = True, step
         with suppress(BrokenPipeError):  # it died; its end tells
             self.process.stdin.write(json.dumps(fields | {"step": step}).encode() + b"\n")
             self.process.stdin.close()
 
     def end(self) -> None:
-        """Stop it, and let it clean up."""
+        """Stop it, and let it clean up if there is anything."""
         assert self.process.stdin
         with suppress(BrokenPipeError):
             self.process.stdin.close()
-        if self.process.poll() is None:
+        os.close(self.results)
+        if not self.asked:
+            self.process.kill()  # else one would wait until it is ready
+        elif self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        os.close(self.results)

@@ -11,12 +11,14 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from dslab.kit.cli.failures import explain
 from dslab.kit.cli.hints import told
+from dslab.kit.cli.streams import make_ready
 from dslab.kit.errors import DslabError
 from dslab.kit.grader.course import find_course
 from dslab.kit.grader.live import TerminalWatcher
@@ -40,7 +42,9 @@ def main() -> int:
     """Wait for a request, grade, report."""
     out = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    make_ready()
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `warm.Worker.start`
         line = sys.stdin.readline()
         if not line:
             return 0
@@ -58,7 +62,9 @@ def _work(fields: dict[str, str | int | None], out: int) -> int:
         return explain(error, debug=False)
     finally:
         watcher.stop()
-    with os.fdopen(out, "w", encoding="utf-8") as report:
+    # All is cleaned up: an interrupt would only end in a traceback. Who wants no result closes the pipe.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(BrokenPipeError), os.fdopen(out, "w", encoding="utf-8") as report:
         report.write(json.dumps({"result": result.to_json(), "folder": str(folder)}) + "\n")
     return result.exit_status
 

@@ -1,17 +1,31 @@
-"""From what pytest collected to the plan of a run."""
+"""From the check files to the plan of a run."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from dslab.kit.errors import ConfigError
 from dslab.kit.grader.ledger import Planned
+from dslab.kit.grader.loading import CheckFile
 from dslab.kit.grader.marks import StepMark, mark_of
 from dslab.kit.grader.request import GradeRequest
+
+
+def collect(session: pytest.Session, files: Iterable[Path]) -> None:
+    """Collect check files, in the place of what pytest makes of its arguments.
+
+    There, a bracket or two colons in a folder's name would mean something else.
+    """
+    for path in files:
+        session.items += session.genitems(CheckFile.from_parent(session, path=path))
+    hook = session.config.hook
+    hook.pytest_collection_modifyitems(session=session, config=session.config, items=session.items)
+    hook.pytest_collection_finish(session=session)
+    session.testscollected = len(session.items)
 
 
 def ignored(request: GradeRequest, path: Path) -> bool | None:
@@ -23,6 +37,14 @@ def ignored(request: GradeRequest, path: Path) -> bool | None:
         return None
     inside = path.is_relative_to(request.lab.folder) or path.is_relative_to(request.submission)
     return True if inside else None
+
+
+def key_of(item: pytest.Item) -> str:
+    """What names a check in a run: its file, then its own name.
+
+    pytest's own id leaves the file out if it lies outside of its root folder, as private checks do.
+    """
+    return f"{item.path}::{item.nodeid.partition('::')[2]}"
 
 
 def step_mark(item: pytest.Item) -> StepMark | None:
@@ -38,22 +60,35 @@ def planned(item: pytest.Item, request: GradeRequest) -> Planned:
     """
     mark = step_mark(item)
     if mark is None:
-        raise ConfigError(f"{item.nodeid}: belongs to no step.", remedy='Write @step("...") above it.')
+        raise ConfigError(f"{key_of(item)}: belongs to no step.", remedy='Write @step("...") above it.')
     statement = _statement(item)
     if not statement:
         raise ConfigError(
-            f"{item.nodeid}: has no docstring.",
+            f"{key_of(item)}: has no docstring.",
             remedy="Write one sentence: the property that holds for a correct submission.",
         )
     private = mark.private or item.path in request.private
-    return Planned(item.nodeid, item.name, statement, mark.step, private)
+    return Planned(key_of(item), item.name, statement, mark.step, private)
+
+
+def refuse_empty(request: GradeRequest, items: Iterable[pytest.Item]) -> None:
+    """Refuse private files in which there is no check: whoever names one wants something checked.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    found = {item.path for item in items}
+    for path in request.private:
+        if path not in found:
+            raise ConfigError(f"{path}: has no check.", remedy='Write a test_... with @step("...") above it.')
 
 
 def reorder(config: pytest.Config, items: list[pytest.Item], order: Sequence[str]) -> None:
-    """Keep the items of these node ids, in this order; tell pytest about the others."""
+    """Keep the items of these keys, in this order; tell pytest about the others."""
     place = {key: number for number, key in enumerate(order)}
-    others = [item for item in items if item.nodeid not in place]
-    items[:] = sorted((item for item in items if item.nodeid in place), key=lambda item: place[item.nodeid])
+    others = [item for item in items if key_of(item) not in place]
+    wanted = [item for item in items if key_of(item) in place]
+    items[:] = sorted(wanted, key=lambda item: place[key_of(item)])
     if others:
         config.hook.pytest_deselected(items=others)
 

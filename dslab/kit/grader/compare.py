@@ -18,7 +18,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from dslab.kit.grader.render import LINE_WIDTH, as_text, counted, cut, head, is_text, printable, render, tail
+from dslab.kit.grader.render import (
+    LINE_WIDTH,
+    as_text,
+    counted,
+    cut,
+    head,
+    is_text,
+    printable,
+    render,
+    tail,
+    written,
+)
 
 HEX_BYTES = 20  # three columns each
 BEFORE_CARET = 24  # how much of what is equal stays in sight
@@ -266,7 +277,7 @@ def _members(left: Set[object], right: Set[object]) -> Comparison:
 
 
 def _in_order(items: Set[object]) -> list[object]:
-    return sorted(items, key=repr)
+    return sorted(items, key=written)
 
 
 def _containment(operator: str, left: object, right: object) -> Comparison:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.lastwords import LastException, exceptions, last_exception, tail
-from dslab.kit.grader.render import LINE_WIDTH, counted, render, render_beginning
+from dslab.kit.grader.render import LINE_WIDTH, counted, render, render_beginning, written
 from dslab.kit.topology.interpolation import Template, Variable
 from dslab.kit.topology.spec import GRADER, ServiceSpec, TopologySpec
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind
@@ -61,7 +61,12 @@ def stated(value: object, comparison: Comparison | None) -> str:
 
     That is, the item at whose place among what came back the first difference is.
     """
-    if comparison and comparison.item and isinstance(value, list | tuple) and len(repr(value)) > LINE_WIDTH:
+    if (
+        comparison
+        and comparison.item
+        and isinstance(value, list | tuple)
+        and len(written(value)) > LINE_WIDTH
+    ):
         at, expected = comparison.item
         if at < len(value) == expected:
             return f"item {at} of {expected:,}: {render(value[at])}"

@@ -18,13 +18,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
+
+import msgspec
 
 from dslab.kit.grader.course import Course, Lab
 from dslab.kit.grader.reports.files import write_whole
 
 RECORD = Path(".dslab", "progress.json")
 LOCK = Path(".dslab", "progress.lock")
+
+# What the files must hold that are read here: a program that is graded may have written into them.
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Entry(TypedDict):
+    share: Annotated[str, msgspec.Meta(pattern=r"^\d{1,9}(/[1-9]\d{0,8})?$")]
+    at: _Time
+
+
+class _Step(TypedDict):
+    id: str
+    points: Annotated[float, msgspec.Meta(gt=0)]
+    earned: Annotated[float, msgspec.Meta(ge=0)]
+
+
+class _Result(TypedDict):
+    lab: str
+    submission: str
+    complete: bool
+    started: _Time
+    steps: list[_Step]
+
+
+_Record = dict[str, dict[str, _Entry]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +86,7 @@ class Standing:
 
 def standings(course: Course) -> list[Standing]:
     """How the student stands in every lab."""
-    record = _update(course, map(_read, _result_files(course)))
+    record = _update(course, map(_read_result, _result_files(course)))
     return [_standing(lab, record.get(lab.name, {})) for lab in course.labs()]
 
 
@@ -82,7 +109,7 @@ def carry_over(course: Course) -> None:
     recorded_ns = _changed_ns(course.root / RECORD)
     newer = [path for path in _result_files(course) if _changed_ns(path) >= recorded_ns]
     if newer:
-        _update(course, map(_read, newer))
+        _update(course, map(_read_result, newer))
 
 
 def _standing(lab: Lab, steps: dict[str, Any]) -> Standing:
@@ -111,11 +138,11 @@ def _update(course: Course, results: Iterable[dict[str, Any]]) -> dict[str, Any]
     """Merge results into the record; it, as it is then. Two runs that end at once wait for each other."""
     counting = [result for result in results if _counts(course, result)]
     path = course.root / RECORD
-    record = _read(path)
-    if _merge(_read(path), counting) == record:
+    record = _read(path, _Record)
+    if _merge(_read(path, _Record), counting) == record:
         return record
     with _locked(course.root / LOCK):
-        record = _merge(_read(path), counting)
+        record = _merge(_read(path, _Record), counting)
         write_whole(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
     return record
 
@@ -145,9 +172,16 @@ def _changed_ns(path: Path) -> int:
         return 0
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_result(path: Path) -> dict[str, Any]:
+    return _read(path, _Result)
+
+
+def _read(path: Path, kind: Any) -> dict[str, Any]:
+    """What the file holds; nothing if it is not of that kind."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        text = path.read_bytes()
+        msgspec.json.decode(text, type=kind)
+    except (FileNotFoundError, ValueError, msgspec.DecodeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    found: dict[str, Any] = json.loads(text)
+    return found

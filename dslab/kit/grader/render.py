@@ -8,6 +8,8 @@ from __future__ import annotations
 
 LINE_WIDTH = 64  # what remains of 80 columns beside the margin and the label
 
+MAX_INT_BITS = 10_000  # Python writes out no more than 4,300 digits, lest it take for ever
+
 _ESCAPES = {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x22: '\\"', 0x5C: "\\\\"}
 
 
@@ -18,12 +20,23 @@ def render(value: object, width: int = LINE_WIDTH) -> str:
             return _render_bytes(bytes(value), width)
         case bool():
             return str(value)
-        case int():
+        case int() if value.bit_length() <= MAX_INT_BITS:
             return f"{value:,}"
         case str():
             return _cut_with_length(value, width, "character")
         case _:
-            return harmless(cut(repr(value), width))
+            return harmless(cut(written(value), width))
+
+
+def written(value: object) -> str:
+    """The value as Python writes it; only its kind if that is more than Python can bear.
+
+    A student's program may have sent a list in a list in a list, to be told that the grader broke.
+    """
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):
+        return f"a value of type {type(value).__name__} that is too deep or too long to be written"
 
 
 def cut(text: str, width: int) -> str:

@@ -66,12 +66,13 @@ def repeat_run(request: GradeRequest, times: int, console: Console) -> int:
 
 def flakes(results: list[RunResult]) -> list[Flake]:
     """The checks that failed or broke in some run, the most frequent first."""
-    found: dict[str, Flake] = {}
+    found: dict[tuple[str, str, str], Flake] = {}
     for result in results:
         for check in result.checks:
             if check.verdict in {Verdict.FAIL, Verdict.ERROR}:
-                seeds = found[check.name].seeds if check.name in found else ()
-                found[check.name] = Flake(check, (*seeds, result.seed))
+                key = (check.hint, check.name, check.statement)  # a private check may have another's name
+                seeds = found[key].seeds if key in found else ()
+                found[key] = Flake(check, (*seeds, result.seed))
     return sorted(found.values(), key=lambda flake: -len(flake.seeds))
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
+from unicodedata import category
 
 from dslab.kit.errors import UsageError
 from dslab.kit.grader.course import Course, Lab, find_course
+from dslab.kit.grader.render import harmless
 from dslab.kit.grader.rubric import Step
 
 Backend = Literal["local", "docker"]
@@ -62,8 +64,10 @@ class GradeRequest:
     @property
     def private(self) -> tuple[Path, ...]:
         """The files with private checks."""
-        if self.checks is None or self.checks.is_file():
-            return (self.checks,) if self.checks else ()
+        if self.checks is None:
+            return ()
+        if self.checks.is_file():
+            return (self.checks,) if self.checks.suffix == ".py" else ()
         return tuple(sorted(self.checks.glob("test_*.py")))
 
     def with_hints(self, told: Mapping[str, int]) -> GradeRequest:
@@ -103,7 +107,8 @@ def make_request(
         keep: See `GradeRequest`.
 
     Raises:
-        UsageError: No such lab, step or folder, or a file of the submission is missing.
+        UsageError: No such lab, step or folder, a path that no report can hold, or a file of the
+            submission is missing.
         ConfigError: A file of the lab is wrong.
     """
     course = course or find_course()
@@ -116,10 +121,12 @@ def make_request(
         backend=one_of(backend or "local", BACKENDS, "backend"),
         broker=one_of(broker or "embedded", BROKERS, "broker"),
         only=tuple(dict.fromkeys(step)),
-        report=report.absolute() if report else None,
-        checks=checks.expanduser().absolute() if checks else None,
+        report=report.expanduser().absolute() if report else None,
+        checks=_located(checks.expanduser()) if checks else None,
         keep=keep,
     )
+    for path in filter(None, (request.submission, request.checks)):
+        _refuse_unwritable(path)
     known = [one.id for one in found.rubric.steps]
     for unknown in (one for one in step if one not in known):
         raise UsageError(
@@ -147,6 +154,20 @@ def one_of(value: str, known: Sequence[Name], what: str) -> Name:
         if name == value:
             return name
     raise UsageError(f"There is no {what} {value!r}.", remedy=f"It is one of: {', '.join(known)}.")
+
+
+def _located(checks: Path) -> Path:
+    """The path as pytest will name it, without dots; a file keeps its own name, whatever it is a link to."""
+    return checks.resolve() if checks.is_dir() else checks.parent.resolve() / checks.name
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Refuse what JSON cannot hold (bytes that are no UTF-8), or what moves a terminal's cursor."""
+    if any(category(character) in {"Cc", "Cs"} for character in str(path)):
+        raise UsageError(
+            f"The path {harmless(str(path))} cannot stand in a report.",
+            remedy="Rename it: UTF-8, and no control characters.",
+        )
 
 
 def _submission(lab: Lab, folder: Path | None) -> Path:

@@ -19,6 +19,7 @@ import pytest
 import pytest_timeout
 
 from dslab.kit.errors import DslabError, KitError, UsageError
+from dslab.kit.grader.collecting import collect
 from dslab.kit.grader.course import find_course
 from dslab.kit.grader.fixtures import Fixtures
 from dslab.kit.grader.plugin import OPTIONS
@@ -53,13 +54,16 @@ def grade(request: GradeRequest, watcher: Watcher | None = None) -> RunResult:
     session.open()
     with _isolated(request):
         # As an object: what pytest imports by name, it rewrites the assertions of, at each start.
-        pytest.main(_arguments(request), plugins=[*_plugins(session), Mute(), pytest_timeout])
+        plugins = [*_plugins(session), Mute(), OnlyTheChecks(request), pytest_timeout]
+        status = pytest.main(_arguments(request), plugins=plugins)
     if session.interrupted:
         raise KeyboardInterrupt
     if isinstance(session.failure, DslabError):
         raise session.failure
     if session.failure:
         raise KitError(f"The run broke off: {session.failure}.") from session.failure
+    if not session.begun:
+        raise KitError(f"The run never began: pytest ended with status {int(status)}.")
     return session.result
 
 
@@ -80,6 +84,7 @@ class TakeOver:
             pytest.exit(str(error), returncode=error.exit_status)
         for plugin in _plugins(self._session):
             config.pluginmanager.register(plugin)
+        config.args += map(str, self._session.request.private)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say the score, the seed and the folder."""
@@ -100,6 +105,18 @@ class Mute:
         """Let the reporter, which other plugins rely on, write to nowhere."""
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(pytest.TerminalReporter(config, io.StringIO()), "terminalreporter")
+
+
+class OnlyTheChecks:
+    """Collects the lab's checks and the private ones, wherever they are."""
+
+    def __init__(self, request: GradeRequest) -> None:
+        self._files = (*request.lab.checks, *request.private)
+
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        """Take pytest's place: what returns true first has collected."""
+        collect(session, self._files)
+        return True
 
 
 class OneVoice:
@@ -124,7 +141,6 @@ def _plugins(session: GradingSession) -> list[object]:
 
 
 def _arguments(request: GradeRequest) -> list[str]:
-    files = [str(path) for path in (*request.lab.checks, *request.private)]
     options = [
         "-c",
         str(CONFIGURATION),
@@ -135,7 +151,7 @@ def _arguments(request: GradeRequest) -> list[str]:
     ]
     for name in _NOT_NEEDED:
         options += ["-p", f"no:{name}"]
-    return [*files, *options]
+    return options
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import pytest
 from dslab.kit.errors import DslabError, MachineError
 from dslab.kit.grader.bench import Bench
 from dslab.kit.grader.classify import message_of, verdict_of
-from dslab.kit.grader.collecting import ignored, planned, reorder, step_mark
+from dslab.kit.grader.collecting import ignored, key_of, planned, refuse_empty, reorder, step_mark
 from dslab.kit.grader.compare import compare
 from dslab.kit.grader.evidence import Evidence
 from dslab.kit.grader.history import carry_over, enter
@@ -72,6 +72,11 @@ class GradingSession:
         self._has_had_topology = False
 
     @property
+    def begun(self) -> bool:
+        """Whether the checks are planned."""
+        return self._ledger is not None
+
+    @property
     def folder(self) -> Path | None:
         """The run's folder, once it is there."""
         return self._bench.run.path if self._bench else None
@@ -117,13 +122,14 @@ class GradingSession:
         if self.failure:
             return  # a check file could not be loaded
         with self._stopping():
-            plan = {item.nodeid: planned(item, self.request) for item in items}
+            refuse_empty(self.request, items)
+            plan = {key_of(item): planned(item, self.request) for item in items}
             self._ledger = Ledger(self.request.lab.rubric, self.request.steps, plan.values(), self.result)
         self._planned = plan
-        self._marks = {item.nodeid: mark for item in items if (mark := step_mark(item))}
+        self._marks = {key_of(item): mark for item in items if (mark := step_mark(item))}
         reorder(config, items, [check.key for check in self._ledger.order])
         for item in items:
-            item.add_marker(pytest.mark.timeout(self._marks[item.nodeid].timeout_s))
+            item.add_marker(pytest.mark.timeout(self._marks[key_of(item)].timeout_s))
 
     def pytest_collection_finish(self) -> None:
         """Write the first reports, in which nothing has run yet."""
@@ -136,7 +142,7 @@ class GradingSession:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Run a check, enter its result, write the reports."""
-        check = self._planned[item.nodeid]
+        check = self._planned[key_of(item)]
         assert self._bench
         assert self._ledger
         self._bench.forget()
@@ -179,9 +185,9 @@ class GradingSession:
     def topology(self, item: pytest.Item) -> Iterator[Topology]:
         """The topology of a check (see `Fixtures`)."""
         assert self._bench
-        mark = self._marks[item.nodeid]
+        key = key_of(item)
         try:
-            with self._bench.topology(self._planned[item.nodeid], mark, self._happened) as topology:
+            with self._bench.topology(self._planned[key], self._marks[key], self._happened) as topology:
                 self._has_had_topology = True
                 yield topology
         except MachineError as error:

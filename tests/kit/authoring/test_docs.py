@@ -87,6 +87,10 @@ def test_outputs_are_made_anew_only_with_a_runner(course: Course) -> None:
         ("<!-- include: framing.py -->\nno end\n", "has no end"),
         ("<!-- include: gone.py -->\n<!-- end -->\n", "gone.py, which is not there"),
         ("<!-- include: framing.py#gone -->\n<!-- end -->\n", "framing.py defines no gone"),
+        ("<!-- include: framing.py:0-1 -->\n<!-- end -->\n", "framing.py has no lines 0 to 1"),
+        ("<!-- include: framing.py:2-1 -->\n<!-- end -->\n", "framing.py has no lines 2 to 1"),
+        ("<!-- include: framing.py:1-999 -->\n<!-- end -->\n", "framing.py has no lines 1 to 999"),
+        ("<!-- include: README.md#name -->\n<!-- end -->\n", "README.md is not Python"),
     ],
 )
 def test_a_broken_block_is_named(course: Course, text: str, message: str) -> None:

@@ -199,6 +199,13 @@ def test_private_checks_are_left_out() -> None:
         CHECKS[: CHECKS.index('@step("1.1", private=True)')]
         + CHECKS[CHECKS.index('@step("1.1", private=False)') :]
     )
+    assert without_private_checks(f"\x0c\n{CHECKS}".encode(), "test_x.py") == (
+        b"\x0c\n" + without_private_checks(CHECKS.encode(), "test_x.py")
+    )
+    private = '@step("1.1", private=True)\n{}def test_secret():\n    """Secret."""\n    # Secret, too.\n\n\n'
+    for kind in ("", "async "):
+        text = f"ONE = 1\n\n\n# Secret: what a cheat would send.\n{private.format(kind)}TWO = 2\n"
+        assert without_private_checks(text.encode(), "test_x.py") == b"ONE = 1\n\n\nTWO = 2\n"
     with pytest.raises(ConfigError, match=r"^labs/test_x\.py:1: this is not Python"):
         without_private_checks(b"def", "labs/test_x.py")
 
@@ -210,6 +217,13 @@ def test_what_is_not_for_students_is_left_out_of_pages(course: Course) -> None:
     assert collect(course)["README.md"].decode() == page.format("", "")
     (course.root / "README.md").write_text(page.format(marked, "<!-- not for students -->\n"))
     with pytest.raises(ConfigError, match=r"^README\.md: the line <!-- .* --> has no partner\."):
+        collect(course)
+
+
+@pytest.mark.parametrize("name", ["README.md", "labs/01-greeting/test_greeting.py"])
+def test_what_is_no_text_is_named(course: Course, name: str) -> None:
+    (course.root / name).write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(name)}: is not UTF-8 text"):
         collect(course)
 
 

@@ -86,6 +86,14 @@ def test_a_skeleton_is_its_own_skeleton() -> None:
     assert skeleton(SKELETON) == SKELETON
 
 
+def test_what_ends_a_line_only_for_some() -> None:
+    above = 'PAGE = "a\u2028b\x85"  # \x0c \x1c\n\x0c\n'
+    skeleton = make_skeleton(f"{above}{SOLUTION}".encode(), "solutions/01-x/x.py").decode()
+    assert skeleton == f"{above}{make_skeleton(SOLUTION.encode(), 'solutions/01-x/x.py').decode()}"
+    name = "solutions/01-x/x.py"
+    assert solution_lines(f"{above}{SOLUTION}", name) == solution_lines(SOLUTION, name)
+
+
 def test_windows_line_ends_stay() -> None:
     windows = SOLUTION.replace("\n", "\r\n").encode()
     assert make_skeleton(windows, "echo.py") == SKELETON.replace("\n", "\r\n").encode()

@@ -204,3 +204,20 @@ def test_main_needs_no_arguments_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "argv", ["dslab", "--version"])
     assert main() == 0
     assert app.info.help is not None
+
+
+def test_letters_that_the_terminal_does_not_know(course: Path) -> None:
+    lab = course / "labs" / "01-greeting" / "lab.toml"
+    lab.write_text(lab.read_text().replace("Greetings", "Grüße"))
+    command = [sys.executable, "-P", "-m", "dslab", "labs"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"Gr\\xfc\\xdfe" in done.stdout
+
+
+def test_without_a_standard_output(course: Path) -> None:
+    assert course.is_dir()
+    command = f"exec {sys.executable} -P -m dslab test 1 --step 1.1 >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")

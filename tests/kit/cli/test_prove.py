@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+import time
 import typing
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dslab.kit.authoring.trials import verdicts
 
 Run = Callable[..., typing.Any]
 
@@ -29,6 +36,39 @@ def solutions(course: Path) -> Path:
     (folder / "wrong" / "no_goodbye.py").write_text(WRONG + text.replace("goodbye to", "see you"))
     (folder / "wrong" / "cheats" / "prints.py").write_text(CHEAT)
     return folder
+
+
+def interrupted(course: Path, *words: str) -> int:
+    """Press Ctrl-C when a trial has begun to run its last check; the exit status."""
+    checks = course / "labs" / "01-greeting" / "test_greeting.py"
+    begun = course / "begun"
+    slow = f"    open({str(begun)!r}, 'w').close()\n    import time; time.sleep(50)\n"
+    whole = checks.read_text()
+    checks.write_text(f'{whole}\n\n@step("1.2", starts=())\ndef test_slow():\n    """Slow."""\n{slow}')
+    command = [sys.executable, "-m", "dslab", *words]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as proving:
+        deadline_s = time.monotonic() + 40
+        while not begun.exists() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        proving.send_signal(signal.SIGINT)
+        status = proving.wait(25)
+    checks.write_text(whole)
+    return status
+
+
+def test_an_interrupted_proof_ends_at_once_and_remembers_nothing_half(course: Path, solutions: Path) -> None:
+    assert interrupted(course, "prove", "1", "--repeat", "1", "--mutants", "0", "--jobs", "1") == 130
+    assert not list((course / ".dslab" / "prove").glob("*"))
+
+
+@pytest.mark.parametrize(("complete", "known"), [(True, {"a": "pass", "b": "fail"}), (False, {"b": "fail"})])
+def test_a_run_that_was_cut_short_tells_only_what_failed(
+    tmp_path: Path, complete: bool, known: dict[str, str]
+) -> None:
+    checks = [{"name": "a", "verdict": "pass"}, {"name": "b", "verdict": "fail"}]
+    result = {"complete": complete, "steps": [{"checks": checks}]}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert verdicts(tmp_path / "result.json") == known
 
 
 def test_a_proof(course: Path, solutions: Path, run: Run) -> None:

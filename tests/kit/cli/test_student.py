@@ -157,6 +157,38 @@ def test_runs_that_end_at_once_are_all_entered(tmp_path: Path) -> None:
     assert sorted(json.loads((tmp_path / ".dslab" / "progress.json").read_text())) == names
 
 
+DAMAGED = [
+    "[]",
+    '{"01-greeting": 5}',
+    '{"01-greeting": null}',
+    '{"01-greeting": {"1.1": "x"}}',
+    '{"01-greeting": {"1.1": {"share": "1/0", "at": "2026-03-01T00:01:00+00:00"}}}',
+    '{"01-greeting": {"1.1": {"share": "1", "at": "yesterday"}}}',
+    '"\\ud800"',
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_damaged_records_are_as_if_they_were_not_there(
+    text: str, course: Path, run: Run, record: Record
+) -> None:
+    record(1, s1_1=60)
+    (course / ".dslab" / "progress.json").write_text(text)
+    (course / ".dslab" / "hints.json").write_text(text)
+    assert "60 of 100" in run("progress").out
+    assert "60" in run("labs").out
+    assert "Hint 1 of 3" in run("hint", "1.1").out
+
+
+@pytest.mark.parametrize("points", ['"x"', "0", "null"])
+def test_progress_survives_a_result_that_is_none(course: Path, run: Run, record: Record, points: str) -> None:
+    record(1, s1_1=60)
+    record(2, s1_2=40)
+    *_, newest = sorted((course / ".dslab" / "runs").glob("*/result.json"))
+    newest.write_text(newest.read_text().replace('"points": 40', f'"points": {points}'))
+    assert "60 of 100" in run("progress").out
+
+
 def test_progress_for_programs(run: Run, record: Record) -> None:
     record(1, s1_1=60)
     run("hint", "1.2")

@@ -167,6 +167,9 @@ def test_mistakes_from_the_second_terminal(up: Callable[..., Up], run: Run) -> N
         ("client", "start", "WORD=a"): "client has no variable WORD. Did you mean 'WORDS'?",
         ("client", "pause"): "client has not been started.",
         ("server", "start"): "server runs already.",
+        ("server", "kill", "client"): "kill takes no 'client'.",
+        ("client->server", "heal", "1"): "heal takes no '1'.",
+        ("all", "heal", "now"): "heal takes no 'now'.",
     }.items():
         ran = run("fault", *words)
         assert (ran.status, ran.err) == (2, f"dslab: {message}\n"), words

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import selectors
 import signal
 import subprocess
 import sys
@@ -11,6 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from dslab.kit.cli.warm import Worker
+from dslab.kit.cli.worker import INTERRUPTED
 
 Open = Callable[..., typing.Any]
 READY = "q quit"
@@ -101,6 +106,42 @@ def test_a_save_during_a_run_begins_anew(terminal: Open, file: Path, solved: str
     watch.until(READY)
     watch.press("q")
     assert watch.end() == 0
+
+
+def test_worker_that_is_ended_before_it_is_ready_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    spare, busy = Worker.start(), Worker.start()
+    busy.ask({"lab": "1"}, None)
+    for worker in (spare, busy):
+        worker.end()
+    assert (spare.process.returncode, busy.process.returncode) == (-signal.SIGKILL, INTERRUPTED)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_worker_imports_nothing_from_the_current_folder(course: Path) -> None:
+    (course / "random.py").write_text("raise SystemExit('imported')")
+    worker = Worker.start()
+    assert worker.process.stdin
+    worker.process.stdin.close()
+    assert worker.process.wait(60) == 0
+    worker.end()
+
+
+def test_worker_that_has_told_its_result_is_not_interrupted(
+    course: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    worker = Worker.start()
+    lab = course / "labs" / "01-greeting"
+    worker.ask({"lab": lab.name, "submission": str(lab), "backend": "local", "seed": 7}, None)
+    with selectors.DefaultSelector() as selector:
+        selector.register(worker.results, selectors.EVENT_READ)
+        while selector.select(60) and worker.receive():
+            pass
+    assert json.loads(worker.received)["result"]["score"] == 0
+    while worker.process.poll() is None:
+        worker.process.send_signal(signal.SIGINT)
+    worker.end()
+    assert worker.process.returncode == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_mistakes(course: Path, run: Open) -> None:

@@ -40,6 +40,18 @@ def test_inside_the_lab(lab: Path, run_tool: Run) -> None:
     assert results(lab)[0]["max_score"] == 70
 
 
+def test_private_checks(lab: Path, tmp_path: Path, run_tool: Run) -> None:
+    secret = '@step("1.1", starts=())\ndef test_secret():\n    """Secret."""\n    assert False\n'
+    (tmp_path / "test_a.py").write_text(f"from dslab.kit.grader import step\n\n{secret}")
+    (tmp_path / "test_b.py").write_text(f"from dslab.kit.grader import step\n\n{secret}")
+    done = run_tool("labs/01-tiny", "--checks", "..", module="pytest")
+    assert done.returncode == 1, done.stdout
+    (result,) = (lab.parent.parent / ".dslab" / "runs").glob("*/result.json")
+    checks = json.loads(result.read_text())["steps"][0]["checks"]
+    found = [(check["verdict"], check["private"]) for check in checks]
+    assert found == [("pass", False), ("fail", True), ("fail", True)]
+
+
 def test_errors_make_status_3(write_checks: Write, run_tool: Run) -> None:
     write_checks('''
         @step("1.1", starts=())

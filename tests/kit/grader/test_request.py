@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,33 @@ def test_defaults(lab: Path) -> None:
         ({"backend": "cloud"}, "no backend 'cloud'. It is one of: local, docker"),
         ({"broker": "kafka"}, "no broker 'kafka'"),
         ({"checks": Path("/nowhere")}, "There are no checks in /nowhere"),
+        ({"checks": Path(__file__).with_name("README.md")}, r"There are no checks in .*README\.md"),
     ],
 )
 def test_what_is_refused(lab: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         ask(lab, **options)
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "esc\x1b[31m", "two\nlines"])
+@pytest.mark.parametrize("option", ["submission", "checks"])
+def test_paths_that_no_report_can_hold(lab: Path, tmp_path: Path, name: str, option: str) -> None:
+    shutil.copytree(lab, tmp_path / name)
+    with pytest.raises(UsageError, match=r"(caf\\xe9|esc\\x1b\[31m|two\\nlines)'? cannot stand in a report"):
+        ask(lab, **{option: tmp_path / name})
+
+
+def test_paths_from_home(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(lab))
+    home = Path("~")  # as the shell leaves it in --report=~/out
+    request = ask(lab, submission=home, checks=home, report=home / "out")
+    assert (request.submission, request.checks, request.report) == (lab, lab, lab / "out")
+
+
+def test_paths_of_all_languages(lab: Path, tmp_path: Path) -> None:
+    submission = tmp_path / "\u200d\u0644\u200c\u0647 ünï 'x' \"q\"\u00a0é"
+    shutil.copytree(lab, submission)
+    assert ask(lab, submission=submission).submission == submission
 
 
 def test_missing_files_are_listed(lab: Path, tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ import pytest
 
 import dslab.kit.grader
 from dslab.kit.errors import ConfigError, KitError
+from dslab.kit.grader import run
 from dslab.kit.grader.course import Course
 from dslab.kit.grader.progress import Watcher
+from dslab.kit.grader.request import make_request
+from dslab.kit.grader.run import grade
 from dslab.kit.grader.verdict import CheckResult, RunResult, Verdict
 
 Grade = Callable[..., RunResult]
@@ -534,6 +537,72 @@ def test_private_checks_from_outside(tmp_path: Path, lab: Path, grade_lab: Grade
     result = grade_lab(checks=private)
     assert [found.name for found in result.checks if found.private] == ["test_secret"]
     assert check(result, "test_answer").points == 10
+
+
+SECRET = """
+from dslab.kit.grader import step
+
+@step("1.1", starts=())
+def test_secret():
+    \"""Secret.\"""
+    assert {what}
+"""
+
+
+@pytest.mark.parametrize(
+    "came_back", ["10**5000", "functools.reduce(lambda inner, _: [inner], range(5000), [])"]
+)
+def test_answer_that_cannot_be_written_is_a_failure(
+    write_checks: Write, grade_lab: Grade, came_back: str
+) -> None:
+    write_checks(f'''
+        import functools
+
+        @step("1.1", starts=())
+        def test_odd():
+            """It answers with one."""
+            assert {came_back} == 1
+    ''')
+    failed = check(grade_lab(), "test_odd")
+    assert (failed.verdict, failed.message) == (Verdict.FAIL, "Another value came back.")
+    assert re.fullmatch("a value of type (int|list) .* written", failed.actual)
+
+
+def test_private_checks_of_one_name_in_two_files(tmp_path: Path, grade_lab: Grade) -> None:
+    (tmp_path / "test_a.py").write_text(SECRET.format(what=False))
+    (tmp_path / "test_b.py").write_text(SECRET.format(what=True))
+    result = grade_lab(checks=tmp_path)
+    verdicts = [found.verdict for found in result.checks if found.private]
+    assert verdicts == [Verdict.FAIL, Verdict.PASS]
+    assert result.steps[0].earned == Fraction(40, 3)
+
+
+def test_private_checks_by_a_roundabout_path_stay_private(tmp_path: Path, grade_lab: Grade) -> None:
+    (tmp_path / "test_a.py").write_text(SECRET.format(what=True))
+    result = grade_lab(checks=tmp_path / "course" / ".." / "test_a.py")
+    assert [found.name for found in result.checks if found.private] == ["test_secret"]
+
+
+def test_private_file_without_a_check_is_refused(tmp_path: Path, grade_lab: Grade) -> None:
+    (tmp_path / "test_a.py").write_text(SECRET.format(what=True))
+    (tmp_path / "test_b.py").write_text(SECRET.format(what=True).replace("test_", "tset_"))
+    with pytest.raises(ConfigError, match=r"test_b\.py: has no check"):
+        grade_lab(checks=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a course [2]", "a::course"])
+def test_folders_whose_names_mean_something_to_pytest(tmp_path: Path, lab: Path, name: str) -> None:
+    folder = (lab.parent.parent.rename(tmp_path / name)) / "labs" / "01-tiny"
+    (tmp_path / name / "test_a.py").write_text(SECRET.format(what=True))
+    course = Course(tmp_path / name)
+    request = make_request(folder, course=course, checks=tmp_path / name)
+    assert [found.verdict for found in grade(request).checks] == [Verdict.PASS] * 4
+
+
+def test_run_that_pytest_does_not_begin(grade_lab: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_arguments", lambda request: ["--no-such-option"])
+    with pytest.raises(KitError, match="never began: pytest ended with status 4"):
+        grade_lab()
 
 
 def test_working_folders_of_passed_checks_go(lab: Path, grade_lab: Grade) -> None:

@@ -1,8 +1,8 @@
 """results.json: for Gradescope's autograder.
 
-Points stand with each test; Gradescope adds them up, and hides the total from students as long as a test is
-hidden from them. A test that ended in *error* has no points and says so: its points are not lost, somebody
-has to look.
+Points stand with each test, and in a total, which Gradescope hides from students as long as a test is hidden
+from them; so the text, which they see, does not tell it then. A test that ended in *error* has no points and
+says so: its points are not lost, somebody has to look.
 
 Source: Gradescope's autograder documentation, "Autograder Specifications", "Output format"
 (gradescope-autograders.readthedocs.io/en/latest/specs).
@@ -53,10 +53,13 @@ def to_json(result: RunResult) -> dict[str, Any]:
 
 
 def _output(result: RunResult) -> str:
-    lines = [f"{shown(result.score)} of {shown(result.max_score)} points, seed {result.seed}", *result.notes]
+    # A total would tell what became of the private checks.
+    public = not any(check.private for check in result.checks)
+    total = f"{shown(result.score)} of {shown(result.max_score)} points, " if public else ""
+    lines = [f"{total}seed {result.seed}", *result.notes]
     if not result.complete:
         lines.append("The run ended before every check had its turn.")
-    if result.undecided:
+    if public and result.undecided:
         lines.append(f"{shown(result.undecided)} points are undecided: the grader or its machine broke.")
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ import pytest
 import dslab.kit.grader
 from dslab.kit.grader.reports import Reports
 from dslab.kit.grader.reports.comment import MAX_CHARACTERS, to_markdown
+from dslab.kit.grader.reports.gradescope import to_json as to_gradescope
 from dslab.kit.grader.reports.page import to_html
 from dslab.kit.grader.verdict import RunResult, Verdict
 
@@ -66,6 +67,12 @@ def test_gradescope(report: Path) -> None:
     assert "Byte 5 differs." in tests["test_two"]["output"]
     assert "not the student's fault" in tests["test_three"]["output"]
     assert found["extra_data"]["hints_used"] == {"1.2": 2}
+
+
+def test_gradescope_tells_no_total_as_long_as_a_check_is_private(result: RunResult) -> None:
+    assert to_gradescope(result)["output"] == "seed 7"
+    public = replace(result, steps=result.steps[:2])
+    assert to_gradescope(public)["output"].startswith("6.67 of 30 points, seed 7\n6.67 points are undecided")
 
 
 def test_junit(report: Path) -> None:
