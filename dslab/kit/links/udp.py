@@ -266,7 +266,7 @@ class UdpProxy:
             del self._waiting[timer]
             do(datagram)
 
-        # At that time, even if it has just passed: who is due earlier, and still waits for its turn, goes first.
+        # At that time, even if it has just passed: who was due earlier and still waits goes first.
         timer = self._loop.call_at(when_s, due)
         self._waiting[timer] = datagram
 

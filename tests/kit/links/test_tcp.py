@@ -331,6 +331,27 @@ def test_reset_after_so_many_bytes(open_link: OpenLink) -> None:
     assert sizes == [(6, ""), (10, "beginning"), (15, "lost")]
 
 
+def test_reset_only_the_first(open_link: OpenLink) -> None:
+    wire = open_link()
+    before = [wire.connect() for _ in range(3)]
+    wire.apply("reset", after_bytes=0, count=2)
+    for client, _ in before[:2]:
+        client.until_reset()
+    wire.until(lambda stats: stats.open_connections == 1)
+    assert wire.injected("reset") == 2
+    client, server = before[2]
+    client.send(b"the third")
+    assert server.receive(9) == b"the third"
+
+
+def test_reset_only_the_next(open_link: OpenLink) -> None:
+    wire = open_link()
+    wire.apply("reset", after_bytes=0, count=2)
+    for _ in range(2):
+        wire.meets_reset()
+    assert wire.injected("reset") == 2
+
+
 def test_half_close_by_the_link(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
