@@ -31,6 +31,7 @@ The control channel is a pair of sockets. A message is one line of JSON. Nodes a
 ``pause``   ``mark``                     it is stopped, with all that it started
 ``resume``  ``mark``                     it goes on
 ``flush``   ``mark``                     what it wrote so far is in its files
+``members`` ``mark``                     it consists of those; ``pids``
 ``end``     ``prefix``                   the nodes of that topology are gone; ``left`` would not go
 ==========  ===========================  =================================================================
 
@@ -145,6 +146,8 @@ class Keeper:
         if request["do"] == "end":
             return {"left": sorted(self._end(request["prefix"]))}
         node = self._nodes.get(request["mark"])
+        if request["do"] == "members":
+            return {"pids": sorted(self._members(node)) if node is not None else []}
         if node is not None:  # else it has ended meanwhile, and there is nothing to do
             self._act(request["do"], node)
         return {}
