@@ -193,6 +193,7 @@ class Keeper:
 
     def _become(self, request: Request, out: Pump, err: Pump) -> NoReturn:
         """In the child: turn into the service. Every descriptor but these three closes by itself on exec."""
+        cwd = request["cwd"]
         try:
             os.setsid()
             self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -203,11 +204,12 @@ class Keeper:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(out.write_end, 1)
             os.dup2(err.write_end, 2)
-            os.chdir(request["cwd"])
+            os.chdir(cwd)
             os.execvpe(request["argv"][0], request["argv"], request["env"])
         except (OSError, ValueError) as error:  # the latter: no system call takes such a string
             reason = error.strerror if isinstance(error, OSError) else error
-            os.write(2, f"dslab: cannot run {request['argv'][0]!r}: {reason}\n".encode())
+            where = f" in {cwd}" if getattr(error, "filename", None) == cwd else ""
+            os.write(2, f"dslab: cannot run {request['argv'][0]!r}{where}: {reason}\n".encode())
         finally:
             os._exit(CANNOT_RUN)
 

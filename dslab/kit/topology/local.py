@@ -97,8 +97,10 @@ class LocalBackend:
         """Have the keeper start it.
 
         Raises:
-            ConfigError: Only its image knows what it runs.
+            ConfigError: Only its image knows what it runs; or nobody does.
         """
+        if not launch.command and self.command(launch.service) is not None:
+            raise ConfigError(f"{launch.node}: its command is empty, now that its variables are filled in.")
         if not launch.command:
             raise ConfigError(
                 f"{launch.node} has no command, and images run in Docker only.",

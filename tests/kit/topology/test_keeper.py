@@ -265,6 +265,13 @@ def test_what_no_system_can_run(kept: Kept, wait_for: WaitFor, argv: list[str], 
     assert kept.err.read_text().startswith("dslab: cannot run 'a")
 
 
+def test_a_folder_that_is_gone(kept: Kept, wait_for: WaitFor) -> None:
+    gone = kept.err.parent / "no" / "such"
+    kept.spawn("", cwd=str(gone))
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.err.read_text().endswith(f"' in {gone}: No such file or directory\n")
+
+
 def test_a_health_command_ends_with_its_service(kept: Kept, wait_for: WaitFor) -> None:
     service = kept.mark
     kept.spawn("import time; time.sleep(1000)")
@@ -297,6 +304,8 @@ def test_no_descriptor_is_left(kept: Kept, wait_for: WaitFor) -> None:
 
 
 def test_an_image_without_a_command_needs_docker(open_lab: Callable[..., Any]) -> None:
-    topology = open_lab("services: {s: {image: broker}}", {})
+    topology = open_lab("services: {s: {image: broker}, t: {command: '${X:-}'}}", {})
+    with pytest.raises(ConfigError, match=r"t: its command is empty, now that its variables are filled in\."):
+        topology.start("t")
     with pytest.raises(ConfigError, match=r"s has no command, and images run in Docker only\. Write x-dslab"):
-        topology.start()
+        topology.start("s")
