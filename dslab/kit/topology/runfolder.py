@@ -22,7 +22,6 @@ import fcntl
 import itertools
 import json
 import os
-import re
 import secrets
 import shutil
 import time
@@ -34,9 +33,9 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from dslab.kit.errors import MachineError
+from dslab.kit.trace.recorder import folder_name
 
 KEPT_RUNS = 20
-MAX_NAME_CHARACTERS = 80
 
 
 class Shared(Protocol):
@@ -101,7 +100,7 @@ class RunFolder:
 
     def check_folder(self, name: str) -> Path:
         """Make the folder of one check. A second check of that name gets ``name-2``."""
-        safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:MAX_NAME_CHARACTERS] or "check"
+        safe = folder_name(name)
         for number in range(1, 1_000_000):
             path = self.path / (safe if number == 1 else f"{safe}-{number}")
             try:

@@ -9,6 +9,7 @@ line out. A disk that is full ends the record, not what is recorded: `Recorder.c
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from dataclasses import replace
@@ -26,6 +27,7 @@ FLUSH_S = 0.1
 RESERVE_BYTES = 256 * 1024
 STORY = frozenset({Kind.CHECK, Kind.NODE, Kind.FAULT})
 FULL = "trace full"
+MAX_FOLDER_CHARS = 80
 
 
 class Recorder:
@@ -148,6 +150,11 @@ class Recorder:
         while not self._closing.wait(FLUSH_S):
             if self._lines:
                 self.flush()
+
+
+def folder_name(check: str) -> str:
+    """What the folder of a check of that name is called: without what a file's name should not hold."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", check).strip("-.")[:MAX_FOLDER_CHARS] or "check"
 
 
 def read(*paths: Path) -> list[Event]:
