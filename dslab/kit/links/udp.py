@@ -247,7 +247,7 @@ class UdpProxy:
         """Let it leave when its time has come and the wire is through with it."""
         pacer = self.link.conditions[datagram.heading].pacer
         if pacer is None and datagram.release_s <= self._loop.time():
-            self._send(datagram)
+            self._leave(datagram)
         elif self._waiting_bytes + _weight(datagram) > MAX_WAITING_BYTES:
             self._lose(datagram, "queue full")
         else:
@@ -256,7 +256,7 @@ class UdpProxy:
                 # An empty one takes its moment too, or it and the next could change places.
                 size = max(1, len(datagram.data) * datagram.copies)
                 datagram.release_s = max(datagram.release_s, pacer.reserve(self._loop.time(), size))
-            self._later(datagram.release_s, datagram, self._send)
+            self._later(datagram.release_s, datagram, self._leave)
 
     def _later(self, when_s: float, datagram: Datagram, do: Any) -> None:
         self._waiting_bytes += _weight(datagram)
@@ -269,6 +269,14 @@ class UdpProxy:
         # At that time, even if it has just passed: who was due earlier and still waits goes first.
         timer = self._loop.call_at(when_s, due)
         self._waiting[timer] = datagram
+
+    def _leave(self, datagram: Datagram) -> None:
+        """Send it, if there is no silence by now: it may have waited while one began."""
+        if silenced_by := self._silenced_by(datagram.heading):
+            self.link.injected.update(silenced_by)
+            self._lose(datagram)
+        else:
+            self._send(datagram)
 
     def _send(self, datagram: Datagram) -> None:
         flow = datagram.flow
