@@ -170,6 +170,8 @@ class Connection:
             if self._connecting is not None:
                 self._connecting.cancel()
             if self._target.transport is None:
+                for lane in self.lanes:  # of which one may never have had a sink
+                    lane.discard()
                 self._proxy.closed(self)
 
     def reset(self) -> None:

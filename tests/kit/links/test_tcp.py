@@ -276,6 +276,18 @@ def test_a_partition_is_silence_and_the_target_hears_nothing(open_link: OpenLink
     assert wire.accept().receive(8) == b"anybody?"
 
 
+def test_what_a_client_said_in_a_partition_that_it_did_not_outlive(open_link: OpenLink) -> None:
+    wire = open_link()
+    wire.apply("partition")
+    client = wire.client()
+    client.send(b"is anybody there?")
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    client.reset()
+    wire.until(lambda stats: stats.connections == 1 and not stats.open_connections)
+    chunks = [(event.data, event.note) for event in wire.events() if event.kind is Kind.CHUNK]
+    assert chunks == [(b"is anybody there?", "lost")]
+
+
 def test_cut(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
