@@ -8,6 +8,7 @@ start.
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import signal
 import socket
@@ -29,6 +30,9 @@ DESCRIPTORS_ASIDE = 32
 DESCRIPTORS_PER_CLIENT = 3  # the connection; in the process model two more, to watch the child
 
 UDP_TRANSMISSIONS = 10
+
+LONGEST_S = 1_000_000.0
+"""The longest duration that can be asked for, a week and a half: poll takes milliseconds that fit an int."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,9 +100,12 @@ def add_client(command: argparse.ArgumentParser) -> None:
 
 def seconds(text: str) -> float:
     """Read a duration."""
-    if (duration_s := float(text)) > 0:
-        return duration_s
-    raise argparse.ArgumentTypeError(f"{text} is not longer than no time at all")
+    duration_s = float(text)
+    if not duration_s > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not longer than no time at all")
+    if duration_s > LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text} is longer than {LONGEST_S:,.0f} s")
+    return duration_s
 
 
 def run_server(options: argparse.Namespace) -> None:
@@ -176,7 +183,7 @@ def run_client(options: argparse.Namespace) -> None:
         else connect(address, timeout_s=options.timeout, framing=options.framing)
     ) as client:
         for message in options.messages:
-            print(client.request(message.encode()).decode(errors="replace"))
+            print(client.request(os.fsencode(message)).decode(errors="replace"))
 
 
 def run_demo(_: argparse.Namespace) -> None:

@@ -147,11 +147,21 @@ class UdpClient:
 
 
 def _connected(address: Address) -> socket.socket:
-    """A UDP socket that takes datagrams from that address only. Nothing is sent yet."""
+    """A UDP socket that takes datagrams from that address only. Nothing is sent yet.
+
+    Raises:
+        PeerRefused: Nobody has that name, or no way leads there.
+    """
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(*address.pair, type=socket.SOCK_DGRAM)[0]
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter: it cannot be one, as a..b
         raise PeerRefused(f"{address}: nobody has that name.") from error
     connected = socket.socket(family, kind, protocol)
-    connected.connect(where)
+    try:
+        connected.connect(where)
+    except OSError as error:
+        connected.close()
+        if error.errno not in NOBODY_THERE:
+            raise
+        raise PeerRefused(f"{address} cannot be reached: {error.strerror}.") from error
     return connected

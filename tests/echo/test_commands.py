@@ -36,6 +36,44 @@ def test_client_without_a_server() -> None:
     assert completed.stderr == "127.0.0.1:1 took no connection: Connection refused.\n"
 
 
+@pytest.mark.parametrize("option", ["--timeout", "--idle-timeout"])
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ("0", "0 is not longer than no time at all"),
+        ("nan", "nan is not longer than no time at all"),
+        ("inf", "inf is longer than 1,000,000 s"),
+        ("1e9", "1e9 is longer than 1,000,000 s"),
+        ("soon", "invalid seconds value: 'soon'"),
+    ],
+)
+def test_durations_that_are_none(option: str, seconds: str, told: str) -> None:
+    if option == "--timeout":
+        completed = run("client", "--server", "127.0.0.1:1", option, seconds, "Hello")
+    else:
+        completed = run("server", option, seconds)
+    assert completed.returncode == 2
+    assert completed.stderr.splitlines()[-1].endswith(f"argument {option}: {told}")
+
+
+def test_the_longest_wait() -> None:
+    with running_server("threads", "--idle-timeout", "1000000") as (address, _):
+        for options in ((), ("--timeout", "1000000")):
+            assert run("client", "--server", address, *options, "Hello").stdout == "Hello*\n"
+
+
+def test_a_message_that_is_no_text() -> None:
+    with running_server("selectors") as (address, _):
+        completed = subprocess.run(
+            [sys.executable, "-m", "dslab.echo", "client", "--server", address, b"\xff"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (completed.returncode, completed.stdout) == (0, "\N{REPLACEMENT CHARACTER}*\n")
+
+
 def test_a_server_imports_nothing_heavy() -> None:
     program = (
         "import sys; before = set(sys.modules)\n"  # a coverage run brings modules of its own

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -143,9 +145,20 @@ def test_nobody_is_bound_there() -> None:
     assert caught.value.happened is Happened.NO
 
 
-def test_name_that_nobody_has() -> None:
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "no..name", "x" * 64])
+def test_name_that_nobody_has(name: str) -> None:
     with pytest.raises(PeerRefused, match="nobody has that name"):
-        UdpClient("no-such-host.invalid:7000")
+        UdpClient(f"{name}:7000")
+
+
+def test_no_way_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unconnected(socket.socket):
+        def connect(self, address: object) -> None:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+
+    monkeypatch.setattr(socket, "socket", Unconnected)
+    with pytest.raises(PeerRefused, match=r"127\.0\.0\.1:7000 cannot be reached: Network is unreachable\."):
+        UdpClient("127.0.0.1:7000")
 
 
 def test_ids_come_from_the_generator() -> None:

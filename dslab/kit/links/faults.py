@@ -340,7 +340,8 @@ def _check(kind: str, one: Field[Any], value: Any) -> None:
     read, least, most = (one.metadata[key] for key in ("read", "least", "most"))
     allowed = (int, float) if read is float else (int,)
     if isinstance(value, bool) or not isinstance(value, allowed):
-        raise UsageError(f"{kind}: {one.name} is a number, not {value!r}.")
+        wanted = "a number" if read is float else "a whole number"
+        raise UsageError(f"{kind}: {one.name} is {wanted}, not {value!r}.")
     if not least <= value <= most or math.isinf(value):
         bounds = f"from {least:g} to {most:g}" if most < math.inf else f"at least {least:g}"
         raise UsageError(f"{kind}: {one.name} is {bounds}, not {value:g}.")

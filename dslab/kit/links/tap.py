@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from dslab.kit.errors import MachineError
 from dslab.kit.trace.event import Event
 from dslab.kit.trace.recorder import MAX_BYTES_PER_EVENT, Recorder
 
@@ -34,7 +33,6 @@ class Tap:
     def __init__(self) -> None:
         self._recorder: Recorder | None = None
         self._epoch_s = 0.0
-        self._failure: OSError | None = None
         self._pending: deque[MakeEvent] = deque()
         self._pending_bytes = 0
         self._timer: asyncio.Handle | None = None
@@ -64,14 +62,8 @@ class Tap:
         """
         self._write(len(self._pending))
         recorder, self._recorder = self._recorder, None
-        failure, self._failure = self._failure, None
-        try:
-            if recorder is not None:
-                recorder.close()
-        except OSError as error:
-            failure = failure or error
-        if failure is not None:
-            raise MachineError(f"The trace could not be written: {failure}.") from failure
+        if recorder is not None:
+            recorder.close()
 
     def record(self, make_event: MakeEvent, size: int = 0) -> None:
         """Put an event on record, if anything is.
@@ -109,10 +101,7 @@ class Tap:
             self._timer = None
         for _ in range(min(count, len(self._pending))):
             event = self._pending.popleft()()
-            try:
-                if self._recorder is not None:
-                    self._recorder.record(event)
-            except OSError as error:  # a full disk must not break a connection; `end` tells it
-                self._recorder, self._failure = None, error
+            if self._recorder is not None:
+                self._recorder.record(event)
         if not self._pending:
             self._pending_bytes = 0

@@ -170,18 +170,25 @@ class Connection:
             if self._connecting is not None:
                 self._connecting.cancel()
             if self._target.transport is None:
+                for lane in self.lanes:  # of which one may never have had a sink
+                    lane.discard()
                 self._proxy.closed(self)
 
     def reset(self) -> None:
         """Send RST to both sides."""
-        self.client.abort(reset=True)
-        self._target.abort(reset=True)
+        self._abort(reset=True)
 
     def cut(self, note: str) -> None:
         """Close both sides."""
         self._link.note(Kind.CLOSE, "", self.index, note)
-        self.client.abort(reset=False)
-        self._target.abort(reset=False)
+        self._abort(reset=False)
+
+    def _abort(self, *, reset: bool) -> None:
+        """Close both sockets. They learn of it in the next turn of the loop; nothing leaves until then."""
+        for lane in self.lanes:
+            lane.discard()
+        self.client.abort(reset=reset)
+        self._target.abort(reset=reset)
 
 
 class TcpProxy:

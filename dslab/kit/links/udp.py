@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ MAX_FLOWS = 256
 IDLE_S = 60.0
 # Datagrams that a delay or a throttle keeps back; what comes on top is lost, as in a full router.
 MAX_WAITING_BYTES = 4 * 1024 * 1024
+# What is kept of each of these beside its data, at least: an empty datagram takes room too.
+BESIDE_BYTES = 256
 # How many datagrams one socket may bring in per turn, so that a flood on one leaves room for the others.
 PER_TURN = 64
 # A burst should be lost by the link's faults, not in its sockets. (The system may allow less.)
@@ -225,12 +228,13 @@ class UdpProxy:
         held = datagram.flow.held
         if fate.hold_s and datagram.heading not in held:
             held[datagram.heading] = datagram
-            self._later(fate.hold_s, datagram, self._nobody_came)
+            self._later(self._loop.time() + fate.hold_s, datagram, self._nobody_came)
             return
         self._release(datagram)
         if (overtaken := held.pop(datagram.heading, None)) is not None:
             overtaken.notes.append(Effect.REORDERED)
-            overtaken.release_s = max(overtaken.release_s, datagram.release_s)
+            # A moment later: timers of equal times go off in any order.
+            overtaken.release_s = max(overtaken.release_s, math.nextafter(datagram.release_s, math.inf))
             self.link.injected["reorder"] += 1
             self._release(overtaken)
 
@@ -241,28 +245,38 @@ class UdpProxy:
 
     def _release(self, datagram: Datagram) -> None:
         """Let it leave when its time has come and the wire is through with it."""
-        now_s = self._loop.time()
-        if (pacer := self.link.conditions[datagram.heading].pacer) is not None:
-            self.link.injected["throttle"] += 1
-            arrival_s = pacer.reserve(now_s, len(datagram.data) * datagram.copies)
-            datagram.release_s = max(datagram.release_s, arrival_s)
-        if datagram.release_s <= now_s:
-            self._send(datagram)
-        elif self._waiting_bytes + len(datagram.data) > MAX_WAITING_BYTES:
+        pacer = self.link.conditions[datagram.heading].pacer
+        if pacer is None and datagram.release_s <= self._loop.time():
+            self._leave(datagram)
+        elif self._waiting_bytes + _weight(datagram) > MAX_WAITING_BYTES:
             self._lose(datagram, "queue full")
         else:
-            self._later(datagram.release_s - now_s, datagram, self._send)
+            if pacer is not None:
+                self.link.injected["throttle"] += 1
+                # An empty one takes its moment too, or it and the next could change places.
+                size = max(1, len(datagram.data) * datagram.copies)
+                datagram.release_s = max(datagram.release_s, pacer.reserve(self._loop.time(), size))
+            self._later(datagram.release_s, datagram, self._leave)
 
-    def _later(self, wait_s: float, datagram: Datagram, do: Any) -> None:
-        self._waiting_bytes += len(datagram.data)
+    def _later(self, when_s: float, datagram: Datagram, do: Any) -> None:
+        self._waiting_bytes += _weight(datagram)
 
         def due() -> None:
-            self._waiting_bytes -= len(datagram.data)
+            self._waiting_bytes -= _weight(datagram)
             del self._waiting[timer]
             do(datagram)
 
-        timer = self._loop.call_later(wait_s, due)
+        # At that time, even if it has just passed: who was due earlier and still waits goes first.
+        timer = self._loop.call_at(when_s, due)
         self._waiting[timer] = datagram
+
+    def _leave(self, datagram: Datagram) -> None:
+        """Send it, if there is no silence by now: it may have waited while one began."""
+        if silenced_by := self._silenced_by(datagram.heading):
+            self.link.injected.update(silenced_by)
+            self._lose(datagram)
+        else:
+            self._send(datagram)
 
     def _send(self, datagram: Datagram) -> None:
         flow = datagram.flow
@@ -306,6 +320,11 @@ class UdpProxy:
 
     async def refresh(self) -> None:
         """Other faults stand than before: the next datagram will see."""
+
+
+def _weight(datagram: Datagram) -> int:
+    """How much of the queue it takes."""
+    return len(datagram.data) + BESIDE_BYTES
 
 
 def _udp_socket(family: int) -> socket.socket:

@@ -33,6 +33,7 @@ Source: the Compose specification (github.com/compose-spec/compose-spec).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,6 +70,8 @@ REFUSED = {
     "scale": "Write deploy: {replicas: n}.",
     "secrets": "Write the value under environment.",
 }
+# As in Compose; a name becomes part of the names of files, and of links.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TOP = frozenset({"name", "services", "networks", "volumes", "version"})
 
 
@@ -153,6 +156,8 @@ def _service(body: _Body, defaults: _Body) -> ServiceSpec:
     entry = body.entry
     if entry.service == GRADER:
         raise entry.error("the name is taken: it is that of the program that runs the checks")
+    if not NAME.fullmatch(entry.service):
+        raise entry.error("a name is made of letters, digits and . _ - and begins with none of . and -")
     body.refuse_unknown(UNDERSTOOD | DOCKER_ONLY)
     if not {"command", "image", "build"} & body.table.keys():
         raise entry.error("has neither a command nor an image")

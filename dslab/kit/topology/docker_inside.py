@@ -30,12 +30,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from dslab.kit.topology import processes
-from dslab.kit.topology.keeper import Keeper, Node, Request
+from dslab.kit.topology.keeper import HEALTH, Keeper, Node, Request
 
 OUTPUT = "/run/dslab"  # where the files for the node's output are mounted, by their suffixes
 STREAMS = ("out", "err")
 PR_SET_DUMPABLE = 4
-HEALTH = ".health"  # what the mark of a health command ends with
 
 
 class StandardStreams:

@@ -16,18 +16,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from dslab.kit.address import Address
+from dslab.kit.errors import KitError, MachineError
 from dslab.kit.topology.backend import Launch, Report, Stream, Tell
-from dslab.kit.topology.docker_engine import STDOUT, Engine, frames
+from dslab.kit.topology.docker_engine import REFUSED, STDOUT, Engine, frames, reason
 from dslab.kit.topology.docker_entry import LIMITED, NO_LOG, Entry, bind, entry_of
 from dslab.kit.topology.docker_run import DockerRun
 from dslab.kit.topology.pump import CUT, MAX_FILE_BYTES
 from dslab.kit.topology.spec import SCRATCH, Port, Transport
 from dslab.kit.topology.usage import Usage
+
+T = TypeVar("T")
 
 TABLES: dict[str, tuple[Transport, str]] = {
     "/proc/net/tcp": ("tcp", "0A"),
@@ -83,6 +87,7 @@ class PlainProcess:
         }
         self._tell = tell
         self._status: int | None = None
+        self._lost = False
         self._paused = False
         self._ended = threading.Event()
         self._health: str | None = None
@@ -95,13 +100,20 @@ class PlainProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs."""
+        """None while it runs.
+
+        Raises:
+            KitError: Nobody knows: the container, or the engine, was gone before it was asked.
+        """
+        if self._lost:
+            raise KitError(f"The container of {self._launch.node} is gone: something removed it.")
         return self._status
 
     def is_ready(self) -> bool:
         """Whether it listens on its ports, or else its healthcheck has passed."""
         if not self._ready and time.monotonic() >= self._next_look_s and not self._ended.is_set():
-            self._ready = self._listens() if self._wanted() else self._is_healthy()
+            look = self._listens if self._wanted() else self._is_healthy
+            self._ready = self._while_it_runs(look, False)
             self._next_look_s = time.monotonic() + LOOK_EVERY_S
         return self._ready
 
@@ -122,24 +134,27 @@ class PlainProcess:
     def pause(self) -> None:
         """Freeze the whole container."""
         if not self._ended.is_set() and not self._paused:
-            self._engine.api.pause(self._container)
-            self._paused = True
+            self._while_it_runs(lambda: self._engine.api.pause(self._container), None)
+            self._paused = not self._ended.is_set()
 
     def resume(self) -> None:
         """Thaw it."""
         if not self._ended.is_set() and self._paused:
-            self._engine.api.unpause(self._container)
+            self._while_it_runs(lambda: self._engine.api.unpause(self._container), None)
             self._paused = False
 
     def wait(self, timeout_s: float) -> int | None:
         """Its exit status, or None after that time."""
         self._ended.wait(timeout_s)
-        return self._status
+        return self.exit_status
 
     def usage(self) -> Usage:
         """Memory and processes, as its control group counts them. Descriptors nobody counts there."""
         if self._ended.is_set():
             return Usage()
+        return self._while_it_runs(self._usage, Usage())
+
+    def _usage(self) -> Usage:
         found = self._engine.api.stats(self._container, stream=False, one_shot=True)
         held = found["pids_stats"].get("current", 0)
         return Usage(memory_bytes=found["memory_stats"].get("usage", 0), threads=held, processes=held)
@@ -148,6 +163,19 @@ class PlainProcess:
         """What the engine has handed on so far."""
         file = self._files[stream]
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    def _while_it_runs(self, ask: Callable[[], T], otherwise: T) -> T:
+        """Ask the engine for something that it refuses for a container which has just ended.
+
+        Raises:
+            MachineError: It refuses, and the container goes on.
+        """
+        try:
+            return ask()
+        except REFUSED as error:
+            if self._ended.wait(END_S):
+                return otherwise
+            raise MachineError(f"The Docker engine failed: {reason(error)}.") from error
 
     def _wanted(self) -> list[Port]:
         return [bind.port for bind in self._launch.service.binds]
@@ -175,15 +203,20 @@ class PlainProcess:
             self._engine.signal(self._container, name)
 
     def _read(self) -> None:
-        with self._connection:
-            for stream, data in frames(self._connection):
-                self._keep("out" if stream == STDOUT else "err", data)
-        self._status = self._engine.wait(self._container)
-        self._tell(self._launch.node, Report.EXITED, str(self._status), time.time())
+        try:
+            with self._connection:
+                for stream, data in frames(self._connection):
+                    self._keep("out" if stream == STDOUT else "err", data)
+            self._status = self._engine.wait(self._container)
+        except (OSError, *REFUSED):
+            self._lost = True
+        else:
+            self._tell(self._launch.node, Report.EXITED, str(self._status), time.time())
         self._ended.set()
 
     def _keep(self, stream: Stream, data: bytes) -> None:
-        with self._files[stream].open("ab") as file:
+        # The disk may be full: the service is not to blame, and goes on.
+        with suppress(OSError), self._files[stream].open("ab") as file:
             room = MAX_FILE_BYTES - file.tell()
             if room > 0:
                 file.write(data[:room] + (CUT if len(data) >= room else b""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,8 @@ from dslab.kit.topology.interpolation import Template
 from dslab.kit.topology.lines import Table
 from dslab.kit.topology.spec import CommandLine, Condition, Healthcheck, Port, Transport
 
-DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
+DURATION = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in UNITS_S))
 EXPOSED = re.compile(r"(\d{1,5})(?:/(tcp|udp))?")
 FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
@@ -70,6 +71,8 @@ def text(value: Any, entry: Entry) -> str:
     match value:
         case bool():
             return "true" if value else "false"
+        case str() if "\0" in value:
+            raise entry.error("holds a zero byte, which no program can be given")
         case str() | int():
             return str(value)
     raise entry.error(f"is {_kind(value)}, but must be a string")
@@ -115,9 +118,11 @@ def command(value: Any, entry: Entry) -> CommandLine:
         return CommandLine(tuple(template(word, entry) for word in texts(value, entry)))
     line = template(value, entry)
     try:
-        shlex.split(text(value, entry))
+        words = shlex.split(text(value, entry))
     except ValueError as error:
         raise entry.error(f"{error}".lower(), "Write the command as a list of words.") from error
+    if not words:
+        raise entry.error("is empty")
     return CommandLine((line,), split=True)
 
 
@@ -125,11 +130,27 @@ def environment(value: Any, entry: Entry) -> dict[str, Template | None]:
     """``KEY: value``, or a list of ``KEY=value``. Without a value: from dslab's own environment."""
     if isinstance(value, list):
         pairs = [item.partition("=") for item in texts(value, entry)]
+        _refuse_names([key for key, _, _ in pairs], entry)
         return {key: template(item, entry) if equals else None for key, equals, item in pairs}
     items = table(value, entry)
+    _refuse_names(items, entry)
     return {
         key: None if item is None else template(item, entry.at(items, key)) for key, item in items.items()
     }
+
+
+def _refuse_names(names: Iterable[str], entry: Entry) -> None:
+    """Refuse what the system takes for no variable's name."""
+    for name in names:
+        if not text(name, entry) or "=" in name:
+            raise entry.error(f"{name!r} is not the name of a variable")
+
+
+def boolean(value: Any, entry: Entry) -> bool:
+    """``true`` or ``false``, also as a string."""
+    if (written := text(value, entry)) not in {"true", "false"}:
+        raise entry.error(f"{written!r} is neither true nor false")
+    return written == "true"
 
 
 def duration(value: Any, entry: Entry) -> float:
@@ -138,8 +159,8 @@ def duration(value: Any, entry: Entry) -> float:
     match = DURATION.fullmatch(written)
     if not written or not match:
         raise entry.error(f"{written!r} is not a duration", "Write it like 10s, 500ms or 1m30s.")
-    hours, minutes, seconds, milliseconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
+    parts = zip(match.groups(), UNITS_S.values(), strict=True)
+    return sum(float(part or 0) * unit_s for part, unit_s in parts)
 
 
 def replicas(value: Any, entry: Entry) -> int:
@@ -178,7 +199,8 @@ def healthcheck(value: Any, entry: Entry) -> Healthcheck | None:
     """A healthcheck; None if it is disabled."""
     known = {"test", "interval", "timeout", "retries", "start_period", "start_interval", "disable"}
     check = table(value, entry, known)
-    if check.get("disable") or check.get("test") == ["NONE"]:
+    disabled = "disable" in check and boolean(check["disable"], entry.at(check, "disable"))
+    if disabled or check.get("test") == ["NONE"]:
         return None
     if "test" not in check:
         raise entry.error("has no test")

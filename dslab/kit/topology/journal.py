@@ -42,5 +42,9 @@ class Journal:
             self.node(node, NodeState.EXITED, f"exit status {detail}", at_s)
 
     def close(self) -> None:
-        """Complete the file."""
+        """Complete the file.
+
+        Raises:
+            MachineError: Not all could be written.
+        """
         self._recorder.close()

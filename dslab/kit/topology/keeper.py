@@ -10,7 +10,8 @@ the grader is gone, in whatever way     the control channel is at its end: every
 a service leaves its session, or its    the keeper is its *subreaper* (Linux): orphans become children of the
 parent                                  keeper; elsewhere the mark in their environment tells
 a service forks while it is killed      all are stopped first, then killed (`processes.end`)
-a service ends, its children do not     they are ended with it, as they would be in a container
+a service ends, its children do not     they are ended with it, as they would be in a container; so is its
+                                        health command
 the keeper is killed                    the kernel kills the services (Linux, PDEATHSIG); the grader ends
                                         whoever is left, by the mark
 a service prints for ever               output is pumped through the keeper, which throws away what is beyond
@@ -30,6 +31,7 @@ The control channel is a pair of sockets. A message is one line of JSON. Nodes a
 ``pause``   ``mark``                     it is stopped, with all that it started
 ``resume``  ``mark``                     it goes on
 ``flush``   ``mark``                     what it wrote so far is in its files
+``members`` ``mark``                     it consists of those; ``pids``
 ``end``     ``prefix``                   the nodes of that topology are gone; ``left`` would not go
 ==========  ===========================  =================================================================
 
@@ -50,7 +52,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
 from dslab.kit.topology import processes
@@ -59,6 +61,7 @@ from dslab.kit.topology.pump import Pump
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CHECK_PARENT_S = 1.0
+HEALTH = "/health"  # what the mark of a node's health command has beyond the node's
 CANNOT_RUN = 127  # the shell's status for a program that cannot be run
 IGNORED = (signal.SIGINT, signal.SIGHUP)
 # What Python or the keeper ignores would be ignored by services too: exec keeps that.
@@ -143,6 +146,8 @@ class Keeper:
         if request["do"] == "end":
             return {"left": sorted(self._end(request["prefix"]))}
         node = self._nodes.get(request["mark"])
+        if request["do"] == "members":
+            return {"pids": sorted(self._members(node)) if node is not None else []}
         if node is not None:  # else it has ended meanwhile, and there is nothing to do
             self._act(request["do"], node)
         return {}
@@ -172,20 +177,23 @@ class Keeper:
 
     def _spawn(self, request: Request) -> int:
         mark = request["mark"]
-        pumps = [
-            Pump(request["out"], self._selector),
-            Pump(request["err"], self._selector, lambda text, at: self._note(mark, text, at)),
-        ]
-        pid = os.fork()
-        if pid == 0:
-            self._become(request, *pumps)
-        for pump in pumps:
+        with ExitStack() as abandoned:  # the machine may refuse any of these
+            out = Pump(request["out"], self._selector)
+            abandoned.callback(out.abandon)
+            err = Pump(request["err"], self._selector, lambda text, at: self._note(mark, text, at))
+            abandoned.callback(err.abandon)
+            pid = os.fork()
+            if pid == 0:
+                self._become(request, out, err)
+            abandoned.pop_all()
+        for pump in (out, err):
             pump.start()
-        self._nodes[mark] = Node(mark, pid, pumps)
+        self._nodes[mark] = Node(mark, pid, [out, err])
         return pid
 
     def _become(self, request: Request, out: Pump, err: Pump) -> NoReturn:
         """In the child: turn into the service. Every descriptor but these three closes by itself on exec."""
+        cwd = request["cwd"]
         try:
             os.setsid()
             self._prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -196,10 +204,12 @@ class Keeper:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(out.write_end, 1)
             os.dup2(err.write_end, 2)
-            os.chdir(request["cwd"])
+            os.chdir(cwd)
             os.execvpe(request["argv"][0], request["argv"], request["env"])
-        except OSError as error:
-            os.write(2, f"dslab: cannot run {request['argv'][0]!r}: {error.strerror}\n".encode())
+        except (OSError, ValueError) as error:  # the latter: no system call takes such a string
+            reason = error.strerror if isinstance(error, OSError) else error
+            where = f" in {cwd}" if getattr(error, "filename", None) == cwd else ""
+            os.write(2, f"dslab: cannot run {request['argv'][0]!r}{where}: {reason}\n".encode())
         finally:
             os._exit(CANNOT_RUN)
 
@@ -255,6 +265,8 @@ class Keeper:
         for pump in node.pumps:
             pump.close()
         del self._nodes[node.mark]
+        if (health := self._nodes.get(node.mark + HEALTH)) is not None:
+            self._act("kill", health)
         exit_status = 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         self._send({"exited": node.mark, "status": exit_status, "at": at})
 

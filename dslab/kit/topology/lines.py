@@ -2,8 +2,8 @@
 
 Plain scalars are read as in YAML 1.2, which Compose follows, not as in PyYAML's 1.1: ``no`` and ``on`` are
 strings, and so are ``22:22`` (1.1 reads 1342) and ``1.10`` (1.1 reads 1.1, and a version loses its zero).
-Only ``true``, ``false``, ``null`` and whole numbers are anything but strings. A key that stands twice is an
-error.
+Only ``true``, ``false``, ``null`` (and ``True``, ``TRUE``, ...) and whole numbers are no strings.
+A key that stands twice is an error, and so is one that is a list or a mapping.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|false)$"), list("tf"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile("^(?:null|~|)$"), ["n", "~", ""])
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile("^(?:null|Null|NULL|~|)$"), ["n", "N", "~", ""]
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:int", re.compile("^(?:0|-?[1-9][0-9]*)$"), list("-0123456789")
 )
@@ -54,6 +58,9 @@ _Loader.add_constructor("tag:yaml.org,2002:map", _construct_table)
 def _refuse_duplicates(node: yaml.MappingNode) -> None:
     seen: dict[str, yaml.Mark] = {}
     for key_node, _ in node.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            problem = "a key must be a single value; put a text that begins with { or [ in quotes"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         if key_node.value in seen and key_node.value != "<<":
             line = seen[key_node.value].line + 1
             problem = f"the key {key_node.value!r} stands on line {line} already"
@@ -77,5 +84,7 @@ def load(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}, line {line}: {error.problem}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last two: ``!!int x`` and the like
         raise ConfigError(f"{path}: not YAML: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: too many brackets or mappings inside one another.") from error

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from dslab.kit.address import Address
-from dslab.kit.errors import KitError
+from dslab.kit.errors import ConfigError, KitError
 from dslab.kit.links import LinksClient, LinksThread
 from dslab.kit.topology import processes
 from dslab.kit.topology.addresses import LOOPBACK, Addresses
@@ -94,7 +94,18 @@ class LocalBackend:
         return service.local or service.command
 
     def launch(self, launch: Launch, tell: Tell) -> LocalProcess:
-        """Have the keeper start it."""
+        """Have the keeper start it.
+
+        Raises:
+            ConfigError: Only its image knows what it runs; or nobody does.
+        """
+        if not launch.command and self.command(launch.service) is not None:
+            raise ConfigError(f"{launch.node}: its command is empty, now that its variables are filled in.")
+        if not launch.command:
+            raise ConfigError(
+                f"{launch.node} has no command, and images run in Docker only.",
+                remedy="Write x-dslab: {local: ...}, or take --backend docker.",
+            )
         assert self._keeper is not None, "open() comes first"
         mark = self._prefix + launch.node
         home = self.scratch(launch.node).inside

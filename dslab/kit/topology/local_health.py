@@ -8,6 +8,7 @@ from typing import Any
 
 from dslab.kit.topology import processes
 from dslab.kit.topology.backend import Launch, Place
+from dslab.kit.topology.keeper import HEALTH
 from dslab.kit.topology.keeper_client import Channel
 
 MAX_INTERVAL_S = 0.25  # a container may be asked every 30 s, but here a student waits
@@ -28,7 +29,7 @@ class LocalHealth:
         self, keeper: Channel, mark: str, launch: Launch, environment: Mapping[str, str], place: Place
     ) -> None:
         self._keeper = keeper
-        self._mark = f"{mark}.health"
+        self._mark = mark + HEALTH
         self._command = launch.health
         self._check = launch.service.healthcheck
         self._environment = {**environment, processes.MARK: self._mark}

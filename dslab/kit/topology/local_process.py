@@ -9,7 +9,7 @@ from typing import Any
 
 from dslab.kit.address import Address
 from dslab.kit.errors import KitError
-from dslab.kit.topology import processes, usage
+from dslab.kit.topology import usage
 from dslab.kit.topology.backend import Launch, Place, Report, Stream, Tell
 from dslab.kit.topology.keeper_client import GONE, Channel
 from dslab.kit.topology.listening import Listener, everybody, listeners
@@ -56,7 +56,7 @@ class LocalProcess:
         self._ended = threading.Event()
         self._health = LocalHealth(keeper, mark, launch, environment, place) if launch.health else None
         keeper.listen(mark, self._hear)
-        self._pid: int = keeper.ask(
+        keeper.ask(
             "spawn",
             mark=mark,
             argv=launch.command,
@@ -64,7 +64,7 @@ class LocalProcess:
             cwd=str(place.work),
             out=str(self._files["out"]),
             err=str(self._files["err"]),
-        )["pid"]
+        )
 
     @property
     def exit_status(self) -> int | None:
@@ -115,7 +115,7 @@ class LocalProcess:
 
     def usage(self) -> Usage:
         """What the family holds."""
-        return usage.of_family(self._pid)
+        return usage.of(self._family())
 
     def output(self, stream: Stream) -> str:
         """What it has written so far; what is in the pipe between it and the keeper included."""
@@ -140,7 +140,12 @@ class LocalProcess:
 
     def _heard(self) -> set[Listener]:
         """Where the family listens."""
-        return listeners(processes.family([self._pid], processes.process_table()))
+        return listeners(self._family())
+
+    def _family(self) -> list[int]:
+        """Its processes, those that have left their parent included, which only the keeper knows."""
+        pids: list[int] = [] if self._ended.is_set() else self._keeper.ask("members", mark=self._mark)["pids"]
+        return pids
 
     def _may_be_heard(self) -> bool:
         """Whether anybody listens where it should. Cheap to see; whose that is takes the process table."""

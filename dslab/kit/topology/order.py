@@ -26,6 +26,8 @@ def with_dependencies(names: Iterable[str], services: Services) -> list[str]:
     ordered: dict[str, None] = {}
 
     def add(name: str) -> None:
+        if name in ordered:  # as has been all that it depends on
+            return
         for dependency in services[name].depends_on:
             add(dependency)
         ordered[name] = None

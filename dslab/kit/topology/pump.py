@@ -40,8 +40,17 @@ class Pump:
         self._marks = 0
         self._line = b""
         self._open = True
-        self.read_end, self.write_end = os.pipe()
+        try:
+            self.read_end, self.write_end = os.pipe()
+        except OSError:
+            os.close(self._file)
+            raise
         os.set_blocking(self.read_end, False)
+
+    def abandon(self) -> None:
+        """Close everything: there is no service."""
+        for end in (self._file, self.read_end, self.write_end):
+            os.close(end)
 
     def start(self) -> None:
         """Begin to carry, once the service holds the other end."""

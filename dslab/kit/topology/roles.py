@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from dslab.kit.address import Address
+from dslab.kit.address import MAX_PORT, Address
 from dslab.kit.topology.forms import Entry
 from dslab.kit.topology.interpolation import Template
 from dslab.kit.topology.spec import SCRATCH, Bind, Call, Port, ServiceSpec
@@ -80,15 +80,17 @@ def _defaults(service: ServiceSpec, place: Entry) -> dict[str, str]:
     return defaults
 
 
-def _references(service: ServiceSpec, place: Entry) -> Iterator[_Reference]:
+def _references(service: ServiceSpec, services: Services, place: Entry) -> Iterator[_Reference]:
     for variable, default in _defaults(service, place).items():
         match = HOST_PORT.fullmatch(default)
+        if match and not 0 < int(match[2]) <= MAX_PORT and match[1] in {ANY_HOST, *services}:
+            raise place.error(f"variable {variable}: {default} has no port from 1 to {MAX_PORT}")
         if match:
             yield _Reference(variable, match[1], int(match[2]))
 
 
 def _with_binds(service: ServiceSpec, place: Entry) -> ServiceSpec:
-    own = [reference for reference in _references(service, place) if reference.host == ANY_HOST]
+    own = [reference for reference in _references(service, {}, place) if reference.host == ANY_HOST]
     ports = {port.number: port for port in reversed(service.ports)}
     if len(ports) < len(service.ports):
         raise place.error(
@@ -110,7 +112,7 @@ def _with_binds(service: ServiceSpec, place: Entry) -> ServiceSpec:
 def _with_calls(service: ServiceSpec, services: Services, place: Entry) -> ServiceSpec:
     calls = tuple(
         Call(reference.variable, reference.host, _port(reference, services[reference.host], place))
-        for reference in _references(service, place)
+        for reference in _references(service, services, place)
         if reference.host in services
     )
     return replace(service, calls=calls)

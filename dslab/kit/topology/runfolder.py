@@ -22,21 +22,20 @@ import fcntl
 import itertools
 import json
 import os
-import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 from dslab.kit.errors import MachineError
+from dslab.kit.trace.recorder import folder_name
 
 KEPT_RUNS = 20
-MAX_NAME_CHARACTERS = 80
 
 
 class Shared(Protocol):
@@ -88,18 +87,20 @@ class RunFolder:
         runs = course / ".dslab" / "runs"
         epoch_s = time.time()
         try:
-            path = _make_unique(runs, f"{datetime.now():%Y%m%d-%H%M%S}-lab{lab}")  # noqa: DTZ005
-            run = cls(path, epoch_s, _take_lock(path))
+            runs.mkdir(parents=True, exist_ok=True)
+            with _alone_in(runs):
+                path = _make_unique(runs, f"{datetime.now():%Y%m%d-%H%M%S}-lab{lab}")  # noqa: DTZ005
+                run = cls(path, epoch_s, _take_lock(path))
+                prune(runs)
         except OSError as error:
             remedy = "Check that the folder is yours and that the disk is not full."
             raise MachineError(f"No run folder in {runs}: {error.strerror}.", remedy=remedy) from error
         run.note(lab=lab, seed=seed, backend=backend, epoch_s=epoch_s, pids=[os.getpid()])
-        prune(runs)
         return run
 
     def check_folder(self, name: str) -> Path:
         """Make the folder of one check. A second check of that name gets ``name-2``."""
-        safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")[:MAX_NAME_CHARACTERS] or "check"
+        safe = folder_name(name)
         for number in range(1, 1_000_000):
             path = self.path / (safe if number == 1 else f"{safe}-{number}")
             try:
@@ -175,8 +176,18 @@ def is_alive(folder: Path) -> bool:
     return False
 
 
+@contextmanager
+def _alone_in(runs: Path) -> Iterator[None]:
+    """Let no other run begin meanwhile: it would take a folder without a lock for that of a dead run."""
+    folder = os.open(runs, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _make_unique(runs: Path, stem: str) -> Path:
-    runs.mkdir(parents=True, exist_ok=True)
     while True:
         path = runs / f"{stem}-{secrets.token_hex(2)}"
         try:
@@ -188,5 +199,5 @@ def _make_unique(runs: Path, stem: str) -> Path:
 
 def _take_lock(path: Path) -> int:
     lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # at most until somebody has looked whether we are alive
     return lock

@@ -13,8 +13,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from dslab.kit.topology.processes import family, process_table
-
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -34,29 +32,8 @@ class Usage:
         )
 
 
-def of_family(pid: int) -> Usage:
-    """What that process and its descendants hold; nothing, if it has ended."""
-    return _total(family([pid], process_table()))
-
-
-def of_everything_else() -> Usage:
-    """What all processes but this one hold: inside a container, what the service does."""
-    import psutil
-
-    return _total(pid for pid in psutil.pids() if pid != os.getpid())
-
-
-def to_json(usage: Usage) -> str:
-    """One line of JSON."""
-    return json.dumps(asdict(usage))
-
-
-def from_json(text: str) -> Usage:
-    """Read what `to_json` wrote."""
-    return Usage(**json.loads(text))
-
-
-def _total(pids: Iterable[int]) -> Usage:
+def of(pids: Iterable[int]) -> Usage:
+    """What those processes hold; nothing of one that has ended."""
     import psutil
 
     total = Usage()
@@ -68,6 +45,23 @@ def _total(pids: Iterable[int]) -> Usage:
         except psutil.Error:
             continue  # it ended while we looked, or is not the service's
     return total
+
+
+def of_everything_else() -> Usage:
+    """What all processes but this one hold: inside a container, what the service does."""
+    import psutil
+
+    return of(pid for pid in psutil.pids() if pid != os.getpid())
+
+
+def to_json(usage: Usage) -> str:
+    """One line of JSON."""
+    return json.dumps(asdict(usage))
+
+
+def from_json(text: str) -> Usage:
+    """Read what `to_json` wrote."""
+    return Usage(**json.loads(text))
 
 
 if __name__ == "__main__":

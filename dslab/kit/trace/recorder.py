@@ -3,18 +3,20 @@
 Recording stands in the path of every message that a check sends, so `Recorder.record` only encodes and
 appends to a buffer. The buffer goes to the file when it is large, when it is old (a thread looks after that)
 and on close. A writer that is killed loses what was buffered and may tear its last line; `read` leaves that
-line out.
+line out. A disk that is full ends the record, not what is recorded: `Recorder.close` tells it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from dslab.kit.errors import MachineError
 from dslab.kit.trace.event import CARRIES_BYTES, Event, Kind, from_json, to_json
 
 MAX_BYTES_PER_EVENT = 4_096
@@ -25,6 +27,7 @@ FLUSH_S = 0.1
 RESERVE_BYTES = 256 * 1024
 STORY = frozenset({Kind.CHECK, Kind.NODE, Kind.FAULT})
 FULL = "trace full"
+MAX_FOLDER_CHARS = 80
 
 
 class Recorder:
@@ -56,6 +59,7 @@ class Recorder:
         self._lines: list[str] = []
         self._buffered_bytes = 0
         self._total_bytes = 0
+        self._failure: OSError | None = None
         self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_by_time, name=f"trace {path.name}", daemon=True)
         self._flusher.start()
@@ -82,14 +86,19 @@ class Recorder:
             self._flush()
 
     def close(self) -> None:
-        """Flush and close. What is recorded afterwards is dropped; closing twice is harmless."""
+        """Flush and close. What is recorded afterwards is dropped; closing twice is harmless.
+
+        Raises:
+            MachineError: Not all could be written.
+        """
         self._closing.set()
         self._flusher.join()
         with self._lock:
             self._flush()
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self._close_file()
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise MachineError(f"The trace could not be written: {failure.strerror}.") from failure
 
     def __enter__(self) -> Recorder:
         return self
@@ -125,13 +134,27 @@ class Recorder:
         block = memoryview(("\n".join(self._lines) + "\n").encode("ascii"))
         self._lines.clear()
         self._buffered_bytes = 0
-        while block:
-            block = block[os.write(self._file, block) :]
+        try:
+            while block:
+                block = block[os.write(self._file, block) :]
+        except OSError as error:
+            self._failure = error
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
     def _flush_by_time(self) -> None:
         while not self._closing.wait(FLUSH_S):
             if self._lines:
                 self.flush()
+
+
+def folder_name(check: str) -> str:
+    """What the folder of a check of that name is called: without what a file's name should not hold."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", check).strip("-.")[:MAX_FOLDER_CHARS] or "check"
 
 
 def read(*paths: Path) -> list[Event]:

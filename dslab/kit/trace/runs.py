@@ -6,7 +6,6 @@ A run may have been killed at any moment, so every file may be missing or stop i
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import Any
 
 from dslab.kit.trace.diagram import Caption
 from dslab.kit.trace.event import Event
-from dslab.kit.trace.recorder import read
+from dslab.kit.trace.recorder import folder_name, read
 
 PICTURE = "picture.html"
 DRAWN = frozenset({"fail", "error"})
@@ -93,10 +92,10 @@ class Run:
     @property
     def checks(self) -> list[TracedCheck]:
         """The checks with a trace, in the order of the rubric; those without a result last."""
-        folders = {_plain(path.name): path for path in _traced(self.path)}
+        folders = {path.name: path for path in _traced(self.path)}
         found = []
         for step, result in self._results():
-            folder = folders.pop(_plain(str(result.get("name"))), None)
+            folder = folders.pop(folder_name(str(result.get("name"))), None)
             if folder is not None:
                 found.append(TracedCheck(str(result["name"]), folder, step, result))
         return found + [TracedCheck(folder.name, folder) for folder in folders.values()]
@@ -138,11 +137,3 @@ def _read_object(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _plain(name: str) -> str:
-    """A check's name as far as its folder's name keeps it."""
-    return re.sub(r"[^A-Za-z0-9]+", " ", name).strip()[:MAX_FOLDER_CHARS].strip()
-
-
-MAX_FOLDER_CHARS = 60

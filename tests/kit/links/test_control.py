@@ -25,8 +25,7 @@ from dslab.kit.links import LinksClient, LinkSpec, LinkStats, LinksThread
 from dslab.kit.links.control import MAX_LINE_BYTES, decode_reply, decode_request, encode, encode_error
 from dslab.kit.links.program import Program
 from dslab.kit.links.spec import spec_from_json, spec_to_json
-from dslab.kit.trace.event import Event
-from dslab.kit.trace.recorder import Recorder, read
+from dslab.kit.trace.recorder import read
 
 OpenLink = Callable[..., Any]  # see conftest
 ANYWHERE = Address("127.0.0.1", 0)
@@ -187,13 +186,13 @@ def test_a_trace_that_cannot_be_written(links: LinksClient, tmp_path: Path) -> N
 
 
 def test_a_disk_that_is_full(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def full(recorder: Recorder, event: Event) -> None:
+    def full(file: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     wire = open_link()
     client, server = wire.connect()
     with monkeypatch.context() as patched:
-        patched.setattr(Recorder, "record", full)
+        patched.setattr(os, "write", full)
         client.send(b"arrives all the same")
         assert server.receive(20) == b"arrives all the same"
         with pytest.raises(MachineError, match="No space left"):

@@ -276,6 +276,18 @@ def test_a_partition_is_silence_and_the_target_hears_nothing(open_link: OpenLink
     assert wire.accept().receive(8) == b"anybody?"
 
 
+def test_what_a_client_said_in_a_partition_that_it_did_not_outlive(open_link: OpenLink) -> None:
+    wire = open_link()
+    wire.apply("partition")
+    client = wire.client()
+    client.send(b"is anybody there?")
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    client.reset()
+    wire.until(lambda stats: stats.connections == 1 and not stats.open_connections)
+    chunks = [(event.data, event.note) for event in wire.events() if event.kind is Kind.CHUNK]
+    assert chunks == [(b"is anybody there?", "lost")]
+
+
 def test_cut(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
@@ -329,6 +341,27 @@ def test_reset_after_so_many_bytes(open_link: OpenLink) -> None:
     wire.until(lambda stats: not stats.open_connections)
     sizes = [(event.size, event.note) for event in wire.events() if event.kind is Kind.CHUNK]
     assert sizes == [(6, ""), (10, "beginning"), (15, "lost")]
+
+
+def test_reset_only_the_first(open_link: OpenLink) -> None:
+    wire = open_link()
+    before = [wire.connect() for _ in range(3)]
+    wire.apply("reset", after_bytes=0, count=2)
+    for client, _ in before[:2]:
+        client.until_reset()
+    wire.until(lambda stats: stats.open_connections == 1)
+    assert wire.injected("reset") == 2
+    client, server = before[2]
+    client.send(b"the third")
+    assert server.receive(9) == b"the third"
+
+
+def test_reset_only_the_next(open_link: OpenLink) -> None:
+    wire = open_link()
+    wire.apply("reset", after_bytes=0, count=2)
+    for _ in range(2):
+        wire.meets_reset()
+    assert wire.injected("reset") == 2
 
 
 def test_half_close_by_the_link(open_link: OpenLink) -> None:

@@ -155,6 +155,35 @@ def test_throttle(open_link: OpenLink) -> None:
     assert time.monotonic() - start_s >= 0.35
 
 
+def test_a_throttle_keeps_the_order(open_link: OpenLink) -> None:
+    wire = open_link("udp")
+    wire.target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    wire.apply("throttle", bytes_per_s=2_000_000)
+    client = wire.sender()
+    sent = [b"%05d" % number for number in range(3_000)]
+    arrived = []
+    for batch in range(0, len(sent), 100):  # no more under way than any socket's buffer takes
+        for data in sent[batch : batch + 100]:
+            client.send(data)
+        arrived += received(wire, 100)
+    assert arrived == sent
+
+
+def test_what_a_throttled_wire_loses_does_not_occupy_it(
+    open_link: OpenLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(udp, "MAX_WAITING_BYTES", 3 * (1_000 + udp.BESIDE_BYTES))
+    wire = open_link("udp")
+    wire.apply("throttle", bytes_per_s=10_000)
+    client = wire.sender()
+    for count in range(1, 401):  # 40 s of the wire, of which all but three are lost
+        client.send(b"x" * 1_000)
+        if count % 50 == 0:  # no more than the link's socket takes
+            wire.until(lambda stats, count=count: stats.forward_pieces == count)
+    while wire.target.recv(65_535) != b"late":  # waits for half of these 40 s at most
+        client.send(b"late")  # now there is room
+
+
 @pytest.mark.parametrize("kind", ["stall", "partition", "cut"])
 def test_silence(open_link: OpenLink, kind: str) -> None:
     wire = open_link("udp")
@@ -166,6 +195,21 @@ def test_silence(open_link: OpenLink, kind: str) -> None:
     wire.heal()
     client.send(b"again")
     assert received(wire, 1) == [b"again"]
+
+
+@pytest.mark.parametrize("kind", ["stall", "partition", "cut"])
+def test_silence_for_what_was_under_way(open_link: OpenLink, kind: str) -> None:
+    wire = open_link("udp")
+    wire.apply("delay", s=0.2)
+    client = wire.sender()
+    client.send(b"under way")
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    wire.apply(kind)
+    wire.until(lambda stats: stats.injected.get(kind) == 1)
+    wire.heal()
+    client.send(b"again")
+    assert received(wire, 1) == [b"again"]
+    assert [event.note for event in wire.events()].count("delayed 0.2 s, lost") == 1
 
 
 @pytest.mark.parametrize("kind", ["reset", "half_close", "refuse", "coalesce"])
@@ -259,13 +303,16 @@ def test_idle_flows_end(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch) ->
     wire.until(lambda stats: stats.connections == 2 and stats.open_connections == 1)
 
 
-def test_what_a_delay_keeps_back_is_bounded(open_link: OpenLink, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(udp, "MAX_WAITING_BYTES", 10_000)
+@pytest.mark.parametrize("size", [1_000, 0])
+def test_what_a_delay_keeps_back_is_bounded(
+    open_link: OpenLink, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(udp, "MAX_WAITING_BYTES", 10 * (size + udp.BESIDE_BYTES))
     wire = open_link("udp")
     wire.apply("delay", s=0.3)
     client = wire.sender()
     for _ in range(15):
-        client.send(b"x" * 1_000)
+        client.send(b"x" * size)
     assert len(received(wire, 10)) == 10
     assert nothing_comes(wire)
     assert [event.note for event in wire.events()].count("delayed 0.3 s, lost queue full") == 5

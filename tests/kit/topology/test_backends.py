@@ -338,6 +338,28 @@ def test_healthcheck_that_never_passes(open_lab: OpenLab) -> None:
         topology.start()
 
 
+# A daemon: its parent is gone, its session its own.
+DAEMON = """
+import os, subprocess, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execv(sys.executable, [sys.executable, "real.py", *sys.argv[1:]])
+    os._exit(0)
+time.sleep(1000)
+"""
+
+
+def test_a_daemon_belongs_to_who_started_it(open_lab: OpenLab) -> None:
+    topology = open_lab(PAIR, {"server.py": DAEMON, "real.py": SERVER})
+    topology.start()
+    server = topology["server"]
+    assert ask(server.address()) == "server 0 hi"
+    assert server.usage().processes >= 2
+    server.kill()
+    assert server.usage().processes == 0
+
+
 # Output.
 
 

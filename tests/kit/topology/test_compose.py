@@ -8,6 +8,7 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import ConfigError
 from dslab.kit.topology.compose import read
+from dslab.kit.topology.order import with_dependencies
 from dslab.kit.topology.spec import Bind, Call, Condition, Port, ServiceSpec, TopologySpec
 
 
@@ -130,6 +131,40 @@ def test_healthcheck_for_a_shell(tmp_path: Path, test: str) -> None:
 @pytest.mark.parametrize("check", ["{disable: true}", "{test: [NONE]}"])
 def test_healthcheck_disabled(tmp_path: Path, check: str) -> None:
     assert one(tmp_path, f"command: a\nhealthcheck: {check}").healthcheck is None
+
+
+@pytest.mark.parametrize("disable", ["false", "False", '"false"'])
+def test_healthcheck_not_disabled(tmp_path: Path, disable: str) -> None:
+    check = one(tmp_path, f"command: a\nhealthcheck: {{test: a, disable: {disable}}}").healthcheck
+    assert check is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("2h32m", 9_120.0), ("1.5m", 90.0), ("500ms", 0.5), ("250us", 0.000_25), ("0s", 0.0)],
+)
+def test_durations(tmp_path: Path, written: str, seconds: float) -> None:
+    check = one(tmp_path, f"command: a\nhealthcheck: {{test: a, interval: {written}}}").healthcheck
+    assert check is not None
+    assert check.interval_s == pytest.approx(seconds)
+
+
+def test_scalars_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+    environment = one(tmp_path, "command: a\nenvironment: {A: True, B: FALSE, C: Null, D: yes}").environment
+    filled = {key: value.fill({}) if value else value for key, value in environment.items()}
+    assert filled == {"A": "true", "B": "false", "C": None, "D": "yes"}
+
+
+def test_what_many_depend_on_is_ordered_once(tmp_path: Path) -> None:
+    layers = 40  # 2 ** 40 ways from the last to the first
+    services = {
+        f"{side}{layer}": f"{{command: a, depends_on: [{f'l{layer - 1}, r{layer - 1}' if layer else ''}]}}"
+        for layer in range(layers)
+        for side in "lr"
+    }
+    text = "services:\n" + "".join(f"  {name}: {body}\n" for name, body in services.items())
+    order = with_dependencies([f"l{layers - 1}"], read_text(tmp_path, text).services)
+    assert order == [*list(services)[:-2], f"l{layers - 1}"]
 
 
 def test_replicas_and_profiles(tmp_path: Path) -> None:
@@ -368,6 +403,35 @@ CASES = [
         """,
         "line 4: the key 'command' stands on line 3 already.",
     ),
+    ("services: {a/b: {command: a}}", "line 1: service 'a/b': a name is made of letters, digits and . _ -"),
+    ("services: {../x: {command: a}}", "line 1: service '../x': a name is made of letters, digits and . _ -"),
+    ("services: {s: {command: {{program}}}}", "line 1: a key must be a single value;"),
+    (
+        "services: {s: {command: 'a ${X:-0.0.0.0:70000}'}}",
+        "line 1: service 's': variable X: 0.0.0.0:70000 has no port from 1 to 65535.",
+    ),
+    (
+        "services: {s: {command: 'a ${X:-t:0}'}, t: {command: b}}",
+        "line 1: service 's': variable X: t:0 has no port from 1 to 65535.",
+    ),
+    ("services: {s: {command: ' '}}", "line 1: service 's': command: is empty."),
+    ('services: {s: {command: "a\\0"}}', "line 1: service 's': command: holds a zero byte,"),
+    (
+        'services: {s: {command: a, environment: {A: "\\0"}}}',
+        "line 1: service 's': environment.A: holds a zero byte, which no program can be given.",
+    ),
+    (
+        "services: {s: {command: a, environment: [=x]}}",
+        "line 1: service 's': environment: '' is not the name of a variable.",
+    ),
+    (
+        "services: {s: {command: a, environment: {A=B: x}}}",
+        "line 1: service 's': environment: 'A=B' is not the name of a variable.",
+    ),
+    (
+        "services: {s: {command: a, healthcheck: {test: a, disable: no}}}",
+        "line 1: service 's': healthcheck.disable: 'no' is neither true nor false.",
+    ),
     ("services: {s: *base}", "line 1: found undefined alias 'base'."),
     ("services:\n  s: {command: a\n", "line 3: expected ',' or '}', but got '<stream end>'."),
 ]
@@ -380,6 +444,12 @@ def test_refused(tmp_path: Path, text: str, message: str) -> None:
     told = str(caught.value)
     assert told.removeprefix(f"{tmp_path / 'compose.yaml'}, ").startswith(message)
     assert told.startswith(f"{tmp_path / 'compose.yaml'}, line ")
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 5_000, "a: !!int x", "a: !!timestamp x"])
+def test_not_yaml(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"compose\.yaml: (not YAML|too many brackets)"):
+        read_text(tmp_path, text)
 
 
 def test_no_such_file(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from dslab.kit.errors import KitError, MachineError
+from dslab.kit.errors import ConfigError, KitError, MachineError
 from dslab.kit.topology import processes, pump
+from dslab.kit.topology.keeper import HEALTH
 from dslab.kit.topology.keeper_client import Keeper
 
 WaitFor = Callable[[Callable[[], object], str], None]
@@ -30,21 +31,27 @@ class Kept:
         self.told: list[Mapping[str, Any]] = []
         self._folder = folder
 
-    def spawn(self, program: str, *arguments: str) -> int:
+    def spawn(self, program: str, *arguments: str, **fields: Any) -> int:
         self.keeper.listen(self.mark, self.told.append)
-        pid: int = self.keeper.ask(
-            "spawn",
-            mark=self.mark,
-            argv=[sys.executable, "-c", program, *arguments],
-            env={"DSLAB_RUN": self.mark, "PATH": os.defpath},
-            cwd=str(self._folder),
-            out=str(self.out),
-            err=str(self.err),
-        )["pid"]
+        request = {
+            "mark": self.mark,
+            "argv": [sys.executable, "-c", program, *arguments],
+            "env": {"DSLAB_RUN": self.mark, "PATH": os.defpath},
+            "cwd": str(self._folder),
+            "out": str(self.out),
+            "err": str(self.err),
+        }
+        pid: int = self.keeper.ask("spawn", **request | fields)["pid"]
         return pid
 
     def ask(self, do: str) -> None:
         self.keeper.ask(do, mark=self.mark)
+
+    def open_files(self) -> int:
+        """How many descriptors the keeper has; none where there is no /proc."""
+        self.ask("flush")
+        folder = Path(f"/proc/{self.keeper.pid}/fd")
+        return len(list(folder.iterdir())) if folder.is_dir() else 0
 
     def exit_status(self) -> int | None:
         return next((message["status"] for message in self.told if "exited" in message), None)
@@ -239,6 +246,42 @@ def test_what_the_machine_refuses(kept: Kept) -> None:
     kept.ask("flush")
 
 
+def test_what_could_not_be_started_leaves_no_descriptor(kept: Kept) -> None:
+    before = kept.open_files()
+    kept.err = kept.out / "no" / "such" / "folder"
+    for _ in range(5):
+        with pytest.raises(MachineError):
+            kept.spawn("")
+    assert kept.open_files() == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "env"), [(["a\0b"], {}), (["a", "\ud800"], {}), (["a"], {"": "x"}), (["a"], {"A": "\0"})]
+)
+def test_what_no_system_can_run(kept: Kept, wait_for: WaitFor, argv: list[str], env: dict[str, str]) -> None:
+    kept.spawn("", argv=argv, env=env)
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.exit_status() == 127
+    assert kept.err.read_text().startswith("dslab: cannot run 'a")
+
+
+def test_a_folder_that_is_gone(kept: Kept, wait_for: WaitFor) -> None:
+    gone = kept.err.parent / "no" / "such"
+    kept.spawn("", cwd=str(gone))
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    assert kept.err.read_text().endswith(f"' in {gone}: No such file or directory\n")
+
+
+def test_a_health_command_ends_with_its_service(kept: Kept, wait_for: WaitFor) -> None:
+    service = kept.mark
+    kept.spawn("import time; time.sleep(1000)")
+    kept.mark += HEALTH
+    pid = kept.spawn("import time; time.sleep(1000)")
+    kept.mark = service
+    kept.ask("kill")
+    assert not processes.living({pid})
+
+
 def test_it_starts_fast(tmp_path: Path) -> None:
     """The best of some: a quiet machine takes about 35 ms, a loaded one several times as long."""
     fastest_s = 10.0
@@ -252,15 +295,17 @@ def test_it_starts_fast(tmp_path: Path) -> None:
 
 
 def test_no_descriptor_is_left(kept: Kept, wait_for: WaitFor) -> None:
-    def open_files() -> int:
-        kept.ask("flush")
-        return len(list(Path(f"/proc/{kept.keeper.pid}/fd").iterdir()))
-
-    if sys.platform != "linux":
-        pytest.skip("no /proc")
-    before = open_files()
+    before = kept.open_files()
     for _ in range(20):
         kept.told.clear()
         kept.spawn("")
         wait_for(lambda: kept.exit_status() is not None, "its end")
-    assert open_files() == before
+    assert kept.open_files() == before
+
+
+def test_an_image_without_a_command_needs_docker(open_lab: Callable[..., Any]) -> None:
+    topology = open_lab("services: {s: {image: broker}, t: {command: '${X:-}'}}", {})
+    with pytest.raises(ConfigError, match=r"t: its command is empty, now that its variables are filled in\."):
+        topology.start("t")
+    with pytest.raises(ConfigError, match=r"s has no command, and images run in Docker only\. Write x-dslab"):
+        topology.start("s")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dslab.kit.errors import MachineError
+from dslab.kit.topology import runfolder
 from dslab.kit.topology.runfolder import KEPT_RUNS, RunFolder, is_alive, prune
 
 
@@ -61,6 +63,27 @@ def test_the_newest_are_kept(tmp_path: Path) -> None:
         assert len(kept) == KEPT_RUNS
         assert kept[0] == "20200101-000006-lab1-0000"
         assert kept[-1] == run.run_id
+
+
+def test_a_run_is_not_taken_for_dead_while_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_others_begin = []
+
+    def take_lock(path: Path) -> int:
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            may_others_begin.append(True)
+        except BlockingIOError:
+            may_others_begin.append(False)
+        finally:
+            os.close(folder)
+        return take(path)
+
+    take = runfolder._take_lock
+    monkeypatch.setattr(runfolder, "_take_lock", take_lock)
+    create(tmp_path).close()
+    create(tmp_path).close()
+    assert may_others_begin == [False, False]
 
 
 def test_a_run_that_lives_is_kept(tmp_path: Path) -> None:

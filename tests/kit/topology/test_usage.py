@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dslab.kit.topology.usage import Usage, from_json, of_family, to_json
+from dslab.kit.topology.processes import family, process_table
+from dslab.kit.topology.usage import Usage, from_json, of, to_json
 
 HOLDS = """
 import os, threading
@@ -33,7 +34,7 @@ def holding(*, bytes: int = 0, descriptors: int = 0, threads: int = 0) -> Iterat
 
 def test_it_sees_what_a_process_holds() -> None:
     with holding() as bare, holding(bytes=50_000_000, descriptors=30, threads=7) as full:
-        before, after = of_family(bare), of_family(full)
+        before, after = of([bare]), of([full])
     assert after.memory_bytes - before.memory_bytes > 40_000_000
     assert after.descriptors - before.descriptors == 30
     assert after.threads - before.threads == 7
@@ -46,10 +47,10 @@ def test_it_adds_up_the_tree() -> None:
         "import subprocess, sys; subprocess.run([sys.executable, '-c', 'input()'])",
     ]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        while of_family(process.pid).processes < 2:
+        while of(family([process.pid], process_table())).processes < 2:
             assert process.poll() is None
         process.communicate(b"\n")
-    assert of_family(process.pid) == Usage()
+    assert of([process.pid]) == Usage()
 
 
 def test_it_survives_the_way_out_of_a_container() -> None:

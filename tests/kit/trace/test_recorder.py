@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dslab.kit.errors import MachineError
 from dslab.kit.trace.event import Event, Kind
 from dslab.kit.trace.recorder import FULL, Recorder, cut_bytes, read
 
@@ -83,6 +85,22 @@ def test_after_close_it_drops(path: Path) -> None:
     assert read(path) == []
 
 
+def test_a_full_disk_is_told_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    recorder = Recorder(path, 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        recorder.record(chunk(1))
+        recorder.flush()
+        recorder.record(chunk(2))
+    assert recorder.dropped == 1
+    with pytest.raises(MachineError, match=r"could not be written: No space left on device"):
+        recorder.close()
+    recorder.close()
+
+
 def test_a_torn_line_is_left_out_and_what_follows_is_not(path: Path) -> None:
     with Recorder(path, 0) as recorder:
         recorder.record(chunk(1))
@@ -123,6 +141,7 @@ def test_threads_do_not_mix_their_lines(path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
+from dslab.kit.errors import MachineError
 from dslab.kit.trace.event import Event, Kind
 from dslab.kit.trace.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), 0)

@@ -48,6 +48,13 @@ def test_the_newest_run_comes_first(tmp_path: Path) -> None:
     assert oldest.name.endswith("aaaa")
 
 
+def test_checks_with_long_names_are_told_apart(tmp_path: Path) -> None:
+    long = "test_" + "very_" * 12 + "long"
+    names = {f"{long}[{model}]": "pass" for model in ("iterative", "asyncio")}
+    run = load(make_run(tmp_path, "r", names))
+    assert [(check.name, check.verdict) for check in run.checks] == list(names.items())
+
+
 def test_checks_are_matched_with_their_folders(tmp_path: Path) -> None:
     run = load(make_run(tmp_path, "r", {"test_models[asyncio]": "pass", "test_reset": "fail"}))
     assert [(check.name, check.step, check.verdict) for check in run.checks] == [
