@@ -127,9 +127,12 @@ class AsyncClient:
     async def close(self) -> None:
         """Send what is to be sent, and close the connection. Calls under way are given up.
 
-        That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
+        One-way calls that wait for the server to take more are sent, too. That takes ``timeout_s`` at most:
+        then what the server has not taken is not sent any more.
         """
         self._closed = True
+        self.stub.send_one_way(self.loop.time())
+        self._put_outgoing()
         if self._timer is not None:
             self._timer.cancel()
         if self._reconnecting is not None:
@@ -392,7 +395,8 @@ class _Wire(asyncio.BufferedProtocol):
         """Send what is to be sent, for so long at most, and close."""
         self.transport.close()
         await asyncio.wait([self.lost], timeout=wait_s)
-        self.transport.abort()
+        if not self.lost.done():  # a transport that was closed with much unsent cannot be aborted afterwards
+            self.transport.abort()
         await self.lost
 
     def get_buffer(self, sizehint: int) -> memoryview:

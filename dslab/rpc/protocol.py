@@ -346,6 +346,12 @@ class ClientStub:
             if not call.transmissions and not self._is_queued(call):
                 self._send(call, now_s)
 
+    def send_one_way(self, now_s: float) -> None:
+        """There will be no later: send the one-way calls that wait until the server takes more."""
+        self.full = False
+        for call in [call for call in self._open.values() if call.one_way]:
+            self._send(call, now_s)
+
     def connection_made(self, now_s: float) -> None:
         """There is a connection again: send again what may be sent again."""
         self.connected = True

@@ -7,6 +7,7 @@ import concurrent.futures
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import aclient, threaded
 from dslab.rpc.client import dial_by
+from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.inbox import Inbox
 from dslab.rpc.interceptors import Invocation, Proceed
 from dslab.rpc.messages import MalformedMessage
 from dslab.rpc.references import by_reference, service_with_references
@@ -171,6 +174,34 @@ def test_one_way_calls_wait_for_the_server_to_read() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asyncio.run(run(Address(*listener.getsockname())))
+
+
+def test_one_way_calls_that_wait_for_the_server_to_read_are_sent_before_the_end() -> None:
+    closes = threading.Event()
+
+    def read(listener: socket.socket) -> int:
+        connected, _ = listener.accept()
+        inbox = Inbox(codec_named("msgpack"))
+        assert closes.wait(30)
+        came = 0
+        with connected:
+            while count := connected.recv_into(inbox.get_buffer()):
+                came += len(inbox.received(count))
+        return came
+
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=60)
+        for _ in range(100):
+            client.notify("add", b"x" * 200_000)
+            await asyncio.sleep(0)
+        assert len(client.stub)
+        closes.set()
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        reading = pool.submit(read, listener)
+        asyncio.run(run(Address(*listener.getsockname())))
+        assert reading.result(30) == 100
 
 
 def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
