@@ -117,7 +117,7 @@ class AsyncClient:
         try:
             async with asyncio.timeout(self.timeout_s):
                 _, wire = await self.loop.create_connection(lambda: _Wire(self), *self.address.pair)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self.stub.connected = False
             raise refusal(self.address, self.timeout_s, error) from error
         if wire.lost.done():  # before we were told that it had been made

@@ -284,8 +284,18 @@ def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(PeerRefused) as raised:
-        connect(f"127.0.0.1:{port}")
+        connect(f"127.0.0.1:{port}", timeout_s=float("inf"))
     assert raised.value.happened is Happened.NO
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json-http"])
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_nobody_has_a_name_that_is_none(host: str, codec: str) -> None:
+    with pytest.raises(PeerRefused, match="nobody has that name"):
+        connect(Address(host, 80), codec=codec)
+    if codec == "msgpack":
+        with pytest.raises(PeerRefused, match="nobody has that name"):
+            threaded.connect(Address(host, 80))
 
 
 @contextmanager
@@ -371,6 +381,71 @@ def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted()
         assert first.result() == 8
         with pytest.raises(PeerClosed, match="refused"):
             next_one.result()
+
+
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+def test_a_reply_over_http_may_come_in_pieces(more: bytes) -> None:
+    body = b'{"jsonrpc":"2.0","result":8,"id":1}'
+    began, goes_on = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n{" % (more, len(body)))
+            began.set()
+            assert goes_on.wait(30)
+            connection.sendall(body[1:])
+
+    options: Any = {"codec": "json-http", "semantics": "at-least-once", "retry_s": 0.01, "timeout_s": 30.0}
+    with in_a_thread(serve) as address, connect(address, **options) as client:
+        later = client.begin("deposit", 1)
+        assert began.wait(30)
+        while client.stub.sent < 4:
+            assert not later.done()
+        goes_on.set()
+        assert later.result() == 8
+
+
+def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() -> None:
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not done.wait(0.02):
+                connection.sendall(b"X: y\r\n")
+
+    with (
+        in_a_thread(serve) as address,
+        connect(address, codec="json-http", timeout_s=0.2) as client,
+        pytest.raises(PeerSilent),
+    ):
+        client.call("deposit", 1)
+    done.set()
+
+
+def test_a_reply_over_http_may_not_be_longer_than_a_message() -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b" " * 3000
+    with (
+        scripted(reply) as address,
+        connect(address, codec="json-http", max_message_bytes=2000, timeout_s=30) as client,
+        pytest.raises(MalformedMessage, match="longer than 2,000 bytes"),
+    ):
+        client.call("deposit", 1)
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json-http"])
+def test_a_name_with_several_numbers_is_tried_by_all(
+    serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = listener.getsockname()
+    address = serve(bank, codec=codec)
+    numbers = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (nobody, address.pair)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: numbers)
+    with connect(Address("localhost", address.port), codec=codec, timeout_s=30) as client:
+        assert client.call("deposit", 5) == 5
 
 
 def test_over_http_too_a_deferred_call_is_done_one_day(serve: Any, bank: Bank) -> None:
