@@ -280,6 +280,18 @@ def test_a_batch_is_answered_part_by_part(address: Address, codec: str) -> None:
             wrong.result()
 
 
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_a_batch_may_be_a_datagram(serve: Any, bank: Bank, codec: str) -> None:
+    address = serve(bank, codec=codec, transport="udp")
+    with connect(address, codec=codec, transport="udp", timeout_s=30, semantics="at-least-once") as client:
+        with client.batch():
+            echoes = [client.begin("echo", number) for number in range(4)]
+            wrong = client.begin("nothing")
+        assert [each.result() for each in echoes] == [0, 1, 2, 3]
+        with pytest.raises(NoSuchMethod):
+            wrong.result()
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -290,3 +290,15 @@ def test_a_reference_that_cannot_be_used_is_the_fault_of_its_call_alone() -> Non
     assert decoded(2, "add", [reference]) == Batch([])
     reply = decoded(1, 1, None, reference)
     assert (reply.id, reply.error["code"]) == (1, ReplyUnfit.code)
+
+
+def test_several_messages_in_a_datagram_are_a_batch_in_which_each_is_answered_for_itself() -> None:
+    codec = MsgpackCodec()
+    first, last = codec.encode(Request(1, "a", [])), codec.encode(Notification("b", []))
+    invalid = msgspec.msgpack.encode([0, 2, None, None])
+    batch = codec.decode(first + invalid + last)
+    assert isinstance(batch, Batch)
+    assert [type(each) for each in batch.messages] == [Request, Invalid, Notification]
+    for malformed in (first + b"\x07", first + last[:-1], first + b"\xdd\xff\xff\xff\xff"):
+        with pytest.raises(MalformedMessage):
+            codec.decode(malformed)
