@@ -86,6 +86,13 @@ def closed_here(method: str) -> PeerClosed:
     return error
 
 
+def forked(method: str) -> UsageError:
+    """Say that a call cannot begin: the child of a process has no thread but the one that forked."""
+    return UsageError(
+        f"{method}: the thread of this client is in another process.", remedy="Connect after the fork."
+    )
+
+
 class CallFailed(PeerError):
     """The server answered the call with an error."""
 

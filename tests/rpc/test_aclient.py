@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import multiprocessing
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.interceptors import Invocation, Proceed
 from dslab.rpc.messages import MalformedMessage
+from dslab.rpc.multicast import multicast
 from dslab.rpc.references import by_reference, service_with_references
 
 
@@ -470,3 +472,25 @@ def test_calls_of_a_reference_that_a_threaded_client_received_wait(run_service: 
 
 def client_address(ref: Any) -> Address:
     return Address(ref.data.host, ref.data.port)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
+def test_the_child_of_a_process_is_told_to_connect_for_itself(address: Address) -> None:
+    with threaded.connect(address, timeout_s=60) as client, multicast([address], timeout_s=60) as group:
+        assert client.call("echo", 1) == 1
+        assert group.call("echo", 1).results == {address: 1}
+
+        def use_in_child() -> None:
+            for use in (client.call, client.notify, group.call):
+                with pytest.raises(UsageError, match="Connect after the fork"):
+                    use("echo", 1)
+            client.close()
+            group.close()
+
+        child = multiprocessing.get_context("fork").Process(target=use_in_child)
+        child.start()
+        child.join(30)
+        child.kill()
+        child.join()
+        assert child.exitcode == 0
+        assert client.call("echo", 2) == 2
