@@ -238,6 +238,7 @@ class Objects:
     def _instance_for(self, peer: Peer, served: type) -> Any:
         with self._lock:
             here = self._instances.setdefault(peer, _Instances())
+            self._instances.move_to_end(peer)
             if len(self._instances) > MAX_PEERS:  # over UDP nobody says goodbye
                 self._instances.popitem(last=False)
         with here.lock:
