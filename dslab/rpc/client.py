@@ -187,7 +187,7 @@ class Client:
         try:
             yield self
             if self.stub.outgoing:
-                self._write(self._codec.encode(Batch([*self.stub.outgoing])))
+                self._write(self._codec.encode(Batch([*self.stub.outgoing])), self.timeout_s)
         except BaseException:
             self.stub.withdraw(time.monotonic())
             self._flush()
@@ -226,9 +226,12 @@ class Client:
         return Deferred(self, self._begin(invocation.method, invocation.params))
 
     def _exchange(self, method: str, params: Params) -> Any:
-        """Call and wait. The first wait is as long for every call, so that the kernel is told only once."""
+        """Call and wait. The first wait is as long for every call, so that the kernel is told only once.
+
+        That is, unless it took long already to send the request, or to connect again.
+        """
         call = self._begin(method, params)
-        if not call.ended:
+        if not call.ended and time.monotonic() < call.deadline_s - call.timeout_s + POLL_S:
             # Else it will be sent again; or rpc.hello, for whose answer it has to wait.
             once = call.transmissions and call.retry_at_s == inf
             self._pump(call.timeout_s if once else min(call.timeout_s, self.stub.retry_s))
@@ -248,19 +251,26 @@ class Client:
         self.open(wait_s)
         self.stub.connection_made(time.monotonic())
 
-    def _flush(self) -> None:
-        """Send what the stub wants to be sent. What cannot be sent has ended its own call, not another."""
+    def _flush(self, *, late: bool = False) -> None:
+        """Send what the stub wants to be sent. What cannot be sent has ended its own call, not another.
+
+        Args:
+            late: Of these calls, some began a while ago: nothing is to take longer than they still have.
+        """
         for message in self.stub.take_outgoing():
+            left_s = self.stub.left_s(message, time.monotonic()) if late else inf
+            if left_s <= 0:
+                continue  # its caller has given up meanwhile
             try:
-                self._write(self._codec.encode(message))
+                self._write(self._codec.encode(message), min(self.timeout_s, left_s))
             except UsageError as error:
                 self.stub.refuse(message, error, time.monotonic())
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, wait_s: float) -> None:
         if self._connection is None:
             return  # sent again with the next connection
         try:
-            self._connection.send(data, self.timeout_s)
+            self._connection.send(data, wait_s)
         except OSError as error:
             with suppress(OSError, MalformedMessage):  # what came before it ended
                 while (messages := self._connection.receive(0.0)) is not None:
@@ -289,7 +299,7 @@ class Client:
         if now_s >= stub.wakeup_s:
             stub.tick(now_s)
         if stub.outgoing:
-            self._flush()
+            self._flush(late=True)
         return messages is not None
 
     def _take(self, messages: Sequence[Message]) -> float:

@@ -214,6 +214,13 @@ class ClientStub:
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
+    def left_s(self, message: Request | Notification, now_s: float) -> float:
+        """Say how long the caller of what is to be sent still waits: not at all for a call that has ended."""
+        if isinstance(message, Notification):
+            return inf
+        call = self._open.get(message.id)
+        return 0.0 if call is None else call.deadline_s - now_s
+
     def hold(self) -> None:
         """Begin a batch: `outgoing` is left to grow until the shell has sent it in one piece."""
         self._held = []

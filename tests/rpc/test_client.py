@@ -577,6 +577,46 @@ def test_a_server_that_hardly_reads_holds_nobody_beyond_the_deadline(semantics: 
     assert took_s < 5  # to be read it takes some ten
 
 
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once"])
+@pytest.mark.parametrize("takes_s", [0.8, [0.0, 5.0]], ids=["at-once", "again"])
+def test_what_a_message_takes_to_be_sent_is_part_of_its_calls_time(
+    semantics: Any, takes_s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        """A clock, and a connection by which it goes."""
+
+        now_s = 100.0
+        takes_s: list[float]
+
+        def monotonic(self) -> float:
+            return self.now_s
+
+        def sleep(self, wait_s: float) -> None:
+            self.now_s += wait_s
+
+        def send(self, data: bytes, wait_s: float) -> None:
+            needed_s = self.takes_s.pop(0) if len(self.takes_s) > 1 else self.takes_s[0]
+            self.now_s += min(needed_s, wait_s)
+            if needed_s > wait_s:
+                raise TimeoutError
+
+        def receive(self, wait_s: float) -> None:
+            self.now_s += max(wait_s, 0.0)
+
+        def close(self) -> None: ...
+
+    slow = Slow()
+    slow.takes_s = [takes_s] if isinstance(takes_s, float) else takes_s
+    monkeypatch.setattr(client_module, "time", slow)
+    monkeypatch.setattr(connection, "connect", lambda *_: slow)
+    with (
+        connect("127.0.0.1:1", semantics=semantics, timeout_s=1.0, retry_s=0.7) as client,
+        pytest.raises(PeerSilent),
+    ):
+        client.call("echo", 1)
+    assert slow.now_s == pytest.approx(101.0)
+
+
 @contextmanager
 def out_of_reach() -> Iterator[Client]:
     """A client, patient when it connected, whose server has closed the connection and takes no other."""
