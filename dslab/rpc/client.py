@@ -186,6 +186,8 @@ class Client:
         self.stub.hold()
         try:
             yield self
+            if self._connection is None and self.stub.semantics == "maybe":  # it has ended in the block
+                self._open_again(self.timeout_s)
             if self.stub.outgoing:
                 self._write(self._codec.encode(Batch([*self.stub.outgoing])), self.timeout_s)
         except BaseException:

@@ -362,8 +362,11 @@ class ClientStub:
     def connection_made(self, now_s: float) -> None:
         """There is a connection again: send again what may be sent again."""
         self.connected = True
+        held = self._unsent_batch()
         for call in list(self._open.values()):
-            if call.transmissions or not self._is_queued(call):
+            if call.transmissions == 0 and self._is_queued(call):
+                continue
+            if call.transmissions == 0 or call.id not in held:
                 self._send(call, now_s)
 
     def connection_lost(
@@ -371,13 +374,14 @@ class ClientStub:
     ) -> list[Call]:
         """The connection has ended: gives the calls that this ends; all, if there will be no other."""
         self.connected = self.full = False
-        self.outgoing.clear()
-        ended = [
-            call for call in self._open.values() if final or (call.transmissions and not self._repeats(call))
-        ]
+        held = self._unsent_batch()
+        if self._held is None:
+            self.outgoing.clear()
+        sent = [call for call in self._open.values() if call.transmissions and call.id not in held]
+        ended = [*self._open.values()] if final else [call for call in sent if not self._repeats(call)]
         for call in ended:
             error = kind(f"{call.method}: {reason}")
-            if not call.transmissions:
+            if not call.transmissions or call.id in held:
                 error.happened = Happened.NO
             self._end(call, error, now_s)
         return ended
@@ -388,6 +392,10 @@ class ClientStub:
         number = self._next_id
         self._next_id = number % MAX_ID + 1
         return number
+
+    def _unsent_batch(self) -> set[int]:
+        """Give the ids of what waits in `outgoing` until its batch is complete, whatever ends meanwhile."""
+        return {call.id for call in self._held or ()}
 
     def _repeats(self, call: Call) -> bool:
         """May it be sent again? Without a call identity, at-most-once means: no."""
