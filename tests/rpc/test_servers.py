@@ -492,6 +492,29 @@ def test_a_server_ends_cleanly_on_sigterm(
         assert process.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.parametrize("model", ["asyncio", "threads"])
+def test_a_program_that_a_procedure_starts_can_be_ended(
+    serve_process: Any, source: Callable[[str], Path], model: str
+) -> None:
+    path = source("""
+        import subprocess, sys
+
+        def run():
+            command = [sys.executable, "-c", "print(flush=True); input()"]
+            program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            program.stdout.readline()
+            program.terminate()
+            try:
+                return program.wait(20)
+            finally:
+                program.kill()
+                program.communicate()
+    """)
+    address, _ = serve_process("--object", f"{path}:run", "--model", model)
+    with connect(address, timeout_s=30) as client:
+        assert client.call("run") == -signal.SIGTERM
+
+
 def test_a_call_from_the_command_line(serve_process: Any, source: Callable[[str], Path]) -> None:
     address, _ = serve_process("--object", f"{source('def add(a, b): return a + b')}:add")
     command = [sys.executable, "-m", "dslab.rpc", "client", "--server", address]
