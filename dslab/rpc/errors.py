@@ -257,7 +257,7 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
     kind = kind_of(fault)
     if kind is not None:
         detail = data.get(MEMBER_ERROR, fault.data if isinstance(fault.data, str) else fault.message)
-        return kind(f"{method}: {detail.removesuffix('.')}.")
+        return kind(f"{method}: {str(detail).removesuffix('.')}.")
     name, arguments = str(data.get("type", "")), data.get("args", [])
     where = str(data.get("traceback", ""))
     arguments = arguments if isinstance(arguments, list) else []

@@ -51,7 +51,7 @@ def describe(data: bytes) -> str:
     if _HTTP.match(data):
         head, _, body = data.partition(_BLANK)
         return f"{head.split(b' ', 1)[0].decode()} {describe(body) if body else _status(head)}"
-    codec = _codecs["json" if data[:1] in (b"{", b"[") else "msgpack"]
+    codec = _codecs["json" if data[:1] and data[0] in _JSON else "msgpack"]
     return _label(codec.decode(data))
 
 

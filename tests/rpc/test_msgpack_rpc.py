@@ -292,6 +292,12 @@ def test_a_reference_that_cannot_be_used_is_the_fault_of_its_call_alone() -> Non
     assert (reply.id, reply.error["code"]) == (1, ReplyUnfit.code)
 
 
+@pytest.mark.parametrize("before", [b" ", b"\t", b"\r", b"\n"])
+def test_what_a_picture_says_of_a_line_that_begins_with_a_blank(before: bytes) -> None:
+    line = before + JsonCodec().encode(Request(1, "a", []))
+    assert wire.describe(line) == "a() #1"
+
+
 def test_several_messages_in_a_datagram_are_a_batch_in_which_each_is_answered_for_itself() -> None:
     codec = MsgpackCodec()
     first, last = codec.encode(Request(1, "a", [])), codec.encode(Notification("b", []))

@@ -502,6 +502,12 @@ def test_what_stands_before_a_coroutine_function_refuses_before_it_begins(
                 assert client.call("add", 1) == 2
 
 
+def test_what_only_we_mean_by_an_error_may_be_nonsense_of_others() -> None:
+    error = exception_of({"code": -32601, "message": "no", "data": {"dslab.error": 5}}, "add", {})
+    assert isinstance(error, NoSuchMethod)
+    assert str(error) == "add: 5."
+
+
 @pytest.mark.parametrize("text", ["not 'a..b' but '...'", "it ends by itself."])
 def test_an_error_says_its_text_with_one_stop_at_the_end(text: str) -> None:
     error = exception_of(fault_of(BadArguments(text)), "add", {})
