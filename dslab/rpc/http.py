@@ -147,11 +147,14 @@ class _Connection(asyncio.Protocol):
     def _take(self, event: Any) -> bool:
         """Take one event: False where there is nothing more to be read now."""
         match event:
-            case h11.Request(method=method):
+            case h11.Request(method=method, headers=headers):
                 if method != b"POST":
                     self._refuse(405, "only POST is answered")
                     return False
                 if self._http.they_are_waiting_for_100_continue:
+                    if int(dict(headers).get(b"content-length", 0)) > self.most_bytes:
+                        self._refuse(413, "the body is too long")
+                        return False
                     self._inform(100)
             case h11.Data(data=data):
                 self._body += data
