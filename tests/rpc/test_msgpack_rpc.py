@@ -298,6 +298,11 @@ def test_what_a_picture_says_of_a_line_that_begins_with_a_blank(before: bytes) -
     assert wire.describe(line) == "a() #1"
 
 
+def test_a_picture_has_a_label_for_an_error_that_is_of_no_known_type() -> None:
+    reply = msgspec.msgpack.encode([1, 7, msgspec.msgpack.Ext(5, b"x"), None])
+    assert wire.describe(reply).startswith("#7 -> error: ")
+
+
 def test_several_messages_in_a_datagram_are_a_batch_in_which_each_is_answered_for_itself() -> None:
     codec = MsgpackCodec()
     first, last = codec.encode(Request(1, "a", [])), codec.encode(Notification("b", []))
