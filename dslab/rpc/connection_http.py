@@ -116,16 +116,16 @@ class HttpConnection:
 
     def _finish(self) -> list[Message]:
         """Take the end of a response; post the next request."""
-        body, self._body = bytes(self._body), bytearray()
+        message = self._codec.decode(self._body) if self._body.strip() else None
+        if isinstance(message, Invalid) or (message is None and self._status >= _HTTP_ERRORS):
+            raise MalformedMessage(f"Nothing of JSON-RPC's: HTTP's {self._status} {self._reason}.")
+        self._body = bytearray()
         if not self._is_over():
             self._http.start_next_cycle()
         try:
             self._post()
         except OSError as error:
             self._failure = error
-        message = self._codec.decode(body) if body.strip() else None
-        if isinstance(message, Invalid) or (message is None and self._status >= _HTTP_ERRORS):
-            raise MalformedMessage(f"Nothing of JSON-RPC's: HTTP's {self._status} {self._reason}.")
         return [message] if message else []
 
 

@@ -280,6 +280,23 @@ def test_a_batch_is_answered_part_by_part(address: Address, codec: str) -> None:
             wrong.result()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"semantics": "at_most_once"},
+        {"transport": "pigeon"},
+        {"transport": "udp", "codec": "json-http"},
+        {"timeout_s": 0},
+        {"timeout_s": float("nan")},
+        {"retry_s": 0.0},
+    ],
+)
+@pytest.mark.parametrize("connected", [connect, threaded.connect], ids=["blocking", "threaded"])
+def test_what_is_no_way_to_call_is_refused(address: Address, connected: Any, options: Any) -> None:
+    with pytest.raises(UsageError):
+        connected(address, **options)
+
+
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_a_batch_may_be_a_datagram(serve: Any, bank: Bank, codec: str) -> None:
     address = serve(bank, codec=codec, transport="udp")
@@ -516,13 +533,15 @@ def test_nonsense_in_the_place_of_a_reply_does_not_tell_whether_it_happened(
     assert raised.value.happened is (Happened.UNKNOWN if sent else Happened.NO)
 
 
-def test_an_empty_answer_that_says_not_found_is_no_reply() -> None:
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+def test_an_empty_answer_that_says_not_found_is_no_reply(more: bytes) -> None:
     with (
-        scripted(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as address,
+        scripted(b"HTTP/1.1 404 Not Found\r\n%bContent-Length: 0\r\n\r\n" % more) as address,
         connect(address, codec="json-http", timeout_s=30) as client,
-        pytest.raises(MalformedMessage, match="404 Not Found"),
     ):
-        client.call("deposit", 1)
+        first, _ = client.begin("deposit", 1), client.begin("deposit", 2)
+        with pytest.raises(MalformedMessage, match="404 Not Found"):
+            first.result()
 
 
 @pytest.mark.parametrize("code", [-32000, -32001, -32002, -32003, -32004, -32005, -32006, -32603, -32050, 7])
