@@ -21,6 +21,7 @@ Source: ch. 4, Remote procedure call (basic operation, asynchronous RPC).
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -298,6 +299,9 @@ class Client:
             except (OSError, MalformedMessage) as error:
                 now_s = time.monotonic()
                 self._take_end(error)
+            except BaseException:  # of what had come, a part may be lost: what comes next would not fit
+                self._lose(InterruptedError(errno.EINTR, "this program was interrupted"))
+                raise
         if now_s >= stub.wakeup_s:
             stub.tick(now_s)
         if stub.outgoing:

@@ -477,6 +477,24 @@ def test_a_name_with_several_numbers_is_tried_by_all(
         assert client.call("deposit", 5) == 5
 
 
+@pytest.mark.parametrize("codec", ["msgpack", "json", "json-http"])
+def test_a_client_that_was_interrupted_can_call_again(
+    serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(serve(bank, codec=codec), codec=codec, timeout_s=5) as client:
+        made: Any = client._connection
+        receive = made.receive
+
+        def interrupted(wait_s: float) -> None:
+            receive(wait_s)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(made, "receive", interrupted)
+            client.call("deposit", 1)
+        assert client.call("deposit", 1) == 2
+
+
 def test_over_http_too_a_deferred_call_is_done_one_day(serve: Any, bank: Bank) -> None:
     with connect(serve(bank, codec="json-http"), codec="json-http", timeout_s=60) as client:
         later = client.begin("later", 0.01, "x")
