@@ -31,13 +31,12 @@ from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
-from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
-from dslab.rpc.connection import Connection
+from dslab.rpc.connection import Connection, TcpConnection, UdpConnection
 from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
+from dslab.rpc.messages import Batch, Codec, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call, answered
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -133,7 +132,7 @@ class Client:
         """Make the connection. It may take ``timeout_s``, unless told otherwise."""
         wait_s = self.timeout_s if wait_s is None else wait_s
         try:
-            self._connection = connection.connect(self.address, self._settings, self._codec, wait_s)
+            self._connection = self._connect(wait_s)
         except PeerError:
             self.stub.connected = False
             raise
@@ -249,6 +248,16 @@ class Client:
         if call.error is not None and isinstance(call.error, UsageError):
             raise call.error
         return call
+
+    def _connect(self, wait_s: float) -> Connection:
+        kind: Callable[[Address, Settings, Codec, float], Connection] = TcpConnection
+        if self._settings.codec == "json-http":
+            from dslab.rpc.connection_http import HttpConnection  # who does not need it does not load HTTP
+
+            kind = HttpConnection
+        elif self._settings.transport == "udp":
+            kind = UdpConnection
+        return kind(self.address, self._settings, self._codec, wait_s)
 
     def _open_again(self, wait_s: float) -> None:
         self.open(wait_s)

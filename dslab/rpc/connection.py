@@ -45,21 +45,6 @@ class Connection(Protocol):
         """Close it."""
 
 
-def connect(address: Address, settings: Settings, codec: Codec, wait_s: float) -> Connection:
-    """Make a connection. That may take so long at most.
-
-    Raises:
-        PeerRefused: Nobody listens there.
-        PeerSilent: Nobody answered.
-    """
-    if settings.codec == "json-http":
-        from dslab.rpc.connection_http import HttpConnection  # who does not need it does not load HTTP
-
-        return HttpConnection(address, settings, codec, wait_s)
-    kind = UdpConnection if settings.transport == "udp" else TcpConnection
-    return kind(address, settings, codec, wait_s)
-
-
 class TcpConnection:
     """A stream."""
 

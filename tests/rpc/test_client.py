@@ -15,7 +15,7 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import client as client_module
-from dslab.rpc import connection, server_threads, threaded
+from dslab.rpc import server_threads, threaded
 from dslab.rpc.client import Client, connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import (
@@ -645,7 +645,7 @@ def test_what_a_message_takes_to_be_sent_is_part_of_its_calls_time(
     slow = Slow()
     slow.takes_s = [takes_s] if isinstance(takes_s, float) else takes_s
     monkeypatch.setattr(client_module, "time", slow)
-    monkeypatch.setattr(connection, "connect", lambda *_: slow)
+    monkeypatch.setattr(Client, "_connect", lambda *_: slow)
     with (
         connect("127.0.0.1:1", semantics=semantics, timeout_s=1.0, retry_s=0.7) as client,
         pytest.raises(PeerSilent),
@@ -755,7 +755,7 @@ def test_a_reply_that_is_fetched_late_is_not_waited_for_beyond_its_deadline(
     semantics: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silence = Silence()
-    monkeypatch.setattr(connection, "connect", lambda *_: silence)
+    monkeypatch.setattr(Client, "_connect", lambda *_: silence)
     monkeypatch.setattr(client_module, "time", silence)
     client = connect("127.0.0.1:7000", semantics=semantics, timeout_s=10.0)
     later = client.begin("deposit", 1)
