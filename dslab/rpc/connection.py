@@ -1,6 +1,6 @@
 """The connections of the blocking client: bytes out, messages in, by TCP or UDP (`connection_http`: by HTTP).
 
-Each has the same four methods, and raises `OSError` where the network, `Ended` where the server ends it. It
+Each has the same three methods, and raises `OSError` where the network, `Ended` where the server ends it. It
 waits in the kernel, which is told how long once, and again only when that changes: with Python's own timeouts
 there is a poll before every call.
 
