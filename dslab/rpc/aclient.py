@@ -127,9 +127,14 @@ class AsyncClient:
     async def close(self) -> None:
         """Send what is to be sent, and close the connection. Calls under way are given up.
 
-        One-way calls that wait for the server to take more are sent, too. That takes ``timeout_s`` at most:
-        then what the server has not taken is not sent any more.
+        One-way calls that an interceptor delays, or that wait for the server to take more, are sent, too.
+        That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
         """
+        ends_s = self.loop.time() + self.timeout_s
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self.timeout_s)
+        for late in self._sending:
+            late.cancel()
         self._closed = True
         self.stub.send_one_way(self.loop.time())
         self._put_outgoing()
@@ -140,7 +145,7 @@ class AsyncClient:
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
             self._flush()
-            await self._wire.close(self.timeout_s)
+            await self._wire.close(ends_s - self.loop.time())
         self._settle(self.stub.connection_lost(CLOSED, self.loop.time(), final=True))
 
     def proxy(self, name: str = "") -> Any:

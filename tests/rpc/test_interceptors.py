@@ -192,3 +192,21 @@ def test_only_what_did_not_happen_is_called_again() -> None:
     with pytest.raises(Busy):
         retry(Invocation("m", []), proceed)
     assert outcomes == []
+
+
+def test_a_one_way_call_that_an_interceptor_delays_is_sent_before_its_client_ends(run_service: Any) -> None:
+    service = Service(MsgpackCodec(), 1)
+    came: Queue[int] = Queue()
+    service.objects.register(came.put, "put")
+
+    async def delayed(invocation: Invocation, proceed: Any) -> Any:
+        await asyncio.sleep(0.01)
+        return proceed(invocation)
+
+    async def run() -> None:
+        async with await aclient.connect(run_service(service), timeout_s=30) as client:
+            client.interceptors.append(delayed)
+            client.notify("put", 7)
+
+    asyncio.run(run())
+    assert came.get(timeout=30) == 7
