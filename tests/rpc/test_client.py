@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import threading
 import time
@@ -433,6 +434,21 @@ def test_a_reply_over_http_may_come_in_pieces(more: bytes) -> None:
             assert not later.done()
         goes_on.set()
         assert later.result() == 8
+
+
+def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> None:
+    def serve(listener: socket.socket) -> None:
+        for number in (1, 2):
+            with listener.accept()[0] as connection:
+                connection.recv(65_536)
+                body = b'{"jsonrpc":"2.0","result":8,"id":%d}' % number
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=30) as client:
+        assert client.call("deposit", 1) == 8
+        made: Any = client._connection
+        assert select.select([made._socket], [], [], 30)[0]
+        assert client.call("deposit", 1) == 8
 
 
 def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() -> None:
