@@ -35,7 +35,8 @@ Read in this order:
    at-most-once; ``reply_log``: what makes it survive a crash.
 4. ``objects``: the procedures of a server, and activation. ``interceptors``: what stands before them.
    ``service``: what all servers share.
-5. ``client``: blocking, over a ``connection`` and with ``settings``; ``proxy``: a remote object's stand-in.
+5. ``client``: blocking, over a ``connection`` (or ``connection_http``) and with ``settings``; ``proxy``: a
+   remote object's stand-in.
 6. ``server``: asyncio; ``dispatch``: dispatcher and workers; ``server_threads``: a thread per connection;
    ``udp``, ``http``: other transports.
 7. ``aclient``, ``threaded``: asynchronous RPC; ``multicast``: many servers at once.

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -88,7 +89,7 @@ def add_client(command: argparse.ArgumentParser) -> None:
     option("--server", metavar="A", required=True, help="host:port")
     option("--codec", choices=CODECS, default="msgpack", help="as the server's")
     option("--udp", action="store_true", help="a message is a datagram")
-    option("--timeout", metavar="S", type=float, default=5.0, help="how long to wait")
+    option("--timeout", metavar="S", type=seconds, default=5.0, help="how long to wait")
     option("--semantics", choices=get_args(Semantics), default="maybe", help="what if a reply is missing")
     option("--explain", action="store_true", help="tell the steps of the call on stderr")
     option("method", metavar="METHOD")
@@ -293,6 +294,14 @@ def count(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{number} is below zero")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Read a time that can be waited; argparse says so of any other."""
+    number = float(text)
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError(f"{text} seconds cannot be waited")
     return number
 
 

@@ -117,7 +117,7 @@ class AsyncClient:
         try:
             async with asyncio.timeout(self.timeout_s):
                 _, wire = await self.loop.create_connection(lambda: _Wire(self), *self.address.pair)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             self.stub.connected = False
             raise refusal(self.address, self.timeout_s, error) from error
         if wire.lost.done():  # before we were told that it had been made
@@ -127,9 +127,17 @@ class AsyncClient:
     async def close(self) -> None:
         """Send what is to be sent, and close the connection. Calls under way are given up.
 
+        One-way calls that an interceptor delays, or that wait for the server to take more, are sent, too.
         That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
         """
+        ends_s = self.loop.time() + self.timeout_s
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=self.timeout_s)
+        for late in self._sending:
+            late.cancel()
         self._closed = True
+        self.stub.send_one_way(self.loop.time())
+        self._put_outgoing()
         if self._timer is not None:
             self._timer.cancel()
         if self._reconnecting is not None:
@@ -137,7 +145,7 @@ class AsyncClient:
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
             self._flush()
-            await self._wire.close(self.timeout_s)
+            await self._wire.close(ends_s - self.loop.time())
         self._settle(self.stub.connection_lost(CLOSED, self.loop.time(), final=True))
 
     def proxy(self, name: str = "") -> Any:
@@ -392,7 +400,8 @@ class _Wire(asyncio.BufferedProtocol):
         """Send what is to be sent, for so long at most, and close."""
         self.transport.close()
         await asyncio.wait([self.lost], timeout=wait_s)
-        self.transport.abort()
+        if not self.lost.done():  # a transport that was closed with much unsent cannot be aborted afterwards
+            self.transport.abort()
         await self.lost
 
     def get_buffer(self, sizehint: int) -> memoryview:

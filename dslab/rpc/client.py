@@ -21,6 +21,7 @@ Source: ch. 4, Remote procedure call (basic operation, asynchronous RPC).
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -30,13 +31,12 @@ from typing import Any, Self, Unpack
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
-from dslab.rpc import connection
 from dslab.rpc.codecs import codec_named
-from dslab.rpc.connection import Connection
+from dslab.rpc.connection import Connection, TcpConnection, UdpConnection
 from dslab.rpc.errors import named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Batch, MalformedMessage, Message, Params
+from dslab.rpc.messages import Batch, Codec, MalformedMessage, Message, Params
 from dslab.rpc.protocol import Call, answered
 from dslab.rpc.proxy import Proxy, params_of
 from dslab.rpc.references import Dial, Imports
@@ -132,7 +132,7 @@ class Client:
         """Make the connection. It may take ``timeout_s``, unless told otherwise."""
         wait_s = self.timeout_s if wait_s is None else wait_s
         try:
-            self._connection = connection.connect(self.address, self._settings, self._codec, wait_s)
+            self._connection = self._connect(wait_s)
         except PeerError:
             self.stub.connected = False
             raise
@@ -186,8 +186,10 @@ class Client:
         self.stub.hold()
         try:
             yield self
+            if self._connection is None and self.stub.semantics == "maybe":  # it has ended in the block
+                self._open_again(self.timeout_s)
             if self.stub.outgoing:
-                self._write(self._codec.encode(Batch([*self.stub.outgoing])))
+                self._write(self._codec.encode(Batch([*self.stub.outgoing])), self.timeout_s)
         except BaseException:
             self.stub.withdraw(time.monotonic())
             self._flush()
@@ -226,9 +228,12 @@ class Client:
         return Deferred(self, self._begin(invocation.method, invocation.params))
 
     def _exchange(self, method: str, params: Params) -> Any:
-        """Call and wait. The first wait is as long for every call, so that the kernel is told only once."""
+        """Call and wait. The first wait is as long for every call, so that the kernel is told only once.
+
+        That is, unless it took long already to send the request, or to connect again.
+        """
         call = self._begin(method, params)
-        if not call.ended:
+        if not call.ended and time.monotonic() < call.deadline_s - call.timeout_s + POLL_S:
             # Else it will be sent again; or rpc.hello, for whose answer it has to wait.
             once = call.transmissions and call.retry_at_s == inf
             self._pump(call.timeout_s if once else min(call.timeout_s, self.stub.retry_s))
@@ -244,23 +249,40 @@ class Client:
             raise call.error
         return call
 
+    def _connect(self, wait_s: float) -> Connection:
+        kind: Callable[[Address, Settings, Codec, float], Connection] = TcpConnection
+        if self._settings.codec == "json-http":
+            from dslab.rpc.connection_http import HttpConnection  # who does not need it does not load HTTP
+
+            kind = HttpConnection
+        elif self._settings.transport == "udp":
+            kind = UdpConnection
+        return kind(self.address, self._settings, self._codec, wait_s)
+
     def _open_again(self, wait_s: float) -> None:
         self.open(wait_s)
         self.stub.connection_made(time.monotonic())
 
-    def _flush(self) -> None:
-        """Send what the stub wants to be sent. What cannot be sent has ended its own call, not another."""
+    def _flush(self, *, late: bool = False) -> None:
+        """Send what the stub wants to be sent. What cannot be sent has ended its own call, not another.
+
+        Args:
+            late: Of these calls, some began a while ago: nothing is to take longer than they still have.
+        """
         for message in self.stub.take_outgoing():
+            left_s = self.stub.left_s(message, time.monotonic()) if late else inf
+            if left_s <= 0:
+                continue  # its caller has given up meanwhile
             try:
-                self._write(self._codec.encode(message))
+                self._write(self._codec.encode(message), min(self.timeout_s, left_s))
             except UsageError as error:
                 self.stub.refuse(message, error, time.monotonic())
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, wait_s: float) -> None:
         if self._connection is None:
             return  # sent again with the next connection
         try:
-            self._connection.send(data, self.timeout_s)
+            self._connection.send(data, wait_s)
         except OSError as error:
             with suppress(OSError, MalformedMessage):  # what came before it ended
                 while (messages := self._connection.receive(0.0)) is not None:
@@ -286,10 +308,13 @@ class Client:
             except (OSError, MalformedMessage) as error:
                 now_s = time.monotonic()
                 self._take_end(error)
+            except BaseException:  # of what had come, a part may be lost: what comes next would not fit
+                self._lose(InterruptedError(errno.EINTR, "this program was interrupted"))
+                raise
         if now_s >= stub.wakeup_s:
             stub.tick(now_s)
         if stub.outgoing:
-            self._flush()
+            self._flush(late=True)
         return messages is not None
 
     def _take(self, messages: Sequence[Message]) -> float:

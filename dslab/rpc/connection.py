@@ -1,6 +1,6 @@
-"""The connections of the blocking client: bytes out, messages in, by TCP, UDP or HTTP.
+"""The connections of the blocking client: bytes out, messages in, by TCP or UDP (`connection_http`: by HTTP).
 
-Each has the same four methods, and raises `OSError` where the network, `Ended` where the server ends it. It
+Each has the same three methods, and raises `OSError` where the network, `Ended` where the server ends it. It
 waits in the kernel, which is told how long once, and again only when that changes: with Python's own timeouts
 there is a poll before every call.
 
@@ -10,14 +10,12 @@ Source: ch. 4, Sockets.
 from __future__ import annotations
 
 import errno
-import http.client
 import select
 import socket
 import struct
 import time
-from collections import deque
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerRefused, PeerSilent, UsageError
@@ -26,8 +24,7 @@ from dslab.rpc.messages import MAX_DATAGRAM_BYTES, Codec, Invalid, MalformedMess
 from dslab.rpc.settings import Settings
 
 NOBODY_THERE = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH}
-MIN_WAIT_S = 0.001
-_HTTP_ERRORS = 300  # statuses from here on, and those that send us elsewhere
+MIN_WAIT_S, MAX_WAIT_S = 0.001, 1e6
 _AT_ONCE = int(socket.MSG_DONTWAIT)  # reading a name of an enum, for every call, takes longer
 
 
@@ -48,24 +45,11 @@ class Connection(Protocol):
         """Close it."""
 
 
-def connect(address: Address, settings: Settings, codec: Codec, wait_s: float) -> Connection:
-    """Make a connection. That may take so long at most.
-
-    Raises:
-        PeerRefused: Nobody listens there.
-        PeerSilent: Nobody answered.
-    """
-    if settings.codec == "json-http":
-        return HttpConnection(address, codec, wait_s)
-    kind = UdpConnection if settings.transport == "udp" else TcpConnection
-    return kind(address, settings, codec, wait_s)
-
-
 class TcpConnection:
     """A stream."""
 
     def __init__(self, address: Address, settings: Settings, codec: Codec, wait_s: float) -> None:
-        self._socket = _connected(address, socket.SOCK_STREAM, wait_s)
+        self._socket = connected(address, socket.SOCK_STREAM, wait_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._inbox = Inbox(codec, settings.max_message_bytes)
         self._patience_s = -1.0
@@ -138,7 +122,7 @@ class UdpConnection:
     """A socket that takes datagrams from one address only."""
 
     def __init__(self, address: Address, _settings: Settings, codec: Codec, wait_s: float) -> None:
-        self._socket = _connected(address, socket.SOCK_DGRAM, wait_s)
+        self._socket = connected(address, socket.SOCK_DGRAM, wait_s)
         self._codec = codec
         self._patience_s = -1.0
 
@@ -172,91 +156,46 @@ class UdpConnection:
         self._socket.close()
 
 
-class HttpConnection:
-    """Exchanges, one after the other: a request that is sent waits for the reply to the one before."""
+def connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
+    """Give a socket that is connected.
 
-    def __init__(self, address: Address, codec: Codec, wait_s: float) -> None:
-        self._http = http.client.HTTPConnection(address.host, address.port, timeout=wait_s)
-        self._codec = codec
-        self._wait_s = wait_s
-        self._unsent: deque[bytes] = deque()
-        self._under_way = False
-        self._failure: OSError | None = None  # of the next request, while there is a reply to be given
-        try:
-            self._http.connect()
-        except OSError as error:
-            raise refusal(address, wait_s, error) from error
-
-    def send(self, data: bytes, wait_s: float) -> None:
-        """Post a message, or put it in the queue."""
-        self._wait_s = wait_s
-        self._unsent.append(data)
-        self._post()
-
-    def receive(self, wait_s: float) -> list[Message] | None:
-        """Receive a response. One that has begun to come is waited for, even by who only looks.
-
-        Raises:
-            MalformedMessage: It is none of HTTP's, or has nothing of JSON-RPC's.
-        """
-        if self._failure is not None:
-            raise self._failure
-        if not self._under_way:
-            return None
-        assert self._http.sock is not None
-        if wait_s <= 0 and not _has_come(self._http.sock):
-            return None
-        self._http.sock.settimeout(wait_s if wait_s > 0 else self._wait_s)
-        try:
-            response = self._http.getresponse()
-            body = response.read()
-        except TimeoutError:
-            return None
-        except http.client.RemoteDisconnected as error:
-            raise Ended(errno.EPIPE, "closed by the server") from error
-        except http.client.HTTPException as error:
-            raise MalformedMessage(f"No response of HTTP's: {error!r}.") from error
-        self._under_way = False
-        try:
-            self._post()
-        except OSError as error:
-            self._failure = error
-        message = self._codec.decode(body) if body.strip() else None
-        if isinstance(message, Invalid) or (message is None and response.status >= _HTTP_ERRORS):
-            raise MalformedMessage(f"Nothing of JSON-RPC's: HTTP's {response.status} {response.reason}.")
-        return [message] if message else []
-
-    def close(self) -> None:
-        """Close it."""
-        self._http.close()
-
-    def _post(self) -> None:
-        if self._unsent and not self._under_way:
-            headers = {"Content-Type": "application/json", "Accept": "application/json"}
-            if self._http.sock is not None:
-                self._http.sock.settimeout(self._wait_s)
-            self._http.request("POST", "/", self._unsent.popleft(), headers)
-            self._under_way = True
-
-
-def _connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
+    Raises:
+        PeerRefused: Nobody listens there.
+        PeerSilent: Nobody answered.
+    """
     try:
-        family, *_, where = socket.getaddrinfo(*address.pair, type=kind)[0]
-    except OSError as error:
+        return dialled(address, kind, timeout_s)
+    except (OSError, UnicodeError) as error:
         raise refusal(address, timeout_s, error) from error
-    connected = socket.socket(family, kind)
+
+
+def dialled(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
+    """Connect to whichever of a name's numbers takes it: ``localhost`` may have two, and one nobody there."""
+    *others, last = socket.getaddrinfo(*address.pair, type=kind)
+    for number in others:
+        try:
+            return _by_number(number, timeout_s)
+        except OSError as error:
+            if error.errno not in NOBODY_THERE:
+                raise
+    return _by_number(last, timeout_s)
+
+
+def _by_number(number: Any, timeout_s: float) -> socket.socket:
+    family, kind, _, _, where = number
+    made = socket.socket(family, kind)
     try:
-        connected.settimeout(timeout_s)
-        connected.connect(where)
-    except OSError as error:
-        connected.close()
-        raise refusal(address, timeout_s, error) from error
-    return connected
+        made.settimeout(min(timeout_s, MAX_WAIT_S))
+        made.connect(where)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
-def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
+def refusal(address: Address, timeout_s: float, error: OSError | UnicodeError) -> Exception:
     """Say why there is no connection. What is our own trouble, such as no descriptor left, stays as it is."""
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, socket.gaierror | UnicodeError):  # there are names that cannot even be asked for
         return PeerRefused(f"{address}: nobody has that name.")
     if isinstance(error, TimeoutError):
         silent = PeerSilent(f"{address}: waited {timeout_s:g} s in vain for a connection.")
@@ -267,18 +206,11 @@ def refusal(address: Address, timeout_s: float, error: OSError) -> Exception:
     return PeerRefused(f"{address} took no connection: {error.strerror or error}.")
 
 
-def _has_come(connected: socket.socket) -> bool:
-    """Is there anything to be received, or the end?"""
-    poller = select.poll()
-    poller.register(connected, select.POLLIN)
-    return bool(poller.poll(0))
-
-
 def _be_patient(connected: socket.socket, wait_s: float) -> float:
     """Tell the kernel how long to wait for what comes: gives the same."""
     connected.setblocking(wait_s > 0)
     if wait_s > 0:
-        seconds, fraction = divmod(max(MIN_WAIT_S, min(wait_s, 1e6)), 1)
+        seconds, fraction = divmod(max(MIN_WAIT_S, min(wait_s, MAX_WAIT_S)), 1)
         timeval = struct.pack("@ll", int(seconds), int(fraction * 1e6))
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
     return wait_s

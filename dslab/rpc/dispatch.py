@@ -50,6 +50,8 @@ class Dispatcher:
             message: What has come.
             now_s: When it came, by the loop's clock.
         """
+        if self._closed:
+            return  # whoever asks now is hung up on in a moment
         if type(message) is Batch:
             self._take_batch(sender, message, now_s)
             return

@@ -86,6 +86,13 @@ def closed_here(method: str) -> PeerClosed:
     return error
 
 
+def forked(method: str) -> UsageError:
+    """Say that a call cannot begin: the child of a process has no thread but the one that forked."""
+    return UsageError(
+        f"{method}: the thread of this client is in another process.", remedy="Connect after the fork."
+    )
+
+
 class CallFailed(PeerError):
     """The server answered the call with an error."""
 
@@ -250,7 +257,7 @@ def exception_of(error: Any, method: str, known: Exceptions) -> Exception:
     kind = kind_of(fault)
     if kind is not None:
         detail = data.get(MEMBER_ERROR, fault.data if isinstance(fault.data, str) else fault.message)
-        return kind(f"{method}: {detail.removesuffix('.')}.")
+        return kind(f"{method}: {str(detail).removesuffix('.')}.")
     name, arguments = str(data.get("type", "")), data.get("args", [])
     where = str(data.get("traceback", ""))
     arguments = arguments if isinstance(arguments, list) else []

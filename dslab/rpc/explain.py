@@ -15,7 +15,7 @@
 
 Steps 5 and 6 are told by an interceptor, the others by a codec around the codec: the stubs know nothing of
 it, and who does not ask for it pays nothing. A request that is sent again is step 2 again, and not step 1. Of
-what the protocol says to itself (``rpc.hello``) only the messages are told.
+what the protocol says to itself (``rpc.hello``, ``rpc.renew``) only the messages are told.
 
 In the picture of a lab's run they are labels, too: of arrows, if the compose file's describer is
 ``dslab.rpc.wire:describe_steps`` (3 and 8), and of a service's line, if that writes them on stderr behind the
@@ -126,6 +126,8 @@ def explaining(write: Write) -> Interceptor:
     """Tell of steps 5 and 6, at a server."""
 
     def intercept(invocation: Invocation, proceed: Proceed) -> Any:
+        if invocation.method.startswith("rpc."):
+            return proceed(invocation)
         called = _call(invocation.method, invocation.params)
         write(f" 5  the server stub unpacks the arguments, and calls {called}")
         try:

@@ -41,6 +41,7 @@ class _Connection(asyncio.Protocol):
         self._body = bytearray()
         self._in_flight = 0
         self._full = False  # its replies do not get through
+        self._gone = False
         self._transport: asyncio.Transport | None = None
         connections.add(self)
 
@@ -65,7 +66,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        self._service.objects.forget(self)
+        self._gone = True
+        self._forget()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -97,6 +99,7 @@ class _Connection(asyncio.Protocol):
 
     def ended(self) -> None:
         self._in_flight -= 1
+        self._forget()
         if self._in_flight == self._service.limits.max_in_flight - 1:
             self._go_on()
 
@@ -106,6 +109,11 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     # ---- inside
+
+    def _forget(self) -> None:
+        """Drop the instances of a client that has gone, after its last call: that may still make one."""
+        if self._gone and not self._in_flight:
+            self._service.objects.forget(self)
 
     def _go_on(self) -> None:
         """Take what h11 makes of the bytes, to the end of a request; read more only if it lacks some."""
@@ -139,11 +147,14 @@ class _Connection(asyncio.Protocol):
     def _take(self, event: Any) -> bool:
         """Take one event: False where there is nothing more to be read now."""
         match event:
-            case h11.Request(method=method):
+            case h11.Request(method=method, headers=headers):
                 if method != b"POST":
                     self._refuse(405, "only POST is answered")
                     return False
                 if self._http.they_are_waiting_for_100_continue:
+                    if int(dict(headers).get(b"content-length", 0)) > self.most_bytes:
+                        self._refuse(413, "the body is too long")
+                        return False
                     self._inform(100)
             case h11.Data(data=data):
                 self._body += data

@@ -136,6 +136,21 @@ class Scanner:
         return 0
 
 
+def _row(data: Buffer) -> list[memoryview]:
+    """Cut what is several messages in a row; of anything else, which may not even be one, nothing comes."""
+    view, scanner, row, start = memoryview(data), Scanner(len(data)), [], 0
+    while start < len(view):
+        try:
+            length = scanner.find_end(view, start, len(view))
+        except MessageTooLong:
+            return []
+        if not length:
+            return []
+        row.append(view[start : start + length])
+        start += length
+    return row
+
+
 def _written(message: Message) -> Any:
     """Give what the encoder writes for a message: mostly the message itself."""
     if type(message) is Response:
@@ -192,7 +207,7 @@ class MsgpackCodec(Codec):
             raise DoesNotTravel(f"MessagePack cannot carry it: {error}.") from error
 
     def decode(self, data: Buffer) -> Message:
-        """Unmarshal a message.
+        """Unmarshal a message; or, of several in a row, as a datagram may bring them, a batch.
 
         Raises:
             MalformedMessage: It is none.
@@ -200,7 +215,8 @@ class MsgpackCodec(Codec):
         try:
             return self._decoder.decode(data)
         except _UNREADABLE as error:
-            return self._explain(data, error)
+            row = _row(data)
+            return Batch([self.decode(each) for each in row]) if len(row) > 1 else self._explain(data, error)
 
     def decode_alone(self, data: Buffer) -> Message | None:
         """Unmarshal what may be one message, and nothing else; None if it is not."""

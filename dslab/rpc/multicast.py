@@ -22,15 +22,17 @@ Source: ch. 4, Remote procedure call (multicast RPC); quorums are ch. 7 and 8.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import concurrent.futures
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from threading import Thread
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerError, UsageError
 from dslab.rpc import aclient
+from dslab.rpc.errors import closed_here, forked
 from dslab.rpc.settings import Options, where
 
 ALL: Final = "all"
@@ -86,6 +88,8 @@ class AsyncGroup:
         self.addresses = list(dict.fromkeys(where(server) for server in servers))
         self._options = options
         self._clients: dict[Address, aclient.AsyncClient] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # calls under way, each of one server
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,9 +100,13 @@ class AsyncGroup:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those that are being made. Calls under way are given up."""
+        self._closed = True
         await asyncio.gather(*(client.close() for client in self._clients.values()))
         self._clients.clear()
+        for task in self._tasks:
+            task.cancel()  # it still connects
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def call(
         self, method: str, /, *arguments: Any, wanted: int | str = ALL, **named_arguments: Any
@@ -107,13 +115,21 @@ class AsyncGroup:
 
         Raises:
             NotEnough: So many failed that fewer than ``wanted`` can answer.
+            UsageError: The call cannot be made: an argument does not travel. That is no server's failure.
+            PeerClosed: The group is closed. Nothing was sent.
         """
         enough = needed(wanted, len(self.addresses))
+        if self._closed:
+            raise closed_here(method)
         tasks = {
             asyncio.create_task(self._call_one(address, method, *arguments, **named_arguments)): address
             for address in self.addresses
         }
-        replies = await self._collect(tasks, enough)
+        self._tasks.update(tasks)
+        try:
+            replies = await self._collect(method, tasks, enough)
+        finally:
+            self._tasks.difference_update(tasks)
         if len(replies.results) < enough:
             failed = "; ".join(f"{address}: {error}" for address, error in replies.failures.items())
             raise NotEnough(
@@ -121,14 +137,16 @@ class AsyncGroup:
             )
         return replies
 
-    async def _collect(self, tasks: dict[asyncio.Task[Any], Address], enough: int) -> Replies:
+    async def _collect(self, method: str, tasks: dict[asyncio.Task[Any], Address], enough: int) -> Replies:
         """Wait until enough have answered, or enough have failed."""
         replies, open_tasks = Replies(), set(tasks)
         try:
             while open_tasks and len(replies.results) < enough <= len(tasks) - len(replies.failures):
                 ended, open_tasks = await asyncio.wait(open_tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in ended:
-                    error = task.exception()
+                    error = closed_here(method) if task.cancelled() else task.exception()
+                    if isinstance(error, UsageError):
+                        raise error
                     if isinstance(error, Exception):
                         replies.failures[tasks[task]] = error
                     else:
@@ -144,6 +162,9 @@ class AsyncGroup:
         client = self._clients.get(address)
         if client is None:
             client = await aclient.connect(address, **self._options)
+            if self._closed:
+                await client.close()
+                raise closed_here(method)
             if (other := self._clients.setdefault(address, client)) is not client:
                 await client.close()  # another call has been quicker
                 client = other
@@ -163,6 +184,9 @@ class Group:
 
     def __init__(self, servers: Iterable[Address | str], options: Options) -> None:
         self._group = AsyncGroup(servers, options)
+        self._lock = Lock()  # nothing begins once it is being closed
+        self._closed = False
+        self._calls: set[concurrent.futures.Future[Replies]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="multicast", daemon=True)
         self._thread.start()
@@ -185,12 +209,30 @@ class Group:
     ) -> Replies:
         """Call a procedure at every server. See `AsyncGroup.call`."""
         work = self._group.call(method, *arguments, wanted=wanted, **named_arguments)
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        call = self._start(method, work)
+        try:
+            return call.result()
+        finally:
+            self._calls.discard(call)
 
     def close(self) -> None:
-        """Close all connections, and end the thread."""
-        if self._thread.is_alive():
+        """Close all connections, and end the thread. Calls under way are given up; there are no others."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+            calls = [*self._calls]
+        if not closed and self._thread.is_alive():
             asyncio.run_coroutine_threadsafe(self._group.close(), self._loop).result()
+            concurrent.futures.wait(calls)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+    def _start(self, method: str, work: Coroutine[Any, Any, Replies]) -> concurrent.futures.Future[Replies]:
+        """Do work for a call in the other thread. What begins before `close` does ends with it."""
+        with self._lock:
+            if not self._closed and self._thread.is_alive():
+                call = asyncio.run_coroutine_threadsafe(work, self._loop)
+                self._calls.add(call)
+                return call
+        work.close()
+        raise closed_here(method) if self._closed else forked(method)

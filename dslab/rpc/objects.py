@@ -33,7 +33,7 @@ from typing import Any, Final, Literal, TypeAlias
 from dslab.kit.errors import UsageError
 from dslab.rpc.errors import BadArguments, CallFailed, NoSuchMethod, Raised, WrongType, fault_of
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
-from dslab.rpc.messages import Notification, Params, Request, Response
+from dslab.rpc.messages import HELLO, Notification, Params, Request, Response
 from dslab.rpc.protocol import Peer
 
 Activation: TypeAlias = Literal["shared", "per-client", "per-call"]
@@ -186,7 +186,7 @@ class Objects:
 
     def call(self, peer: Peer, request: Request | Notification) -> Any:
         """Call what a request names: gives its result, or what is to be awaited for it."""
-        if self.interceptors and not request.method.startswith("rpc."):
+        if self.interceptors and request.method != HELLO:  # which no caller calls, but his stub
             proceed = chain(self.interceptors, self._call_method)
             return proceed(Invocation(request.method, request.params, peer))
         return self._find(request.method).call(request.params, peer)
@@ -238,6 +238,7 @@ class Objects:
     def _instance_for(self, peer: Peer, served: type) -> Any:
         with self._lock:
             here = self._instances.setdefault(peer, _Instances())
+            self._instances.move_to_end(peer)
             if len(self._instances) > MAX_PEERS:  # over UDP nobody says goodbye
                 self._instances.popitem(last=False)
         with here.lock:

@@ -214,6 +214,13 @@ class ClientStub:
         outgoing, self.outgoing = self.outgoing, []
         return outgoing
 
+    def left_s(self, message: Request | Notification, now_s: float) -> float:
+        """Say how long the caller of what is to be sent still waits: not at all for a call that has ended."""
+        if isinstance(message, Notification):
+            return inf
+        call = self._open.get(message.id)
+        return 0.0 if call is None else call.deadline_s - now_s
+
     def hold(self) -> None:
         """Begin a batch: `outgoing` is left to grow until the shell has sent it in one piece."""
         self._held = []
@@ -346,11 +353,20 @@ class ClientStub:
             if not call.transmissions and not self._is_queued(call):
                 self._send(call, now_s)
 
+    def send_one_way(self, now_s: float) -> None:
+        """There will be no later: send the one-way calls that wait until the server takes more."""
+        self.full = False
+        for call in [call for call in self._open.values() if call.one_way]:
+            self._send(call, now_s)
+
     def connection_made(self, now_s: float) -> None:
         """There is a connection again: send again what may be sent again."""
         self.connected = True
+        held = self._unsent_batch()
         for call in list(self._open.values()):
-            if call.transmissions or not self._is_queued(call):
+            if call.transmissions == 0 and self._is_queued(call):
+                continue
+            if call.transmissions == 0 or call.id not in held:
                 self._send(call, now_s)
 
     def connection_lost(
@@ -358,13 +374,14 @@ class ClientStub:
     ) -> list[Call]:
         """The connection has ended: gives the calls that this ends; all, if there will be no other."""
         self.connected = self.full = False
-        self.outgoing.clear()
-        ended = [
-            call for call in self._open.values() if final or (call.transmissions and not self._repeats(call))
-        ]
+        held = self._unsent_batch()
+        if self._held is None:
+            self.outgoing.clear()
+        sent = [call for call in self._open.values() if call.transmissions and call.id not in held]
+        ended = [*self._open.values()] if final else [call for call in sent if not self._repeats(call)]
         for call in ended:
             error = kind(f"{call.method}: {reason}")
-            if not call.transmissions:
+            if not call.transmissions or call.id in held:
                 error.happened = Happened.NO
             self._end(call, error, now_s)
         return ended
@@ -375,6 +392,10 @@ class ClientStub:
         number = self._next_id
         self._next_id = number % MAX_ID + 1
         return number
+
+    def _unsent_batch(self) -> set[int]:
+        """Give the ids of what waits in `outgoing` until its batch is complete, whatever ends meanwhile."""
+        return {call.id for call in self._held or ()}
 
     def _repeats(self, call: Call) -> bool:
         """May it be sent again? Without a call identity, at-most-once means: no."""

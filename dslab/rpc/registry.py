@@ -53,8 +53,18 @@ class Registry:
         self._entries: dict[tuple[str, str], float] = {}  # (name, address): when its lease ends
 
     def register(self, name: str, address: str, lease_s: float = DEFAULT_LEASE_S) -> float:
-        """Take note that a server of that name is at an address, for so long: gives the same."""
-        where(address)  # raises where it is none
+        """Take note that a server of that name is at an address, for so long: gives the same.
+
+        Raises:
+            TypeError: That is no text, no address, no number of seconds.
+            ValueError: The lease would have no end, or no beginning.
+            UsageError: The address is none.
+        """
+        if not (isinstance(name, str) and isinstance(address, str)):
+            raise TypeError("A name is a text, and an address, too.")
+        if not lease_s > 0:  # nor is NaN
+            raise ValueError(f"A lease cannot be {lease_s} s long.")
+        Address.parse(address)
         self._sweep()
         if len(self._entries) >= MAX_ENTRIES and (name, address) not in self._entries:
             raise MemoryError(f"{MAX_ENTRIES} servers are registered already.")

@@ -19,12 +19,14 @@ One append-only file::
                                        [session, number, floor, executed or not]          } written anew
 
 Changes that are made together are written and synced together (group commit). A crash may leave the last
-record unfinished: nobody was told of it, so it is cut off. When the server starts, and when the file has
-grown to a multiple of what it held, it is written anew with what still matters: acknowledged replies are left
-out, and of one for which there was no room a mark remains that says whether the call was executed.
+record unfinished, or zeros: nobody was told of it, so it is cut off. When the server starts, and when the
+file has grown to a multiple of what it held, it is written anew with what still matters: acknowledged replies
+are left out, and of one for which there was no room a mark remains that says whether the call was executed.
 
 A full disk: what was written in part is taken back, and the change is *not* on disk, so the service refuses
 to begin the call. The file now lacks something that the cache knows, so the next change writes it anew.
+
+A log is one server's: a second one that would use it beside the first is refused (FILE.lock).
 
 The log keeps replies, not the state of the objects: those must be durable themselves, or be rebuilt.
 
@@ -33,6 +35,7 @@ Source: ch. 8, RPC semantics (server crashes); J. Gray and A. Reuter, "Transacti
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
@@ -40,7 +43,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -68,11 +71,12 @@ class ReplyLog:
         cache: What is read is put there, and what is written anew comes from there.
 
     Raises:
-        MachineError: It cannot be read or written, or is damaged.
+        MachineError: It cannot be read or written, or is damaged, or another server uses it.
     """
 
     def __init__(self, path: Path, cache: ReplyCache) -> None:
         self._path = path
+        self._lock = _locked(path)
         self._cache = cache
         self._file: FileIO | None = None
         self._lacks = False  # something that the cache knows
@@ -82,7 +86,11 @@ class ReplyLog:
                 restore(cache, path.read_bytes())
             self._rewrite()
         except OSError as error:
+            self.close()
             raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
+        except MachineError:
+            self.close()
+            raise
 
     def write(self, changes: Iterable[Change]) -> None:
         """Write changes, and wait until they are on disk.
@@ -103,7 +111,11 @@ class ReplyLog:
                 self._rewrite()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let another server have it."""
+        self._close_file()
+        self._lock.close()
+
+    def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
 
@@ -121,7 +133,7 @@ class ReplyLog:
 
     def _rewrite(self) -> None:
         """Write a new file with what the cache holds, rename it over the old one, and go on with it."""
-        fresh = self._path.with_suffix(".new")
+        fresh = _beside(self._path, "new")
         data = snapshot(self._cache)
         file = fresh.open("wb", buffering=0)
         try:
@@ -131,12 +143,34 @@ class ReplyLog:
         except OSError:
             file.close()
             raise
-        self.close()
+        self._close_file()
         # Until its name is on disk, a crash may bring the old file back. If that fails, it is written anew.
         self._file, self._lacks = file, True
         self._bytes, self._most_bytes = len(data), max(GROWTH * len(data), MIN_GROWN_BYTES)
         sync_folder(self._path.parent)
         self._lacks = False
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    """Give a file that is this log's alone: that of bank.1 is not that of bank.2."""
+    return path.parent / f"{path.name}.{suffix}"
+
+
+def _locked(path: Path) -> BinaryIO:
+    """Lock a log until the file that comes is closed, be it by the end of the process.
+
+    The log itself is replaced now and then, so another file is locked, which stays.
+    """
+    try:
+        lock = _beside(path, "lock").open("wb")
+    except OSError as error:
+        raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise MachineError(f"Another server uses {path}.") from error
+    return lock
 
 
 def restore(cache: ReplyCache, data: bytes) -> None:
@@ -173,7 +207,7 @@ def _read(data: bytes) -> Iterator[list[Any]]:
         length, checksum = _HEAD.unpack_from(data, start)
         body = data[start + _HEAD.size : start + _HEAD.size + length]
         start += _HEAD.size + length
-        if len(body) < length or zlib.crc32(body) != checksum:
+        if not length or len(body) < length or zlib.crc32(body) != checksum:  # some crashes leave zeros
             if any(data[start:]):
                 raise MachineError(f"The reply log is damaged before byte {start:,}.")
             return

@@ -55,6 +55,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._in_flight = 0
         self._full = False  # its replies do not get through
         self._ending = False  # it has said all
+        self._gone = False
         self._flushes = False
 
     # ---- what asyncio calls
@@ -84,7 +85,8 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._unserved.clear()
-        self._service.objects.forget(self)
+        self._gone = True
+        self._forget()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -112,6 +114,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def ended(self) -> None:
         self._in_flight -= 1
+        self._forget()
         self._go_on()
 
     def drop(self) -> None:
@@ -120,6 +123,11 @@ class _Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     # ---- inside
+
+    def _forget(self) -> None:
+        """Drop the instances of a client that has gone, after its last call: that may still make one."""
+        if self._gone and not self._in_flight:
+            self._service.objects.forget(self)
 
     def _serve(self, messages: list[Message]) -> None:
         """Serve messages, as far as there is room; the others wait."""

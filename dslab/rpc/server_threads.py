@@ -13,6 +13,7 @@ Source: ch. 3, Threads in distributed systems (multithreaded servers).
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import sys
 import threading
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from dslab.kit.address import Address
+from dslab.kit.stopping import STOPS
 from dslab.rpc.dispatch import BatchReply, logged
 from dslab.rpc.inbox import Inbox
 from dslab.rpc.messages import Batch, Message, Notification, Request, Response
@@ -221,10 +223,26 @@ def serving(address: Address, service: Service) -> Iterator[Address]:
 
 def serve(address: Address, service: Service, by: Serving = serving) -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    import signal
-
-    stops = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # every thread inherits that: `sigwait` takes them
-    with by(address, service) as bound:
+    with stops() as stopped, by(address, service) as bound:
         print(f"listening on {bound}", flush=True)  # noqa: T201
-        signal.sigwait(stops)
+        stopped.recv(1)
+
+
+@contextmanager
+def stops() -> Iterator[socket.socket]:
+    """Give what can be received from once SIGTERM or Ctrl-C has come, in place of what they do otherwise.
+
+    Whichever thread gets the signal, the main thread is woken. To block them in all threads would be simpler,
+    but programs that procedures start would inherit that, and could not be ended.
+    """
+    stopped, wakes = socket.socketpair()
+    with stopped, wakes:
+        wakes.setblocking(False)
+        usual = {stop: signal.signal(stop, lambda *_: None) for stop in STOPS}
+        usual_fd = signal.set_wakeup_fd(wakes.fileno())
+        try:
+            yield stopped
+        finally:
+            signal.set_wakeup_fd(usual_fd)
+            for stop, handler in usual.items():
+                signal.signal(stop, handler or signal.SIG_DFL)

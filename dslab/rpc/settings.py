@@ -8,9 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 from dslab.kit.address import Address
+from dslab.kit.errors import UsageError
 from dslab.rpc.messages import DEFAULT_MAX_MESSAGE_BYTES
 from dslab.rpc.protocol import DEFAULT_RETRY_S, ClientStub, Semantics
 
@@ -49,6 +50,21 @@ class Settings:
     first_number: int = 1
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     explain: Callable[[str], Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would quietly be taken for something else.
+
+        Raises:
+            UsageError: There is no such transport, semantics or time, or HTTP is to be had over UDP.
+        """
+        for what, known in ((self.transport, Transport), (self.semantics, Semantics)):
+            if what not in get_args(known):
+                raise UsageError(f"There is no {what!r}.", remedy=f"There are {', '.join(get_args(known))}.")
+        if self.transport == "udp" and self.codec == "json-http":
+            raise UsageError("HTTP runs over TCP.", remedy="Take the codec json.")
+        for name, wait_s in (("timeout_s", self.timeout_s), ("retry_s", self.retry_s)):
+            if not wait_s > 0:  # nor is NaN
+                raise UsageError(f"{name} is {wait_s}.", remedy="Give seconds, more than none.")
 
     def stub(self, freeze: Callable[[Any], Any]) -> ClientStub:
         """Give a client stub that calls so. Over UDP its ids are not those of the socket's last owner.

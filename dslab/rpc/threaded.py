@@ -25,7 +25,7 @@ from typing import Any, Self, Unpack
 from dslab.kit.address import Address
 from dslab.rpc.aclient import AsyncClient
 from dslab.rpc.client import dial_by
-from dslab.rpc.errors import closed_here
+from dslab.rpc.errors import closed_here, forked
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Params
 from dslab.rpc.proxy import Proxy, params_of
@@ -71,7 +71,7 @@ class ThreadedClient:
         """Close the connection, and end the thread. Calls under way are given up; there are no others."""
         with self._lock:
             closed, self._closed = self._closed, True
-        if not closed:
+        if not closed and self._thread.is_alive():  # in the child of a process that forks, it is not
             self._wait(self._client.close())
             self._stop()
 
@@ -128,10 +128,10 @@ class ThreadedClient:
     def _start(self, method: str, work: Coroutine[Any, Any, Any]) -> concurrent.futures.Future[Any]:
         """Do work for a call in the other thread. What begins before `close` does ends with it."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._thread.is_alive():
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
         work.close()
-        raise closed_here(method)
+        raise closed_here(method) if self._closed else forked(method)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

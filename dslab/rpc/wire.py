@@ -51,7 +51,7 @@ def describe(data: bytes) -> str:
     if _HTTP.match(data):
         head, _, body = data.partition(_BLANK)
         return f"{head.split(b' ', 1)[0].decode()} {describe(body) if body else _status(head)}"
-    codec = _codecs["json" if data[:1] in (b"{", b"[") else "msgpack"]
+    codec = _codecs["json" if data[:1] and data[0] in _JSON else "msgpack"]
     return _label(codec.decode(data))
 
 
@@ -83,7 +83,7 @@ def _label(message: Message) -> str:
         case Response(id=number, error=None, result=result):
             return f"#{number} -> {_value(result)}"
         case Response(id=number, error=error) | Invalid(id=number, fault=error):
-            return f"#{number} -> error: {_error(error)}"
+            return f"#{number} -> error: {as_fault(error).message}"
         case Batch(messages=messages):
             return "[" + ", ".join(map(_label, messages)) + "]"
 
@@ -96,11 +96,6 @@ def _identity(context: Context | None) -> str:
     if not context or not context.number:
         return ""
     return f" call ..{context.session % 1000:03d}/{context.number} ack {context.acknowledged}"
-
-
-def _error(error: Any) -> str:
-    fault = as_fault(error if not hasattr(error, "code") else {"code": error.code, "message": error.message})
-    return fault.message
 
 
 def _arguments(params: Any) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import multiprocessing
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,9 +17,12 @@ from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import aclient, threaded
 from dslab.rpc.client import dial_by
+from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import DoesNotTravel, NoSuchMethod
+from dslab.rpc.inbox import Inbox
 from dslab.rpc.interceptors import Invocation, Proceed
 from dslab.rpc.messages import MalformedMessage
+from dslab.rpc.multicast import multicast
 from dslab.rpc.references import by_reference, service_with_references
 
 
@@ -171,6 +176,34 @@ def test_one_way_calls_wait_for_the_server_to_read() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asyncio.run(run(Address(*listener.getsockname())))
+
+
+def test_one_way_calls_that_wait_for_the_server_to_read_are_sent_before_the_end() -> None:
+    closes = threading.Event()
+
+    def read(listener: socket.socket) -> int:
+        connected, _ = listener.accept()
+        inbox = Inbox(codec_named("msgpack"))
+        assert closes.wait(30)
+        came = 0
+        with connected:
+            while count := connected.recv_into(inbox.get_buffer()):
+                came += len(inbox.received(count))
+        return came
+
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=60)
+        for _ in range(100):
+            client.notify("add", b"x" * 200_000)
+            await asyncio.sleep(0)
+        assert len(client.stub)
+        closes.set()
+        await client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        reading = pool.submit(read, listener)
+        asyncio.run(run(Address(*listener.getsockname())))
+        assert reading.result(30) == 100
 
 
 def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
@@ -439,3 +472,25 @@ def test_calls_of_a_reference_that_a_threaded_client_received_wait(run_service: 
 
 def client_address(ref: Any) -> Address:
     return Address(ref.data.host, ref.data.port)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
+def test_the_child_of_a_process_is_told_to_connect_for_itself(address: Address) -> None:
+    with threaded.connect(address, timeout_s=60) as client, multicast([address], timeout_s=60) as group:
+        assert client.call("echo", 1) == 1
+        assert group.call("echo", 1).results == {address: 1}
+
+        def use_in_child() -> None:
+            for use in (client.call, client.notify, group.call):
+                with pytest.raises(UsageError, match="Connect after the fork"):
+                    use("echo", 1)
+            client.close()
+            group.close()
+
+        child = multiprocessing.get_context("fork").Process(target=use_in_child)
+        child.start()
+        child.join(30)
+        child.kill()
+        child.join()
+        assert child.exitcode == 0
+        assert client.call("echo", 2) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
 from dslab.rpc import client as client_module
-from dslab.rpc import connection, server_threads, threaded
+from dslab.rpc import server_threads, threaded
 from dslab.rpc.client import Client, connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.errors import (
@@ -280,12 +281,51 @@ def test_a_batch_is_answered_part_by_part(address: Address, codec: str) -> None:
             wrong.result()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"semantics": "at_most_once"},
+        {"transport": "pigeon"},
+        {"transport": "udp", "codec": "json-http"},
+        {"timeout_s": 0},
+        {"timeout_s": float("nan")},
+        {"retry_s": 0.0},
+    ],
+)
+@pytest.mark.parametrize("connected", [connect, threaded.connect], ids=["blocking", "threaded"])
+def test_what_is_no_way_to_call_is_refused(address: Address, connected: Any, options: Any) -> None:
+    with pytest.raises(UsageError):
+        connected(address, **options)
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_a_batch_may_be_a_datagram(serve: Any, bank: Bank, codec: str) -> None:
+    address = serve(bank, codec=codec, transport="udp")
+    with connect(address, codec=codec, transport="udp", timeout_s=30, semantics="at-least-once") as client:
+        with client.batch():
+            echoes = [client.begin("echo", number) for number in range(4)]
+            wrong = client.begin("nothing")
+        assert [each.result() for each in echoes] == [0, 1, 2, 3]
+        with pytest.raises(NoSuchMethod):
+            wrong.result()
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(PeerRefused) as raised:
-        connect(f"127.0.0.1:{port}")
+        connect(f"127.0.0.1:{port}", timeout_s=float("inf"))
     assert raised.value.happened is Happened.NO
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json-http"])
+@pytest.mark.parametrize("host", ["a..b", "a" * 70])
+def test_nobody_has_a_name_that_is_none(host: str, codec: str) -> None:
+    with pytest.raises(PeerRefused, match="nobody has that name"):
+        connect(Address(host, 80), codec=codec)
+    if codec == "msgpack":
+        with pytest.raises(PeerRefused, match="nobody has that name"):
+            threaded.connect(Address(host, 80))
 
 
 @contextmanager
@@ -373,6 +413,104 @@ def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted()
             next_one.result()
 
 
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+def test_a_reply_over_http_may_come_in_pieces(more: bytes) -> None:
+    body = b'{"jsonrpc":"2.0","result":8,"id":1}'
+    began, goes_on = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n{" % (more, len(body)))
+            began.set()
+            assert goes_on.wait(30)
+            connection.sendall(body[1:])
+
+    options: Any = {"codec": "json-http", "semantics": "at-least-once", "retry_s": 0.01, "timeout_s": 30.0}
+    with in_a_thread(serve) as address, connect(address, **options) as client:
+        later = client.begin("deposit", 1)
+        assert began.wait(30)
+        while client.stub.sent < 4:
+            assert not later.done()
+        goes_on.set()
+        assert later.result() == 8
+
+
+def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> None:
+    def serve(listener: socket.socket) -> None:
+        for number in (1, 2):
+            with listener.accept()[0] as connection:
+                connection.recv(65_536)
+                body = b'{"jsonrpc":"2.0","result":8,"id":%d}' % number
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=30) as client:
+        assert client.call("deposit", 1) == 8
+        made: Any = client._connection
+        assert select.select([made._socket], [], [], 30)[0]
+        assert client.call("deposit", 1) == 8
+
+
+def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() -> None:
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not done.wait(0.02):
+                connection.sendall(b"X: y\r\n")
+
+    with (
+        in_a_thread(serve) as address,
+        connect(address, codec="json-http", timeout_s=0.2) as client,
+        pytest.raises(PeerSilent),
+    ):
+        client.call("deposit", 1)
+    done.set()
+
+
+def test_a_reply_over_http_may_not_be_longer_than_a_message() -> None:
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n" + b" " * 3000
+    with (
+        scripted(reply) as address,
+        connect(address, codec="json-http", max_message_bytes=2000, timeout_s=30) as client,
+        pytest.raises(MalformedMessage, match="longer than 2,000 bytes"),
+    ):
+        client.call("deposit", 1)
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json-http"])
+def test_a_name_with_several_numbers_is_tried_by_all(
+    serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = listener.getsockname()
+    address = serve(bank, codec=codec)
+    numbers = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (nobody, address.pair)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: numbers)
+    with connect(Address("localhost", address.port), codec=codec, timeout_s=30) as client:
+        assert client.call("deposit", 5) == 5
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json", "json-http"])
+def test_a_client_that_was_interrupted_can_call_again(
+    serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(serve(bank, codec=codec), codec=codec, timeout_s=5) as client:
+        made: Any = client._connection
+        receive = made.receive
+
+        def interrupted(wait_s: float) -> None:
+            receive(wait_s)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(made, "receive", interrupted)
+            client.call("deposit", 1)
+        assert client.call("deposit", 1) == 2
+
+
 def test_over_http_too_a_deferred_call_is_done_one_day(serve: Any, bank: Bank) -> None:
     with connect(serve(bank, codec="json-http"), codec="json-http", timeout_s=60) as client:
         later = client.begin("later", 0.01, "x")
@@ -429,13 +567,15 @@ def test_nonsense_in_the_place_of_a_reply_does_not_tell_whether_it_happened(
     assert raised.value.happened is (Happened.UNKNOWN if sent else Happened.NO)
 
 
-def test_an_empty_answer_that_says_not_found_is_no_reply() -> None:
+@pytest.mark.parametrize("more", [b"", b"Connection: close\r\n"], ids=["keep-alive", "close"])
+def test_an_empty_answer_that_says_not_found_is_no_reply(more: bytes) -> None:
     with (
-        scripted(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as address,
+        scripted(b"HTTP/1.1 404 Not Found\r\n%bContent-Length: 0\r\n\r\n" % more) as address,
         connect(address, codec="json-http", timeout_s=30) as client,
-        pytest.raises(MalformedMessage, match="404 Not Found"),
     ):
-        client.call("deposit", 1)
+        first, _ = client.begin("deposit", 1), client.begin("deposit", 2)
+        with pytest.raises(MalformedMessage, match="404 Not Found"):
+            first.result()
 
 
 @pytest.mark.parametrize("code", [-32000, -32001, -32002, -32003, -32004, -32005, -32006, -32603, -32050, 7])
@@ -488,6 +628,46 @@ def test_a_server_that_hardly_reads_holds_nobody_beyond_the_deadline(semantics: 
         thread.join(30)
     assert raised.value.happened is Happened.UNKNOWN
     assert took_s < 5  # to be read it takes some ten
+
+
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once"])
+@pytest.mark.parametrize("takes_s", [0.8, [0.0, 5.0]], ids=["at-once", "again"])
+def test_what_a_message_takes_to_be_sent_is_part_of_its_calls_time(
+    semantics: Any, takes_s: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        """A clock, and a connection by which it goes."""
+
+        now_s = 100.0
+        takes_s: list[float]
+
+        def monotonic(self) -> float:
+            return self.now_s
+
+        def sleep(self, wait_s: float) -> None:
+            self.now_s += wait_s
+
+        def send(self, data: bytes, wait_s: float) -> None:
+            needed_s = self.takes_s.pop(0) if len(self.takes_s) > 1 else self.takes_s[0]
+            self.now_s += min(needed_s, wait_s)
+            if needed_s > wait_s:
+                raise TimeoutError
+
+        def receive(self, wait_s: float) -> None:
+            self.now_s += max(wait_s, 0.0)
+
+        def close(self) -> None: ...
+
+    slow = Slow()
+    slow.takes_s = [takes_s] if isinstance(takes_s, float) else takes_s
+    monkeypatch.setattr(client_module, "time", slow)
+    monkeypatch.setattr(Client, "_connect", lambda *_: slow)
+    with (
+        connect("127.0.0.1:1", semantics=semantics, timeout_s=1.0, retry_s=0.7) as client,
+        pytest.raises(PeerSilent),
+    ):
+        client.call("echo", 1)
+    assert slow.now_s == pytest.approx(101.0)
 
 
 @contextmanager
@@ -591,7 +771,7 @@ def test_a_reply_that_is_fetched_late_is_not_waited_for_beyond_its_deadline(
     semantics: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silence = Silence()
-    monkeypatch.setattr(connection, "connect", lambda *_: silence)
+    monkeypatch.setattr(Client, "_connect", lambda *_: silence)
     monkeypatch.setattr(client_module, "time", silence)
     client = connect("127.0.0.1:7000", semantics=semantics, timeout_s=10.0)
     later = client.begin("deposit", 1)

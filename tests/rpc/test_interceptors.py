@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from queue import Queue
 from typing import Any
 
@@ -14,6 +15,7 @@ from dslab.rpc.client import connect
 from dslab.rpc.errors import Busy, NotAllowed, RemoteError
 from dslab.rpc.interceptors import Invocation, authenticated, authenticating, chain, logging, retrying
 from dslab.rpc.msgpack_rpc import MsgpackCodec
+from dslab.rpc.references import by_reference, service_with_references
 from dslab.rpc.service import Service
 
 
@@ -56,6 +58,23 @@ def test_a_token_is_added_and_checked(service: Service, run_service: Any) -> Non
         client.interceptors[:] = [authenticating("secret")]
         assert client.call("add", 1, 2) == 3
         assert client.call("add", a=1, b=2) == 3
+
+
+def test_references_are_renewed_and_released_with_the_token_and_not_without(run_service: Any) -> None:
+    service, exports = service_with_references("msgpack", 1, time.monotonic)
+    words = ["a"]
+    service.objects.register(lambda: by_reference(words), "words")
+    service.objects.interceptors.append(authenticated("secret"))
+    address = run_service(service)
+    with connect(address) as client, connect(address) as stranger:
+        client.interceptors.append(authenticating("secret"))
+        reference = client.call("words")
+        for method in ("rpc.renew", "rpc.release"):
+            with pytest.raises(NotAllowed):
+                stranger.call(method, reference.data.object)
+        assert reference.renew() == exports.lease_s
+        assert reference.release() == 0
+    assert not len(exports)
 
 
 def test_a_token_is_added_to_calls_that_nobody_waits_for(service: Service, run_service: Any) -> None:
@@ -173,3 +192,21 @@ def test_only_what_did_not_happen_is_called_again() -> None:
     with pytest.raises(Busy):
         retry(Invocation("m", []), proceed)
     assert outcomes == []
+
+
+def test_a_one_way_call_that_an_interceptor_delays_is_sent_before_its_client_ends(run_service: Any) -> None:
+    service = Service(MsgpackCodec(), 1)
+    came: Queue[int] = Queue()
+    service.objects.register(came.put, "put")
+
+    async def delayed(invocation: Invocation, proceed: Any) -> Any:
+        await asyncio.sleep(0.01)
+        return proceed(invocation)
+
+    async def run() -> None:
+        async with await aclient.connect(run_service(service), timeout_s=30) as client:
+            client.interceptors.append(delayed)
+            client.notify("put", 7)
+
+    asyncio.run(run())
+    assert came.get(timeout=30) == 7

@@ -334,6 +334,14 @@ def test_a_client_that_asks_whether_to_go_on_is_told(serve: Any) -> None:
         assert LAST_ANSWER.encode() in connection.recv(65_536)
 
 
+def test_a_client_that_asks_whether_to_go_on_with_too_long_a_body_is_told_no(serve: Any) -> None:
+    address = serve(Specified(), codec="json-http", max_message_bytes=1_000)
+    with socket.create_connection(address.pair, timeout=30) as connection:
+        head, _, _ = post(b" " * 2_000, b"Expect: 100-continue").partition(b"\r\n\r\n")
+        connection.sendall(head + b"\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
 class Slow:
     def __init__(self) -> None:
         self.release = threading.Event()

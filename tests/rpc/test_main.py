@@ -116,6 +116,14 @@ def test_fewer_than_no_workers_are_refused(capsys: pytest.CaptureFixture[str]) -
     assert "-1 is below zero" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_what_cannot_be_waited_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["client", "--server", "127.0.0.1:1", "--timeout", seconds, "add"])
+    assert ended.value.code == 2
+    assert "--timeout" in capsys.readouterr().err
+
+
 def test_a_client_cannot_have_http_in_datagrams(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["client", "--server", "127.0.0.1:1", "--udp", "--codec", "json-http", "add"]) == 2
     assert "HTTP runs over TCP" in capsys.readouterr().err

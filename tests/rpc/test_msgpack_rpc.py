@@ -290,3 +290,26 @@ def test_a_reference_that_cannot_be_used_is_the_fault_of_its_call_alone() -> Non
     assert decoded(2, "add", [reference]) == Batch([])
     reply = decoded(1, 1, None, reference)
     assert (reply.id, reply.error["code"]) == (1, ReplyUnfit.code)
+
+
+@pytest.mark.parametrize("before", [b" ", b"\t", b"\r", b"\n"])
+def test_what_a_picture_says_of_a_line_that_begins_with_a_blank(before: bytes) -> None:
+    line = before + JsonCodec().encode(Request(1, "a", []))
+    assert wire.describe(line) == "a() #1"
+
+
+def test_a_picture_has_a_label_for_an_error_that_is_of_no_known_type() -> None:
+    reply = msgspec.msgpack.encode([1, 7, msgspec.msgpack.Ext(5, b"x"), None])
+    assert wire.describe(reply).startswith("#7 -> error: ")
+
+
+def test_several_messages_in_a_datagram_are_a_batch_in_which_each_is_answered_for_itself() -> None:
+    codec = MsgpackCodec()
+    first, last = codec.encode(Request(1, "a", [])), codec.encode(Notification("b", []))
+    invalid = msgspec.msgpack.encode([0, 2, None, None])
+    batch = codec.decode(first + invalid + last)
+    assert isinstance(batch, Batch)
+    assert [type(each) for each in batch.messages] == [Request, Invalid, Notification]
+    for malformed in (first + b"\x07", first + last[:-1], first + b"\xdd\xff\xff\xff\xff"):
+        with pytest.raises(MalformedMessage):
+            codec.decode(malformed)

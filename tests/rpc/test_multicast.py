@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import Happened, PeerRefused, PeerSilent, UsageError
+from dslab.kit.errors import Happened, PeerClosed, PeerRefused, PeerSilent, UsageError
+from dslab.rpc import aclient
+from dslab.rpc.errors import DoesNotTravel
 from dslab.rpc.multicast import ALL, MAJORITY, AsyncGroup, NotEnough, multicast, needed
 
 
@@ -117,3 +120,35 @@ def test_how_many_are_needed(wanted: Any, servers: int, count: int) -> None:
 def test_what_cannot_be_waited_for(wanted: Any) -> None:
     with pytest.raises(UsageError):
         needed(wanted, 3)
+
+
+def test_who_calls_beside_the_end_of_the_group_returns(
+    servers: list[Address], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connects = threading.Event()
+    connect = aclient.connect
+
+    async def hang(address: Any, **options: Any) -> Any:
+        if address == servers[0]:
+            connects.set()
+            await asyncio.Event().wait()
+        return await connect(address, **options)
+
+    monkeypatch.setattr(aclient, "connect", hang)
+    with ThreadPoolExecutor() as pool:
+        group = multicast([servers[0], servers[4]], timeout_s=600)
+        call = pool.submit(group.call, "read")
+        assert connects.wait(30)
+        group.close()
+        with pytest.raises(NotEnough) as raised:
+            call.result(30)
+    assert raised.value.replies.failures
+    assert all(isinstance(error, PeerClosed) for error in raised.value.replies.failures.values())
+    group.close()
+    with pytest.raises(PeerClosed, match="read: this client is closed"):
+        group.call("read")
+
+
+def test_an_argument_that_does_not_travel_is_no_servers_failure(servers: list[Address]) -> None:
+    with multicast(servers[:4], timeout_s=60) as group, pytest.raises(DoesNotTravel):
+        group.call("read", object())

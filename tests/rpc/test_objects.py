@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,8 +18,11 @@ import pytest
 
 from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerViolation, UsageError
-from dslab.rpc import byteorder, server_threads
+from dslab.rpc import byteorder, http, server, server_threads
+from dslab.rpc import objects as objects_module
 from dslab.rpc.client import connect
+from dslab.rpc.codecs import codec_named
+from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.errors import (
     BadArguments,
     Busy,
@@ -81,6 +86,70 @@ def test_per_client_is_per_connection(serve: Any, run_service: Any) -> None:
         assert [one.call("add"), one.call("add"), other.call("add")] == [1, 2, 1]
     with connect(address) as later:
         assert later.call("add") == 1
+
+
+@pytest.mark.parametrize(("by", "codec"), [(server, "msgpack"), (http, "json-http")])
+def test_a_client_that_goes_before_its_call_is_executed_leaves_no_instance(
+    by: Any, codec: str, run_service: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, taken, lost, made = (
+        threading.Event(),
+        threading.Semaphore(0),
+        threading.Event(),
+        threading.Event(),
+    )
+    take, connection_lost = Dispatcher.take, by._Connection.connection_lost
+
+    def take_and_tell(*arguments: Any) -> None:
+        take(*arguments)
+        taken.release()
+
+    def lose_and_tell(*arguments: Any) -> None:
+        connection_lost(*arguments)
+        lost.set()
+
+    monkeypatch.setattr(Dispatcher, "take", take_and_tell)
+    monkeypatch.setattr(by._Connection, "connection_lost", lose_and_tell)
+
+    class Kept:
+        def __init__(self) -> None:
+            made.set()
+
+        def use(self) -> None: ...
+
+    def block() -> bool:
+        return release.wait(60)
+
+    service = Service(codec_named(codec.removesuffix("-http")), 1)
+    service.objects.register(block)
+    service.objects.register(Kept, activation="per-client")
+    message = service.codec.encode(Request(1, "use", []))
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(message) if by is http else b""
+    address = run_service(service, workers=1, by=by)
+    with connect(address, codec=codec, timeout_s=60) as other:
+        other.begin("block")
+        assert taken.acquire(timeout=30)
+        with socket.create_connection(address.pair) as going:
+            going.sendall(head + message)
+            assert taken.acquire(timeout=30)
+            going.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # resets
+        assert lost.wait(30)
+        release.set()
+        assert made.wait(30)
+        assert other.call("block")  # by the only worker, after that
+        assert not service.objects._instances
+
+
+def test_who_calls_over_and_over_keeps_his_instance_though_many_others_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(objects_module, "MAX_PEERS", 2)
+    objects = Objects()
+    objects.register(Counter, activation="per-client")
+    for peer in ("b", "c", "d"):
+        call(objects, "a", "add")
+        call(objects, peer, "add")
+    assert call(objects, "a", "add") == 4
 
 
 def test_objects_have_names() -> None:
@@ -425,6 +494,12 @@ def test_what_stands_before_a_coroutine_function_refuses_before_it_begins(
                     client.call("asks_another")
                 assert raised.value.happened is Happened.YES
                 assert client.call("add", 1) == 2
+
+
+def test_what_only_we_mean_by_an_error_may_be_nonsense_of_others() -> None:
+    error = exception_of({"code": -32601, "message": "no", "data": {"dslab.error": 5}}, "add", {})
+    assert isinstance(error, NoSuchMethod)
+    assert str(error) == "add: 5."
 
 
 @pytest.mark.parametrize("text", ["not 'a..b' but '...'", "it ends by itself."])

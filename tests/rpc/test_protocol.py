@@ -222,6 +222,20 @@ def test_a_batch_that_is_not_sent_did_not_happen() -> None:
     assert {call.error.happened for call in calls} == {Happened.NO}  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("semantics", ["maybe", "at-least-once"])
+def test_a_batch_outlives_the_connection_that_ends_while_it_is_made(semantics: Any) -> None:
+    stub = ClientStub(semantics=semantics, retry_s=1.0)
+    stub.hold()
+    stub.notify("log", [1], 0.0, 10.0)
+    call = stub.begin("add", [2], 0.0, 10.0)
+    assert stub.connection_lost("it ended.", 0.0) == []
+    stub.notify("log", [3], 0.0, 10.0)
+    stub.connection_made(0.0)
+    assert [each.method for each in stub.outgoing] == ["log", "add", "log"]
+    assert stub.connection_lost("it was closed.", 0.0, final=True) == [call]
+    assert call.error.happened is Happened.NO  # type: ignore[union-attr]
+
+
 def test_while_the_server_takes_no_more_requests_wait_and_can_say_that_they_never_left() -> None:
     stub = ClientStub()
     stub.full = True

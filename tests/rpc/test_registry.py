@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerRefused
+from dslab.kit.errors import PeerRefused, UsageError
 from dslab.rpc import registry as registry_module
 from dslab.rpc.client import connect
 from dslab.rpc.registry import NoSuchService, Registration, Registry, connect_by_name, lookup, seen_from
@@ -40,6 +40,25 @@ def test_a_lease_ends_unless_it_is_renewed() -> None:
     assert registry.unregister("bank", "10.0.0.2:7000")
     assert not registry.unregister("bank", "10.0.0.2:7000")
     assert registry.lookup("bank") == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        (5, "127.0.0.1:1", 10.0),
+        ("bank", 7, 10.0),
+        ("bank", "nowhere", 10.0),
+        ("bank", "127.0.0.1:1", float("nan")),
+        ("bank", "127.0.0.1:1", -1.0),
+        ("bank", "127.0.0.1:1", "long"),
+    ],
+)
+def test_what_is_no_entry_is_refused(entry: Any) -> None:
+    registry = Registry(Clock())
+    with pytest.raises((TypeError, ValueError, UsageError)):
+        registry.register(*entry)
+    registry.register("shop", "127.0.0.1:2")
+    assert registry.names() == ["shop"]
 
 
 def test_a_client_finds_a_server_by_name(serve: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import resource
 import signal
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from dslab.kit.errors import Happened, MachineError, PeerError
+from dslab.rpc import reply_log
 from dslab.rpc.client import connect
 from dslab.rpc.errors import Busy, ReplyForgotten, SessionLost, Uncertain
 from dslab.rpc.messages import Context, Request, Response
@@ -238,6 +240,51 @@ def test_an_unfinished_last_record_is_cut_off(log: Path) -> None:
         assert life.call(session, 1, "a") == (None, "a")
         assert life.calls == []
         life.service.close()
+
+
+@pytest.mark.parametrize("zeros", [1, 8, 9, 4096])
+def test_zeros_at_the_end_are_cut_off(log: Path, zeros: int) -> None:
+    first = Life(log)
+    session = first.hello()
+    first.call(session, 1, "a")
+    first.service.close()
+    log.write_bytes(log.read_bytes() + bytes(zeros))
+    life = Life(log)
+    assert life.call(session, 1, "a") == (None, "a")
+    assert life.calls == []
+    life.service.close()
+
+
+def test_two_servers_do_not_use_one_log(log: Path) -> None:
+    first = Life(log)
+    with pytest.raises(MachineError, match="Another server uses"):
+        Life(log)
+    session = first.hello()
+    first.call(session, 1, "a")
+    first.service.close()
+    next_one = Life(log)
+    assert next_one.call(session, 1, "a") == (None, "a")
+    next_one.service.close()
+
+
+def test_a_log_is_written_anew_beside_itself_and_beside_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    log = tmp_path / "calls.new"
+    life = Life(log)
+    session = life.hello()
+    life.call(session, 1, "a")
+    life.service.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(reply_log, "write_whole", no_room)
+        with pytest.raises(MachineError, match="No space left"):
+            Life(log)
+    life = Life(log)
+    assert life.call(session, 1, "a") == (None, "a")
+    life.service.close()
 
 
 def test_damage_before_the_end_is_an_error(log: Path) -> None:

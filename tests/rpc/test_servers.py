@@ -26,7 +26,7 @@ from dslab.rpc.client import connect
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.dispatch import Dispatcher
 from dslab.rpc.errors import ReplyUnfit, TooLate
-from dslab.rpc.messages import Batch, Context, Request, Response
+from dslab.rpc.messages import Batch, Context, Notification, Request, Response
 from dslab.rpc.msgpack_rpc import MsgpackCodec
 from dslab.rpc.server import serving
 from dslab.rpc.service import Service
@@ -492,6 +492,29 @@ def test_a_server_ends_cleanly_on_sigterm(
         assert process.wait(PATIENCE_S) == 0
 
 
+@pytest.mark.parametrize("model", ["asyncio", "threads"])
+def test_a_program_that_a_procedure_starts_can_be_ended(
+    serve_process: Any, source: Callable[[str], Path], model: str
+) -> None:
+    path = source("""
+        import subprocess, sys
+
+        def run():
+            command = [sys.executable, "-c", "print(flush=True); input()"]
+            program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            program.stdout.readline()
+            program.terminate()
+            try:
+                return program.wait(20)
+            finally:
+                program.kill()
+                program.communicate()
+    """)
+    address, _ = serve_process("--object", f"{path}:run", "--model", model)
+    with connect(address, timeout_s=30) as client:
+        assert client.call("run") == -signal.SIGTERM
+
+
 def test_a_call_from_the_command_line(serve_process: Any, source: Callable[[str], Path]) -> None:
     address, _ = serve_process("--object", f"{source('def add(a, b): return a + b')}:add")
     command = [sys.executable, "-m", "dslab.rpc", "client", "--server", address]
@@ -552,3 +575,20 @@ def test_a_call_that_has_just_come_when_its_server_ends_is_given_up_in_good_orde
 
     asyncio.run(end_at_once())
     assert given_up == ["later"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_who_calls_a_server_that_ends_is_not_served_any_more(workers: int) -> None:
+    called = []
+
+    async def end_and_call() -> None:
+        service = Service(codec_named("msgpack"), 1)
+        service.objects.register(lambda: called.append(1), "call")
+        dispatcher = Dispatcher(service, workers)
+        await dispatcher.close()
+        dispatcher.take(Nobody(), Request(1, "call", []), asyncio.get_running_loop().time())
+        dispatcher.take(Nobody(), Notification("call", []), asyncio.get_running_loop().time())
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(end_and_call())
+    assert called == []
