@@ -5,6 +5,8 @@ How often a server is killed is DSLAB_KILLS (20 unless told); 200 take some minu
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import random
 import subprocess
@@ -14,15 +16,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import MachineError, PeerError
+from dslab.kit.errors import MachineError, PeerClosed, PeerError
+from dslab.linda.aclient import connect as connect_async
 from dslab.linda.client import Client, connect
 from dslab.linda.journal import Journal
+from dslab.linda.matching import anything
 from dslab.linda.protocol import Dropped, Opened, Spaces
+from dslab.linda.server import Options, serving
 from dslab.linda.store import Stored
 
 KILLS = int(os.environ.get("DSLAB_KILLS", "20"))
@@ -129,6 +134,36 @@ def test_nothing_is_acknowledged_before_it_is_on_disk(
         assert synced_bytes[-1] == (tmp_path / "space.log").stat().st_size
     assert len(synced_bytes) == 2
     journal.close()
+
+
+def test_after_a_write_that_failed_nothing_is_written_and_nothing_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after half a record could not be told from damage."""
+
+    def fill(file: BinaryIO, data: bytes) -> None:
+        monkeypatch.undo()  # somebody makes room on the disk
+        file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def scenario() -> None:
+        async with serving(Address("127.0.0.1", 0), Options(data=tmp_path)) as (address, server):
+            async with await connect_async(address) as one, await connect_async(address) as other:
+                await one.universe.out(("kept",))
+                monkeypatch.setattr("dslab.linda.journal.write_whole", fill)
+                failed = asyncio.create_task(one.universe.out(("lost",)))
+                await asyncio.wait([server.failed])
+                late = asyncio.create_task(other.universe.out(("late",)))
+                while server._spaces._store.count(0, anything(1)) < 3:
+                    await asyncio.sleep(0)
+                server.close()
+                for task in (failed, late):
+                    with pytest.raises(PeerClosed):
+                        await task
+            assert isinstance(server.failed.exception(), MachineError)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert [stored.fields for stored in tuples_in(tmp_path).values()] == [("kept",)]
 
 
 def test_one_server_at_a_time(tmp_path: Path) -> None:
