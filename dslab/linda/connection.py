@@ -1,17 +1,21 @@
 """One blocking connection: requests out, replies in, one at a time.
 
 An error in the middle of a request closes the connection: a late reply must not pass for the next request's.
+A fork closes it in the new process: of two that read one stream, each would take the other's replies for
+its own.
 
 Source: ch. 4, Remote procedure call.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from itertools import count
 from math import inf
 from typing import NoReturn
+from weakref import WeakSet
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
@@ -41,6 +45,8 @@ class Connection:
         self._patience_s = inf  # what is left of it
         self._received = bytearray()
         self.next_request = count(1).__next__
+        self._remedy: str | None = None
+        _connections.add(self)
 
     def close(self) -> None:
         """Close the connection: the server undoes open transactions."""
@@ -57,10 +63,16 @@ class Connection:
         self.send(encode_request(message))
         return self.receive(message.request, wait_s)
 
+    def leave_to_parent(self) -> None:
+        """Close it after a fork, in the new process: in the other it goes on."""
+        if self._socket is not None:
+            self._remedy = "It was made before this process was forked: connect again in this one."
+        self.close()
+
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
         if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
+            raise self._closed()
         try:
             self._socket.sendall(data)
         except OSError as error:
@@ -73,7 +85,7 @@ class Connection:
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
         if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
+            raise self._closed()
         self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
             reply = decode_reply(self._body(self._socket))
@@ -124,6 +136,9 @@ class Connection:
                     raise PeerClosed(f"{self.address} closed the connection.")
                 return piece
 
+    def _closed(self) -> PeerClosed:
+        return PeerClosed(f"The connection to {self.address} is closed.", remedy=self._remedy)
+
     def _object(self, reply: FromServer) -> NoReturn:
         """Say why a reply to another request is none to this one."""
         self.close()
@@ -139,3 +154,14 @@ def _set_patience(connected: socket.socket, timeout_s: float) -> None:
     connected.settimeout(None)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+_connections: WeakSet[Connection] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for connection in list(_connections):
+        connection.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -422,6 +422,43 @@ def test_ctrl_c_in_the_middle_ends_the_connection(address: Address) -> None:
         until(lambda: not other.waiting(), "it still waits")
 
 
+FORKS = """\
+import linda, os
+linda.connect()
+with linda.universe._client.transaction() as together:
+    together(linda.universe).in_(("task", 1))
+    if not os.fork():
+        try:
+            linda.universe._rdp(("task", int))
+        except Exception as error:
+            print(error)
+        linda.connect()
+        linda.universe._out(("forked",))
+        raise SystemExit
+    os.wait()
+    linda.universe._out(("waited",))
+    linda.universe._in(("go",))
+"""
+
+
+def test_a_fork_leaves_the_connection_to_the_process_that_made_it(address: Address) -> None:
+    """Otherwise the new process would hear what the other is told, and undo its transaction."""
+    with connect(address) as other:
+        other.universe.out(("task", 1))
+        with program(FORKS, address) as ends:
+            for said in ("forked", "waited"):
+                other.universe.in_((said,), timeout_s=LIMIT_S)
+            assert other.universe.rdp(("task", int)) is None
+            other.universe.out(("go",))
+            told = ends.communicate(timeout=LIMIT_S)
+        assert told == (
+            f"The connection to {address} is closed. It was made before this process was forked: "
+            "connect again in this one.\n",
+            "",
+        )
+        assert other.universe.rdp(("task", int)) is None
+
+
 def test_the_address_comes_from_the_environment(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINDA_ADDR", str(address))
     with connect() as linda:
