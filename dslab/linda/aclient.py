@@ -17,8 +17,9 @@ Source: ch. 2, Shared data spaces.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from types import TracebackType
@@ -266,15 +267,11 @@ class AsyncTupleSpace(Handle):
     _eval = eval_
 
     async def _evaluate(self, fields: tuple[Any, ...]) -> None:
-        loop = asyncio.get_running_loop()
-        own = ThreadPoolExecutor(1)  # asyncio's own threads are few, and functions may wait for one another
-        try:
-            computed = [
-                await loop.run_in_executor(own, field) if is_function(field) else field for field in fields
-            ]
-        finally:
-            own.shutdown(wait=False)
-        await self.out(tuple(computed))
+        computed: Future[Fields] = Future()
+        computed.set_running_or_notify_cancel()
+        # asyncio's own threads are few, and functions may wait for one another; Ctrl-C waits for all of them
+        threading.Thread(target=_compute, args=(fields, computed), daemon=True).start()
+        await self.out(await asyncio.wrap_future(computed))
 
     @property
     def _within(self) -> int:
@@ -292,6 +289,13 @@ class AsyncTupleSpace(Handle):
         client = self._client
         message = Collect(client.next_request(), self.number, target.number, wire, take, self._within)
         return number_of(await client.call(message))
+
+
+def _compute(fields: tuple[Any, ...], computed: Future[Fields]) -> None:
+    try:
+        computed.set_result(tuple([field() if is_function(field) else field for field in fields]))
+    except BaseException as error:  # noqa: BLE001  who awaits it hears of it
+        computed.set_exception(error)
 
 
 AsyncTransaction: TypeAlias = Transaction[AsyncTupleSpace]
