@@ -59,7 +59,7 @@ from dslab.linda.messages import (
     encode_request,
 )
 from dslab.linda.transaction import Transaction, check_outside
-from dslab.linda.tuplespace import IN_FLIGHT, is_function
+from dslab.linda.tuplespace import IN_FLIGHT, check_live, is_function
 from dslab.linda.values import Fields, Handle, to_wire
 
 
@@ -259,7 +259,7 @@ class AsyncTupleSpace(Handle):
             What ends when the tuple is put, in an error if a function raised one. It is put on this client's
             connection, so wait for it before you leave the client's block.
         """
-        check_outside(self._transaction, "eval_")
+        check_live(fields, self._transaction)
         task = asyncio.create_task(self._evaluate(fields))
         self._client.keep(task)
         return task

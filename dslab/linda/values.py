@@ -45,7 +45,7 @@ from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Han
 
 __all__ = [
     "FORMAL", "FORMAL_KINDS", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
-    "from_wire", "key_of", "keys_of", "show", "to_wire", "too_wide",
+    "from_wire", "key_of", "keys_of", "not_a_tuple", "show", "to_wire", "too_wide",
 ]  # fmt: skip
 
 MAX_FIELDS = 1_000
@@ -79,9 +79,7 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         FieldError: A field does not travel.
     """
     if type(fields) is not tuple:
-        raise FieldError(
-            f"{show_value(fields, 80)} is not a tuple.", remedy='A tuple of one field is written ("a",).'
-        )
+        raise not_a_tuple(fields)
     if len(fields) > MAX_FIELDS:
         raise too_wide(fields)
     written: list[Any] = []
@@ -116,6 +114,12 @@ def from_wire(fields: Fields, *, template: bool = False) -> Fields:
     if _PLAIN.issuperset(map(type, fields)):
         return fields
     return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
+
+
+def not_a_tuple(fields: object) -> FieldError:
+    """Say that a value is not a tuple."""
+    remedy = 'A tuple of one field is written ("a",).'
+    return FieldError(f"{show_value(fields, 80)} is not a tuple.", remedy=remedy)
 
 
 def too_wide(fields: Fields) -> FieldError:

@@ -481,6 +481,8 @@ def test_evaluations_may_wait_for_one_another(address: Address) -> None:
     async def scenario() -> None:
         together = threading.Barrier(40, timeout=LIMIT_S)
         async with await connect(address) as linda:
+            with pytest.raises(FieldError, match="'met' is not a tuple"):
+                linda.universe.eval_("met")  # type: ignore[arg-type]
             await asyncio.gather(*[linda.universe.eval_(("met", together.wait)) for _ in range(40)])
             assert await linda.universe.count(("met", int)) == 40
 

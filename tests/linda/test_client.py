@@ -202,6 +202,8 @@ def test_eval(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
         assert linda.universe.in_(("square", 7, int)) == ("square", 7, 49)
         raised: list[threading.ExceptHookArgs] = []
         monkeypatch.setattr(threading, "excepthook", raised.append)
+        with pytest.raises(FieldError, match="'bad' is not a tuple"):
+            linda.universe.eval_("bad")  # type: ignore[arg-type]
         with pytest.raises(ZeroDivisionError):
             linda.universe.eval_(("bad", lambda: 1 // 0)).result(LIMIT_S)
         until(lambda: [args.exc_type for args in raised] == [ZeroDivisionError], "nobody is told")

@@ -151,6 +151,12 @@ def test_deep_and_cyclic_values_are_refused() -> None:
     for value in ((deep,), cyclic):
         with pytest.raises(FieldError, match="Field 1 is nested deeper than 32 levels"):
             to_wire((0, value))
+    bottomless: Any = []
+    for level in range(100_000):
+        bottomless = [bottomless] if level % 2 else (bottomless,)
+    with pytest.raises(FieldError, match=r"^\[\(\[\(\[.*\.\.\. is not a tuple\."):
+        to_wire(bottomless)
+    assert "[...]" in show((bottomless,), None)
 
 
 @pytest.mark.parametrize(
