@@ -20,9 +20,9 @@ type stands for any value of exactly that type, ``object`` for any value at all.
 tuple within a template, not in a list.
 
 **Two values match if and only if they are written the same on the wire.** So ``True`` is not 1, 1 does not
-match 1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN matches itself (nobody
-could ever take it out otherwise). ``None`` is a value; its type is the formal for it, and comes to the
-same.
+match 1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN, of which there are many,
+is written as ``math.nan`` is, and so matches any (nobody could ever take it out otherwise). ``None`` is a
+value; its type is the formal for it, and comes to the same.
 
 Whatever else Python has does not travel, and is refused with the number of its field: dictionaries, sets, and
 also subclasses (an ``IntEnum`` would come out as a different type than it went in).
@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from math import isnan, nan
 from types import NoneType
 from typing import Any, Final
 
@@ -92,6 +93,9 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         elif kind is int:
             if not _LEAST <= field <= _MOST:
                 break
+        elif kind is float:
+            if isnan(field):
+                break
         elif kind is type and template and field in _FORMALS:  # most formals are at the top
             written.append(_FORMALS[field])
             continue
@@ -131,7 +135,7 @@ def key_of(value: Any) -> Any:
     """Give what a value is looked up by: equal exactly for values of one kind that match, and hashable."""
     kind = type(value)
     if kind is float:
-        return _FLOAT.pack(value)
+        return _FLOAT.pack(nan if isnan(value) else value)
     if kind is tuple or kind is list:
         return _encode([_to_wire(element, 1, _ELSEWHERE) for element in value])
     return value
@@ -161,7 +165,7 @@ def _to_wire(value: Any, depth: int, no_formals: str) -> Any:
     if kind is str:
         return _utf8(value)
     if kind in _PLAIN:
-        return value
+        return nan if kind is float and isnan(value) else value
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
     if kind is tuple or kind is list:
