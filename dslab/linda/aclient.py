@@ -67,7 +67,7 @@ async def connect(
     address: Address | str | None = None, *, token: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
 ) -> AsyncClient:
     """Connect to a server. Arguments and errors are those of `client.connect`."""
-    address = where(address)
+    address, token = where(address), token_or_default(token)
     check_patience(timeout_s)
     loop = asyncio.get_running_loop()
     client = AsyncClient(address, timeout_s)
@@ -78,7 +78,7 @@ async def connect(
         why = error.strerror or str(error) or f"no answer within {timeout_s:g} s"
         raise PeerRefused(f"{address} took no connection: {why}.") from error
     try:
-        number_of(await client.call(Hello(client.next_request(), VERSION, token_or_default(token))))
+        number_of(await client.call(Hello(client.next_request(), VERSION, token)))
     except BaseException:
         client.close()
         raise

@@ -66,16 +66,16 @@ def connect(
     Raises:
         PeerRefused: Nobody listens there.
         RefusedError: The token is wrong.
-        UsageError: ``timeout_s`` is no time.
+        UsageError: ``timeout_s`` is no time, or there is no token in the file.
     """
-    address = where(address)
+    address, token = where(address), token_or_default(token)
     check_patience(timeout_s)
     try:
         connected = socket.create_connection(address.pair, timeout_s)
     except OSError as error:
         raise PeerRefused(f"{address} took no connection: {error.strerror or error}.") from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client = Client(connected, address, token_or_default(token), timeout_s, space_class or TupleSpace)
+    client = Client(connected, address, token, timeout_s, space_class or TupleSpace)
     try:
         number_of(client.call(Hello(client.next_request(), VERSION, client.token)))
     except BaseException:

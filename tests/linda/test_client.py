@@ -472,6 +472,9 @@ def test_a_token_file(serve: Callable[..., Address], tmp_path: Path, monkeypatch
     monkeypatch.setenv("LINDA_TOKEN_FILE", str(tmp_path / "token"))
     with connect(serve(token="sesame")) as linda:
         linda.universe.out(("a",))
+    monkeypatch.setenv("LINDA_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="Cannot read the token"):
+        connect("127.0.0.1:1")  # before anything is opened
 
 
 # ---- the textbook's module
