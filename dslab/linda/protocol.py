@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any, assert_never
 
 from dslab.kit.errors import UsageError
@@ -235,7 +236,7 @@ class Spaces:
         if wait_s == 0:
             return [(client.connection, Nothing(message.request))]
         verb: Verb = "in" if take else "rd"
-        deadline_s = None if wait_s is None else now_s + wait_s
+        deadline_s = None if wait_s is None or wait_s == inf else now_s + wait_s
         looks = space, message.template, pattern
         self._rendezvous.block(Waiter(client, message.request, verb, *looks, own, now_s, deadline_s))
         return []

@@ -294,6 +294,15 @@ def test_a_transaction_wakes_its_own_waiter() -> None:
     assert desk.has("a") == 0
 
 
+def test_what_a_transaction_puts_wakes_its_readers_before_its_taker() -> None:
+    desk = Desk()
+    for kind in (In, Rd, In, Rd):
+        desk.look(ANN, kind, "a", int, transaction=1)
+    sends = desk.out(ANN, "a", 1, transaction=1)
+    assert [(reply.request, found(reply)) for _, reply in sends] == [(n, ("a", 1)) for n in (2, 4, 1)]
+    assert found(desk.out(ANN, "a", 2, transaction=1)[0][1]) == ("a", 2)
+
+
 def test_an_aborted_transaction_waits_no_longer() -> None:
     desk = Desk()
     desk.out(ANN, "task", 1)
@@ -645,10 +654,11 @@ def test_the_report_says_who_waits_for_ever() -> None:
     desk = Desk()
     desk.look(BEN, In, "a")
     desk.look(CLEO, Rd, "a", wait_s=5.0)
+    desk.look(CLEO, Rd, "b", wait_s=math.inf)
     desk.now_s += 3
     [(_, reply)] = desk.send(ANN, Waiting(9))
     assert isinstance(reply, Blocked)
-    assert [waits.left_s for waits in reply.waiters] == [None, 2.0]
+    assert [waits.left_s for waits in reply.waiters] == [None, 2.0, None]
 
 
 def test_the_report_begins_with_who_came_first() -> None:
