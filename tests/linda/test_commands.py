@@ -181,6 +181,34 @@ def test_a_list_whose_reader_has_left(serve_process: Serve) -> None:
     assert (done.stdout, done.stderr) == (f"('n', 0, '{'x' * 50}')\n", "")
 
 
+@pytest.mark.parametrize(
+    ("output", "status", "complaint"),
+    [(">&-", 0, ""), ("> /dev/full", 3, "Cannot print: No space left on device.\n")],
+)
+def test_an_output_that_takes_nothing(serve_process: Serve, output: str, status: int, complaint: str) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out(("a", 1))
+    for command in ("ls", "rd \"('a', int)\""):
+        shown = f"{sys.executable} -m dslab.linda {command} --server {address} {output}"
+        done = subprocess.run(shown, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (status, complaint)
+
+
+def test_what_a_terminal_cannot_show_is_printed_so_that_it_can_be_typed(
+    serve_process: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out(("\u00e4", "\u20ac", "\U0001f600"))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    taken = run(address, "in", "(str, str, str)")
+    assert (taken.stdout, taken.stderr) == ("('\\xe4', '\\u20ac', '\\U0001f600')\n", "")
+    assert run(address, "out", taken.stdout).returncode == 0
+    with connect(address) as linda:
+        assert linda.universe.rdp(("\u00e4", "\u20ac", "\U0001f600")) is not None
+
+
 def test_waiting_and_watch(serve_process: Serve) -> None:
     address, _ = serve_process()
     environment = {**os.environ, "LINDA_ADDR": address}
