@@ -601,6 +601,16 @@ def test_a_report_that_could_not_compare_all_says_so() -> None:
     )
 
 
+def test_a_report_compares_few_long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, long = Desk(), [0] * 5_000
+    for number in range(100):
+        desk.out(ANN, "a", "b", "c", number, long)
+    desk.look(BEN, In, "a", "b", "c", "never", long)
+    compared = calls_of(Pattern, "accepts", monkeypatch)
+    assert reported(desk).waiters[0].nearest.startswith("100 tuples have this arity; at least ")
+    assert len(compared) * len(long) <= MAX_COMPARED
+
+
 def test_a_report_asks_for_the_crowd_once(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
     kinds = list(product((0, "a"), repeat=10))
