@@ -188,13 +188,15 @@ def run_watch(options: argparse.Namespace) -> None:
 def run_waiting(options: argparse.Namespace) -> None:
     """Print who waits."""
     with connected(options) as linda:
-        waiters = linda.waiting()
+        waiters, total = linda.who_waits()
     for waits in waiters:
         where = f" of space {waits.space}" if waits.space else ""
         left = "" if waits.left_s is None else f", and will for {waits.left_s:.1f} s more"
         waited = f"has waited {waits.waited_s:.1f} s{left}"
         print(f"{waits.client} {waited} for {waits.verb} {waits.template}{where}")
         print(f"  {waits.nearest}")
+    if total > len(waiters):
+        print(f"... {total - len(waiters):,} more wait")
     if not waiters:
         print("nobody waits")
 

@@ -143,8 +143,8 @@ class AsyncClient(AsyncConnection):
             number_of(await self.call(Abort(self.next_request(), transaction.end())))
 
     async def waiting(self) -> list[WaitsFor]:
-        """Who is blocked on what, and what comes near?"""
-        return blocked_of(await self.call(Waiting(self.next_request())))
+        """Who is blocked on what, and what comes near? The first comers, if they are many."""
+        return blocked_of(await self.call(Waiting(self.next_request())))[0]
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold a task that nobody else may hold, until it ends."""

@@ -146,7 +146,11 @@ class Client(Connection):
             raise
 
     def waiting(self) -> list[WaitsFor]:
-        """Who is blocked on what, and what comes near?"""
+        """Who is blocked on what, and what comes near? The first comers, if they are many."""
+        return self.who_waits()[0]
+
+    def who_waits(self) -> tuple[list[WaitsFor], int]:
+        """Give what `waiting` gives, and how many are blocked."""
         return blocked_of(self.call(Waiting(self.next_request())))
 
     def again(self) -> Client:

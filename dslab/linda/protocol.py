@@ -191,7 +191,7 @@ class Spaces:
                 _, _, pattern = self._looks(space, template)
                 return Listed(request, *tuples_of(self._store, space, pattern, most))
             case Waiting(request):
-                return Blocked(request, list(blocked(self._store, self._clients.values(), now_s)))
+                return Blocked(request, *blocked(self._store, self._clients.values(), now_s))
         assert_never(message)
 
     def _admit(self, client: Client, message: FromClient) -> FromServer:
