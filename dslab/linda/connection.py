@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from contextlib import suppress
 from itertools import count
 from math import inf
 from typing import NoReturn
@@ -49,10 +50,12 @@ class Connection:
         _connections.add(self)
 
     def close(self) -> None:
-        """Close the connection: the server undoes open transactions."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        """Close the connection: the server undoes open transactions. A thread that waits on it is told."""
+        connected, self._socket = self._socket, None
+        if connected is not None:
+            with suppress(OSError):  # it has ended already
+                connected.shutdown(socket.SHUT_RDWR)
+            connected.close()
 
     def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
         """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever).
@@ -65,9 +68,10 @@ class Connection:
 
     def leave_to_parent(self) -> None:
         """Close it after a fork, in the new process: in the other it goes on."""
-        if self._socket is not None:
+        connected, self._socket = self._socket, None
+        if connected is not None:
             self._remedy = "It was made before this process was forked: connect again in this one."
-        self.close()
+            connected.close()
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -93,8 +97,7 @@ class Connection:
             self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
         except OSError as error:
-            self.close()
-            raise PeerClosed(f"{self.address} closed the connection: {error.strerror}.") from error
+            raise self._ended(f": {error.strerror}") from error
         except BaseException:  # Ctrl-C too: the reply is still to come
             self.close()
             raise
@@ -133,8 +136,15 @@ class Connection:
                     raise
             else:
                 if not piece:
-                    raise PeerClosed(f"{self.address} closed the connection.")
+                    raise self._ended("")
                 return piece
+
+    def _ended(self, how: str) -> PeerClosed:
+        """Say who closed the connection: the server, or another thread of this program."""
+        if self._socket is None:
+            return self._closed()
+        self.close()
+        return PeerClosed(f"{self.address} closed the connection{how}.")
 
     def _closed(self) -> PeerClosed:
         return PeerClosed(f"The connection to {self.address} is closed.", remedy=self._remedy)

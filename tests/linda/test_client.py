@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +422,31 @@ def test_ctrl_c_in_the_middle_ends_the_connection(address: Address) -> None:
         thread.join(LIMIT_S)
         with pytest.raises(PeerClosed, match="is closed"):
             linda.universe.inp(("b",))
+        until(lambda: not other.waiting(), "it still waits")
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+def test_a_connection_that_another_thread_closes_waits_no_longer(address: Address, subscribed: bool) -> None:
+    with connect(address) as other:
+        linda = connect(address, timeout_s=1e6)
+        events = linda.universe.notify(("a",))
+        wait = partial(next, events) if subscribed else partial(linda.universe.in_, ("never",))
+        waiting = threading.Event()
+
+        def end() -> str:
+            waiting.set()
+            with pytest.raises(PeerClosed) as caught:
+                wait()
+            return str(caught.value)
+
+        thread, told = in_thread(end)
+        assert waiting.wait(LIMIT_S)
+        if not subscribed:
+            until(other.waiting, "it does not wait")
+        events.close()
+        linda.close()
+        thread.join(LIMIT_S)
+        assert told == [f"The connection to {address} is closed."]
         until(lambda: not other.waiting(), "it still waits")
 
 
