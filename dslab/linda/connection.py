@@ -19,7 +19,7 @@ from typing import NoReturn
 from weakref import WeakSet
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
+from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation, UsageError
 from dslab.linda.calls import MAX_REPLY_BYTES, RefusedError
 from dslab.linda.messages import LENGTH, FromClient, FromServer, Refused, decode_reply, encode_request
 
@@ -45,6 +45,7 @@ class Connection:
         _set_patience(connected, timeout_s)
         self._patience_s = inf  # what is left of it
         self._received = bytearray()
+        self._receiving = False  # or it has ended in an error, and the connection with it
         self.next_request = count(1).__next__
         self._remedy: str | None = None
         _connections.add(self)
@@ -75,10 +76,9 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        if self._socket is None:
-            raise self._closed()
+        connected = self._free()
         try:
-            self._socket.sendall(data)
+            connected.sendall(data)
         except OSError as error:
             self.close()
             raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
@@ -88,11 +88,11 @@ class Connection:
 
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
-        if self._socket is None:
-            raise self._closed()
+        connected = self._free()
+        self._receiving = True
         self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
-            reply = decode_reply(self._body(self._socket))
+            reply = decode_reply(self._body(connected))
         except BlockingIOError as error:
             self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
@@ -103,7 +103,21 @@ class Connection:
             raise
         if reply.request != request:
             self._object(reply)
+        self._receiving = False
         return reply
+
+    def _free(self) -> socket.socket:
+        """Give the socket, on which nobody waits for a reply: two threads would take each other's.
+
+        Raises:
+            UsageError: Another thread does.
+        """
+        if self._socket is None:
+            raise self._closed()
+        if self._receiving:
+            message = f"Another thread waits for a reply on the connection to {self.address}."
+            raise UsageError(message, remedy="Let each thread connect for itself.")
+        return self._socket
 
     def _body(self, connected: socket.socket) -> bytes:
         """Receive a reply, without its length."""

@@ -425,6 +425,22 @@ def test_ctrl_c_in_the_middle_ends_the_connection(address: Address) -> None:
         until(lambda: not other.waiting(), "it still waits")
 
 
+def test_a_connection_on_which_another_thread_waits_says_so(address: Address) -> None:
+    with connect(address) as linda, connect(address) as other:
+        thread, results = in_thread(lambda: linda.universe.in_(("a", int)))
+        until(other.waiting, "it does not wait")
+        for operation in (lambda: linda.universe.out(("a", 1)), linda.new_space, linda.waiting):
+            with pytest.raises(
+                UsageError, match=r"Another thread waits .* Let each thread connect for itself\."
+            ):
+                operation()
+        other.universe.out(("a", 2))
+        thread.join(LIMIT_S)
+        assert results == [("a", 2)]
+        linda.universe.out(("a", 3))
+        assert linda.universe.count(("a", int)) == 1
+
+
 @pytest.mark.parametrize("subscribed", [False, True])
 def test_a_connection_that_another_thread_closes_waits_no_longer(address: Address, subscribed: bool) -> None:
     with connect(address) as other:
