@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -178,6 +179,40 @@ def test_the_log_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
     for number in range(1, 60):
         journal.write([Stored(number, 0, ("a", b"x" * 100_000), None), Dropped(number)])
         assert (tmp_path / "space.log").stat().st_size < 1_300_000
+    journal.close()
+
+
+def test_a_log_that_cannot_be_written_anew_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No room on the disk for two, or no descriptor, as clients have them all."""
+    spaces = Spaces(durable=True)
+    journal, kept = Journal(tmp_path / "log", spaces), Stored(1, 0, ("kept",), None)
+    spaces.load([kept], 0)
+    journal.write([kept])
+
+    def refuse(file: BinaryIO, data: bytes) -> None:
+        if (tmp_path / "log" / "space.new").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        file.write(data)
+
+    def grow(first: int) -> Path:
+        for number in range(first, first + 30):
+            journal.write([Stored(number, 0, ("gone", b"x" * 100_000), None)])
+            journal.write([Dropped(number)])
+        (tmp_path / str(first)).mkdir()
+        return Path(shutil.copy(tmp_path / "log" / "space.log", tmp_path / str(first)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dslab.linda.journal.write_whole", refuse)
+        grown = grow(100)
+        assert grown.stat().st_size > 3_000_000
+        assert list(tuples_in(grown.parent)) == [1]
+        assert not (tmp_path / "log" / "space.new").exists()
+    assert caplog.text.count("cannot be written anew: No space left on device") == 2  # not at each write
+    swept = grow(200)
+    assert swept.stat().st_size < 2_500_000
+    assert list(tuples_in(swept.parent)) == [1]
     journal.close()
 
 
