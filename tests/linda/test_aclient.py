@@ -523,7 +523,7 @@ def test_errors(address: Address, serve: Callable[..., Address]) -> None:
             taker = asyncio.ensure_future(linda.universe.in_(("never",)))
             await linda.universe.count(("a",))
             linda.close()
-            with pytest.raises(PeerClosed):
+            with pytest.raises(PeerClosed, match=r"The connection to .* is closed\."):
                 await taker
             with pytest.raises(PeerClosed):
                 await linda.universe.out(("a",))
