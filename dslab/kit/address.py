@@ -29,11 +29,11 @@ class Address(NamedTuple):
         host, colon, port = text.rpartition(":")
         bare = host.removeprefix("[").removesuffix("]")
         bracketed = host.startswith("[") and host.endswith("]")
-        if not colon or not bare or (":" in bare and not bracketed):
+        if not colon or not _may_be_host(bare) or (":" in bare and not bracketed):
             raise UsageError(
                 f"{text!r} is not an address.", remedy="Write it as host:port, e.g. 127.0.0.1:7000."
             )
-        if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+        if not _is_port(port):
             raise UsageError(
                 f"{port!r} in {text!r} is not a port.", remedy=f"A port is a number from 0 to {MAX_PORT}."
             )
@@ -46,3 +46,17 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= len(str(MAX_PORT)) and int(text) <= MAX_PORT
+
+
+def _may_be_host(name: str) -> bool:
+    """Will the socket module look for it at all? Of a name like ``a..b`` it raises a UnicodeError."""
+    if name.isascii():
+        return "\0" not in name and all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
+    try:
+        return bool(name.encode("idna"))
+    except UnicodeError:
+        return False

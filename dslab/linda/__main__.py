@@ -7,6 +7,7 @@ LINDA_ADDR; the token, that it wants and that clients say, from ``--token-file``
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import resource
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslab.kit.address import Address
-from dslab.kit.errors import DslabError, PeerRefused
+from dslab.kit.errors import DslabError, MachineError, PeerRefused
 from dslab.linda.kinds import ANY, Fields, Formal, show
 from dslab.linda.messages import DEFAULT_ADDRESS
 from dslab.linda.written import parse_fields
@@ -42,13 +43,20 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and give the exit status."""
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what is taken is printed, on any terminal
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as after ``>&-``
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # as in ``ls | head``: nobody wants the rest
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):  # as in ``ls | head``: nobody wants the rest
+            return 0
+        print(f"Cannot print: {error.strerror}.", file=sys.stderr)
+        return MachineError.exit_status
     except DslabError as error:
         print(error, file=sys.stderr)
         return error.exit_status
@@ -180,13 +188,15 @@ def run_watch(options: argparse.Namespace) -> None:
 def run_waiting(options: argparse.Namespace) -> None:
     """Print who waits."""
     with connected(options) as linda:
-        waiters = linda.waiting()
+        waiters, total = linda.who_waits()
     for waits in waiters:
         where = f" of space {waits.space}" if waits.space else ""
         left = "" if waits.left_s is None else f", and will for {waits.left_s:.1f} s more"
         waited = f"has waited {waits.waited_s:.1f} s{left}"
         print(f"{waits.client} {waited} for {waits.verb} {waits.template}{where}")
         print(f"  {waits.nearest}")
+    if total > len(waiters):
+        print(f"... {total - len(waiters):,} more wait")
     if not waiters:
         print("nobody waits")
 

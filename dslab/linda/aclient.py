@@ -17,8 +17,9 @@ Source: ch. 2, Shared data spaces.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from types import TracebackType
@@ -58,7 +59,7 @@ from dslab.linda.messages import (
     encode_request,
 )
 from dslab.linda.transaction import Transaction, check_outside
-from dslab.linda.tuplespace import IN_FLIGHT, is_function
+from dslab.linda.tuplespace import IN_FLIGHT, check_live, is_function
 from dslab.linda.values import Fields, Handle, to_wire
 
 
@@ -66,7 +67,7 @@ async def connect(
     address: Address | str | None = None, *, token: str | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
 ) -> AsyncClient:
     """Connect to a server. Arguments and errors are those of `client.connect`."""
-    address = where(address)
+    address, token = where(address), token_or_default(token)
     check_patience(timeout_s)
     loop = asyncio.get_running_loop()
     client = AsyncClient(address, timeout_s)
@@ -77,7 +78,7 @@ async def connect(
         why = error.strerror or str(error) or f"no answer within {timeout_s:g} s"
         raise PeerRefused(f"{address} took no connection: {why}.") from error
     try:
-        number_of(await client.call(Hello(client.next_request(), VERSION, token_or_default(token))))
+        number_of(await client.call(Hello(client.next_request(), VERSION, token)))
     except BaseException:
         client.close()
         raise
@@ -142,8 +143,8 @@ class AsyncClient(AsyncConnection):
             number_of(await self.call(Abort(self.next_request(), transaction.end())))
 
     async def waiting(self) -> list[WaitsFor]:
-        """Who is blocked on what, and what comes near?"""
-        return blocked_of(await self.call(Waiting(self.next_request())))
+        """Who is blocked on what, and what comes near? The first comers, if they are many."""
+        return blocked_of(await self.call(Waiting(self.next_request())))[0]
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold a task that nobody else may hold, until it ends."""
@@ -258,7 +259,7 @@ class AsyncTupleSpace(Handle):
             What ends when the tuple is put, in an error if a function raised one. It is put on this client's
             connection, so wait for it before you leave the client's block.
         """
-        check_outside(self._transaction, "eval_")
+        check_live(fields, self._transaction)
         task = asyncio.create_task(self._evaluate(fields))
         self._client.keep(task)
         return task
@@ -266,15 +267,11 @@ class AsyncTupleSpace(Handle):
     _eval = eval_
 
     async def _evaluate(self, fields: tuple[Any, ...]) -> None:
-        loop = asyncio.get_running_loop()
-        own = ThreadPoolExecutor(1)  # asyncio's own threads are few, and functions may wait for one another
-        try:
-            computed = [
-                await loop.run_in_executor(own, field) if is_function(field) else field for field in fields
-            ]
-        finally:
-            own.shutdown(wait=False)
-        await self.out(tuple(computed))
+        computed: Future[Fields] = Future()
+        computed.set_running_or_notify_cancel()
+        # asyncio's own threads are few, and functions may wait for one another; Ctrl-C waits for all of them
+        threading.Thread(target=_compute, args=(fields, computed), daemon=True).start()
+        await self.out(await asyncio.wrap_future(computed))
 
     @property
     def _within(self) -> int:
@@ -292,6 +289,13 @@ class AsyncTupleSpace(Handle):
         client = self._client
         message = Collect(client.next_request(), self.number, target.number, wire, take, self._within)
         return number_of(await client.call(message))
+
+
+def _compute(fields: tuple[Any, ...], computed: Future[Fields]) -> None:
+    try:
+        computed.set_result(tuple([field() if is_function(field) else field for field in fields]))
+    except BaseException as error:  # noqa: BLE001  who awaits it hears of it
+        computed.set_exception(error)
 
 
 AsyncTransaction: TypeAlias = Transaction[AsyncTupleSpace]

@@ -55,6 +55,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self.next_request = count(1).__next__
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
+        self._left = False  # who closed it: this side
         self._buffer = memoryview(bytearray(_PIECE_BYTES))
         self._received = bytearray()
         self._end = LENGTH.size  # of the reply that comes next, as far as is known
@@ -83,6 +84,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """Close the connection: the server undoes open transactions, and what is on its way is lost."""
         if self._transport is not None:
             self._write()
+            self._left = True
             self._transport.close()
 
     async def end(self) -> None:
@@ -171,7 +173,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._finish(PeerClosed(f"{self.address} closed the connection."))
+        self._finish(self._closed() if self._left else PeerClosed(f"{self.address} closed the connection."))
         if not self.lost.done():
             self.lost.set_result(None)
 
@@ -221,6 +223,9 @@ class AsyncConnection(asyncio.BufferedProtocol):
     def _is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
+    def _closed(self) -> PeerClosed:
+        return PeerClosed(f"The connection to {self.address} is closed.")
+
     def _silent(self) -> PeerSilent:
         self._abort()
         return PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.")
@@ -228,11 +233,12 @@ class AsyncConnection(asyncio.BufferedProtocol):
     def _abort(self) -> None:
         """Close the connection at once: what the server has not read yet it would not read now."""
         if self._transport is not None:
+            self._left = True
             self._transport.abort()
 
     def _send(self, data: bytes) -> None:
         if not self._is_open():
-            raise PeerClosed(f"The connection to {self.address} is closed.")
+            raise self._closed()
         if not self._unsent:
             asyncio.get_running_loop().call_soon(self._write)
         self._unsent += data

@@ -119,11 +119,11 @@ def listed_of(reply: FromServer, space: Callable[[int], Handle]) -> tuple[list[F
             raise unexpected(reply)
 
 
-def blocked_of(reply: FromServer) -> list[WaitsFor]:
-    """Read the reply to the question who waits."""
+def blocked_of(reply: FromServer) -> tuple[list[WaitsFor], int]:
+    """Read the reply to the question who waits: some of them, and how many there are."""
     match reply:
         case Blocked():
-            return reply.waiters
+            return reply.waiters, max(reply.total, len(reply.waiters))
         case Refused(reason=reason):
             raise RefusedError(reason)
         case _:

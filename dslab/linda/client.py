@@ -66,16 +66,16 @@ def connect(
     Raises:
         PeerRefused: Nobody listens there.
         RefusedError: The token is wrong.
-        UsageError: ``timeout_s`` is no time.
+        UsageError: ``timeout_s`` is no time, or there is no token in the file.
     """
-    address = where(address)
+    address, token = where(address), token_or_default(token)
     check_patience(timeout_s)
     try:
         connected = socket.create_connection(address.pair, timeout_s)
     except OSError as error:
         raise PeerRefused(f"{address} took no connection: {error.strerror or error}.") from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client = Client(connected, address, token_or_default(token), timeout_s, space_class or TupleSpace)
+    client = Client(connected, address, token, timeout_s, space_class or TupleSpace)
     try:
         number_of(client.call(Hello(client.next_request(), VERSION, client.token)))
     except BaseException:
@@ -146,7 +146,11 @@ class Client(Connection):
             raise
 
     def waiting(self) -> list[WaitsFor]:
-        """Who is blocked on what, and what comes near?"""
+        """Who is blocked on what, and what comes near? The first comers, if they are many."""
+        return self.who_waits()[0]
+
+    def who_waits(self) -> tuple[list[WaitsFor], int]:
+        """Give what `waiting` gives, and how many are blocked."""
         return blocked_of(self.call(Waiting(self.next_request())))
 
     def again(self) -> Client:

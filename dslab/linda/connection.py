@@ -1,20 +1,25 @@
 """One blocking connection: requests out, replies in, one at a time.
 
 An error in the middle of a request closes the connection: a late reply must not pass for the next request's.
+A fork closes it in the new process: of two that read one stream, each would take the other's replies for
+its own.
 
 Source: ch. 4, Remote procedure call.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
+from contextlib import suppress
 from itertools import count
 from math import inf
 from typing import NoReturn
+from weakref import WeakSet
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation
+from dslab.kit.errors import PeerClosed, PeerSilent, PeerViolation, UsageError
 from dslab.linda.calls import MAX_REPLY_BYTES, RefusedError
 from dslab.linda.messages import LENGTH, FromClient, FromServer, Refused, decode_reply, encode_request
 
@@ -40,13 +45,18 @@ class Connection:
         _set_patience(connected, timeout_s)
         self._patience_s = inf  # what is left of it
         self._received = bytearray()
+        self._receiving = False  # or it has ended in an error, and the connection with it
         self.next_request = count(1).__next__
+        self._remedy: str | None = None
+        _connections.add(self)
 
     def close(self) -> None:
-        """Close the connection: the server undoes open transactions."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        """Close the connection: the server undoes open transactions. A thread that waits on it is told."""
+        connected, self._socket = self._socket, None
+        if connected is not None:
+            with suppress(OSError):  # it has ended already
+                connected.shutdown(socket.SHUT_RDWR)
+            connected.close()
 
     def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
         """Send a request and wait for its reply, ``wait_s`` longer than usual (None: for ever).
@@ -57,12 +67,18 @@ class Connection:
         self.send(encode_request(message))
         return self.receive(message.request, wait_s)
 
+    def leave_to_parent(self) -> None:
+        """Close it after a fork, in the new process: in the other it goes on."""
+        connected, self._socket = self._socket, None
+        if connected is not None:
+            self._remedy = "It was made before this process was forked: connect again in this one."
+            connected.close()
+
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
+        connected = self._free()
         try:
-            self._socket.sendall(data)
+            connected.sendall(data)
         except OSError as error:
             self.close()
             raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
@@ -72,23 +88,36 @@ class Connection:
 
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
-        if self._socket is None:
-            raise PeerClosed(f"The connection to {self.address} is closed.")
+        connected = self._free()
+        self._receiving = True
         self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
-            reply = decode_reply(self._body(self._socket))
+            reply = decode_reply(self._body(connected))
         except BlockingIOError as error:
             self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
         except OSError as error:
-            self.close()
-            raise PeerClosed(f"{self.address} closed the connection: {error.strerror}.") from error
+            raise self._ended(f": {error.strerror}") from error
         except BaseException:  # Ctrl-C too: the reply is still to come
             self.close()
             raise
         if reply.request != request:
             self._object(reply)
+        self._receiving = False
         return reply
+
+    def _free(self) -> socket.socket:
+        """Give the socket, on which nobody waits for a reply: two threads would take each other's.
+
+        Raises:
+            UsageError: Another thread does.
+        """
+        if self._socket is None:
+            raise self._closed()
+        if self._receiving:
+            message = f"Another thread waits for a reply on the connection to {self.address}."
+            raise UsageError(message, remedy="Let each thread connect for itself.")
+        return self._socket
 
     def _body(self, connected: socket.socket) -> bytes:
         """Receive a reply, without its length."""
@@ -121,8 +150,18 @@ class Connection:
                     raise
             else:
                 if not piece:
-                    raise PeerClosed(f"{self.address} closed the connection.")
+                    raise self._ended("")
                 return piece
+
+    def _ended(self, how: str) -> PeerClosed:
+        """Say who closed the connection: the server, or another thread of this program."""
+        if self._socket is None:
+            return self._closed()
+        self.close()
+        return PeerClosed(f"{self.address} closed the connection{how}.")
+
+    def _closed(self) -> PeerClosed:
+        return PeerClosed(f"The connection to {self.address} is closed.", remedy=self._remedy)
 
     def _object(self, reply: FromServer) -> NoReturn:
         """Say why a reply to another request is none to this one."""
@@ -139,3 +178,14 @@ def _set_patience(connected: socket.socket, timeout_s: float) -> None:
     connected.settimeout(None)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+
+
+_connections: WeakSet[Connection] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for connection in list(_connections):
+        connection.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

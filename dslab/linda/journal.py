@@ -16,7 +16,8 @@ acknowledged ``out`` survives a crash, and a transaction is in the file whole or
 A crash may leave the last record unfinished: nobody was told of it, so it is cut off. If it ends in zeros,
 and so does the file, that is mostly a crash too (room was allotted, nothing written), but not surely: the
 old file is kept beside the new one. Any other record that is wrong is damage, and an error. When most of the
-file is about tuples that are gone, it is written anew beside the old one and renamed over it.
+file is about tuples that are gone, it is written anew beside the old one and renamed over it, if the disk has
+room for both.
 
 Source: write-ahead logging and group commit: J. Gray and A. Reuter, "Transaction Processing", 1993; the CRC
 per record as in SQLite's and LevelDB's logs.
@@ -50,6 +51,7 @@ _HEAD_BYTES = _HEAD.size + _HEAD_CHECKSUM.size
 _CHUNK = 1_000
 _COMPACT_FROM_BYTES = 1024 * 1024
 
+_log = logging.getLogger(__name__)
 _Row: TypeAlias = list[Any]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[_Row]).decode
@@ -70,10 +72,10 @@ class Journal:
         self._path = folder / "space.log"
         self._lock = _lock(folder)
         self._spaces = spaces
-        self._live_bytes = 0
+        self._rewrite_at_bytes = 0
         try:
             _replay(self._path, spaces)
-            self._file = self._rewrite()
+            self._file = self._renamed(self._written_aside())
         except OSError as error:
             self._lock.close()
             raise _no_place(folder, error) from error
@@ -87,28 +89,47 @@ class Journal:
             return
         _append(self._file, changes)
         os.fdatasync(self._file.fileno())
-        if self._file.tell() > 2 * self._live_bytes + _COMPACT_FROM_BYTES:
-            self._file.close()
-            self._file = self._rewrite()
+        if self._file.tell() > self._rewrite_at_bytes:
+            self._rewrite()
 
     def close(self) -> None:
         """Let another server have the folder."""
         self._file.close()
         self._lock.close()
 
-    def _rewrite(self) -> BinaryIO:
-        """Write the present state to a new file, in place of the old one."""
+    def _rewrite(self) -> None:
+        """Begin a new file with the present state. Where there is no room for two, the old one goes on."""
+        try:
+            new = self._written_aside()
+        except OSError as error:
+            self._rewrite_at_bytes = self._file.tell() + _COMPACT_FROM_BYTES
+            _log.warning("%s goes on growing, as it cannot be written anew: %s.", self._path, error.strerror)
+            return
+        self._file.close()  # to look at the folder takes a descriptor, perhaps the last
+        self._file = self._renamed(new)
+
+    def _written_aside(self) -> BinaryIO:
+        """Write the present state to a file beside the log."""
         aside = self._path.with_suffix(".new")
         file = aside.open("wb", buffering=0)
-        write_whole(file, _MAGIC)
-        changes = self._spaces.snapshot()
-        while chunk := list(islice(changes, _CHUNK)):
-            _append(file, chunk)
-        os.fsync(file.fileno())
-        aside.rename(self._path)
-        sync_folder(self._path.parent)
-        self._live_bytes = file.tell()
+        try:
+            write_whole(file, _MAGIC)
+            changes = self._spaces.snapshot()
+            while chunk := list(islice(changes, _CHUNK)):
+                _append(file, chunk)
+            os.fsync(file.fileno())
+        except BaseException:
+            file.close()
+            aside.unlink()
+            raise
         return file
+
+    def _renamed(self, aside: BinaryIO) -> BinaryIO:
+        """Let it be the log."""
+        Path(aside.name).rename(self._path)
+        sync_folder(self._path.parent)
+        self._rewrite_at_bytes = 2 * aside.tell() + _COMPACT_FROM_BYTES
+        return aside
 
 
 def _append(file: BinaryIO, changes: list[Change]) -> None:
@@ -190,9 +211,7 @@ def _keep(path: Path, at: int) -> None:
     kept = path.with_name(f"{path.name}.cut-at-{at}")
     kept.unlink(missing_ok=True)
     kept.hardlink_to(path)
-    logging.getLogger(__name__).warning(
-        "%s ends in zeros and is cut at %d. %s is the old one.", path, at, kept
-    )
+    _log.warning("%s ends in zeros and is cut at %d. %s is the old one.", path, at, kept)
 
 
 def _damaged(path: Path, offset: int) -> MachineError:

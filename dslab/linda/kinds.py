@@ -28,6 +28,9 @@ SHOWN: Final = 60
 LONG_BITS: Final = 256
 """An int of more is written in hexadecimal."""
 
+SHOWN_DEPTH: Final = 64
+"""What is nested deeper is not shown: no tuple holds it, and Python would refuse to follow."""
+
 
 class FieldError(UsageError):
     """A field holds what no tuple or template may hold. The message has the field's number."""
@@ -99,9 +102,9 @@ def _show(fields: Sequence[Any], most: int | None, within: tuple[int, ...]) -> s
 
 
 def _show_part(value: Any, most: int | None, within: tuple[int, ...]) -> str:
-    """Write a value that is part of lists, whose identities are given."""
-    if type(value) is tuple:
-        return _show(value, most, within)
+    """Write a value that is part of others, whose identities are given."""
+    if type(value) is tuple and len(within) < SHOWN_DEPTH:
+        return _show(value, most, (*within, id(value)))
     shown = _show_value(value, most, within)
     return shown if most is None or len(shown) <= most else f"{shown[: most - 3]}..."
 
@@ -112,7 +115,10 @@ def _show_value(value: Any, most: int | None, within: tuple[int, ...]) -> str:
     if isinstance(value, Handle):
         return f"TupleSpace({value.number})"
     if type(value) is list:
-        return "[...]" if id(value) in within else f"[{_show_parts(value, most, (*within, id(value)))}]"
+        too_deep = id(value) in within or len(within) >= SHOWN_DEPTH
+        return "[...]" if too_deep else f"[{_show_parts(value, most, (*within, id(value)))}]"
+    if type(value) is tuple:
+        return "(...)"
     if type(value) is int and value.bit_length() > LONG_BITS:
         return hex(value)  # Python refuses to write a very long one in decimal, and takes long for others
     return repr(value[:most] if type(value) in (str, bytes) else value)

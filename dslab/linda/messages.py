@@ -31,7 +31,7 @@ tag   message     what follows                                     replies
 34    Nothing
 35    Refused     reason                                           (any request may be refused)
 36    Listed      tuples, total
-37    Blocked     waiters
+37    Blocked     waiters, total
 ====  ==========  ===============================================  ===================================
 
 Fields and templates are arrays of values as `values` writes them. Space 0 is the universe, which is always
@@ -221,9 +221,10 @@ class WaitsFor(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Blocked(_Message, frozen=True, tag=37):
-    """Who waits for what."""
+    """Who waits for what: the first comers; and how many there are, if that is known."""
 
     waiters: list[WaitsFor]
+    total: int = 0
 
 
 FromClient: TypeAlias = (

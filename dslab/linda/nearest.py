@@ -110,7 +110,7 @@ def _other_arities(arities: list[int], wanted: int) -> str:
 
 def _weight(field: object) -> int:
     """How much work it is to compare with a template."""
-    return sum(map(_weight, field), 1) if type(field) is tuple else 1
+    return sum(map(_weight, field), 1) if isinstance(field, tuple | list) else 1
 
 
 def _fields(count: int) -> str:

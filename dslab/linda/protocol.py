@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any, assert_never
 
 from dslab.kit.errors import UsageError
@@ -190,7 +191,7 @@ class Spaces:
                 _, _, pattern = self._looks(space, template)
                 return Listed(request, *tuples_of(self._store, space, pattern, most))
             case Waiting(request):
-                return Blocked(request, list(blocked(self._store, self._clients.values(), now_s)))
+                return Blocked(request, *blocked(self._store, self._clients.values(), now_s))
         assert_never(message)
 
     def _admit(self, client: Client, message: FromClient) -> FromServer:
@@ -235,7 +236,7 @@ class Spaces:
         if wait_s == 0:
             return [(client.connection, Nothing(message.request))]
         verb: Verb = "in" if take else "rd"
-        deadline_s = None if wait_s is None else now_s + wait_s
+        deadline_s = None if wait_s is None or wait_s == inf else now_s + wait_s
         looks = space, message.template, pattern
         self._rendezvous.block(Waiter(client, message.request, verb, *looks, own, now_s, deadline_s))
         return []

@@ -181,7 +181,7 @@ class Rendezvous:
         """Serve what a transaction waits for with what it has just put itself."""
         own = client.transactions[number]
         sends: Sends = []
-        for waiter in client.waiting_in(number):
+        for waiter in sorted(client.waiting_in(number), key=lambda waiter: waiter.verb == "in"):
             leased = own.find(waiter.space, waiter.pattern, now_s, take=waiter.verb == "in")
             if leased is not None:
                 self.unblock(waiter)

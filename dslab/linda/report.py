@@ -45,24 +45,25 @@ def tuples_of(store: Store, space: int, pattern: Pattern, most: int) -> tuple[li
     return tuples, len(places)
 
 
-def blocked(store: Store, clients: Iterable[Client], now_s: float) -> Iterator[WaitsFor]:
-    """Say who waits for what, the first comer first, and what comes near."""
+def blocked(store: Store, clients: Iterable[Client], now_s: float) -> tuple[list[WaitsFor], int]:
+    """Say who waits for what, the first comer first, and what comes near; and how many wait."""
     clients = list(clients)
     waiting = [waiter for client in clients for waiter in client.waiters.values() if waiter.verb != "notify"]
-    waiting = sorted(waiting, key=lambda waiter: waiter.number)[:MAX_REPORTED]
-    taken = list(_taken(clients, now_s))
-    explained = _explained(store, waiting, taken)
-    for waiter in waiting:
-        template, near = explained[waiter.space, waiter.pattern]
-        yield WaitsFor(
-            client=waiter.client.name,
-            verb=waiter.verb,
-            space=waiter.space,
-            template=template,
-            waited_s=now_s - waiter.since_s,
-            nearest=near,
-            left_s=None if waiter.deadline_s is None else waiter.deadline_s - now_s,
-        )
+    first = sorted(waiting, key=lambda waiter: waiter.number)[:MAX_REPORTED]
+    explained = _explained(store, first, list(_taken(clients, now_s)))
+    return [_told(waiter, now_s, *explained[waiter.space, waiter.pattern]) for waiter in first], len(waiting)
+
+
+def _told(waiter: Waiter, now_s: float, template: str, nearest: str) -> WaitsFor:
+    return WaitsFor(
+        client=waiter.client.name,
+        verb=waiter.verb,
+        space=waiter.space,
+        template=template,
+        waited_s=now_s - waiter.since_s,
+        nearest=nearest,
+        left_s=None if waiter.deadline_s is None else waiter.deadline_s - now_s,
+    )
 
 
 def _explained(

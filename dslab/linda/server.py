@@ -155,6 +155,8 @@ class Server:
     def _sync(self) -> None:
         """Write down what has changed, then say what is to be said."""
         self._flushes = False
+        if self.failed.done():  # the log may end in half a record: nothing more is written, or said
+            return
         try:
             if self._journal is not None:
                 self._journal.write(self._spaces.changes())
@@ -174,9 +176,7 @@ class Server:
             self._set_timer(deadline_s - self._clock_s)
 
     def _fail(self, error: OSError) -> None:
-        self._unsent.clear()
-        if not self.failed.done():
-            self.failed.set_exception(MachineError(f"Cannot write {self.options.data}: {error.strerror}."))
+        self.failed.set_exception(MachineError(f"Cannot write {self.options.data}: {error.strerror}."))
 
     def _is_there(self, connection: int) -> bool:
         peer = self._peers.get(connection)

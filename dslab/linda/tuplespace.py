@@ -38,7 +38,7 @@ from dslab.linda.messages import (
     encode_request,
 )
 from dslab.linda.transaction import Transaction, check_outside
-from dslab.linda.values import Fields, Handle, to_wire
+from dslab.linda.values import Fields, Handle, not_a_tuple, to_wire
 
 IN_FLIGHT = 64
 """How many requests `TupleSpace.out_all` has under way."""
@@ -186,7 +186,7 @@ class TupleSpace(Handle):
         Returns:
             What ends when the tuple is put, in an error if a function raised one.
         """
-        check_outside(self._transaction, "eval_")
+        check_live(fields, self._transaction)
         done: Future[None] = Future()
         done.set_running_or_notify_cancel()  # `Future.cancel` says that it is too late
         atexit.unregister(_await_evaluations)
@@ -257,6 +257,18 @@ def _await_evaluations() -> None:
     with suppress(KeyboardInterrupt):
         while running := [thread for thread in threading.enumerate() if isinstance(thread, _Evaluation)]:
             running[0].join()
+
+
+def check_live(fields: object, transaction: object) -> None:
+    """Check what is to be evaluated, before it takes its time.
+
+    Raises:
+        FieldError: It is no tuple.
+        UsageError: It is to be put within a transaction.
+    """
+    check_outside(transaction, "eval_")
+    if type(fields) is not tuple:
+        raise not_a_tuple(fields)
 
 
 def is_function(field: Any) -> bool:

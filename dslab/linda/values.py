@@ -20,9 +20,9 @@ type stands for any value of exactly that type, ``object`` for any value at all.
 tuple within a template, not in a list.
 
 **Two values match if and only if they are written the same on the wire.** So ``True`` is not 1, 1 does not
-match 1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN matches itself (nobody
-could ever take it out otherwise). ``None`` is a value; its type is the formal for it, and comes to the
-same.
+match 1.0, ``"a"`` not ``b"a"``, ``(1,)`` not ``[1]``, ``0.0`` not ``-0.0``; a NaN, of which there are many,
+is written as ``math.nan`` is, and so matches any (nobody could ever take it out otherwise). ``None`` is a
+value; its type is the formal for it, and comes to the same.
 
 Whatever else Python has does not travel, and is refused with the number of its field: dictionaries, sets, and
 also subclasses (an ``IntEnum`` would come out as a different type than it went in).
@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from math import isnan, nan
 from types import NoneType
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ from dslab.linda.kinds import ANY, KINDS, NAMES, FieldError, Fields, Formal, Han
 
 __all__ = [
     "FORMAL", "FORMAL_KINDS", "MAX_DEPTH", "MAX_FIELDS", "FieldError", "Fields", "Formal", "Handle",
-    "from_wire", "key_of", "keys_of", "show", "to_wire", "too_wide",
+    "from_wire", "key_of", "keys_of", "not_a_tuple", "show", "to_wire", "too_wide",
 ]  # fmt: skip
 
 MAX_FIELDS = 1_000
@@ -79,9 +80,7 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
         FieldError: A field does not travel.
     """
     if type(fields) is not tuple:
-        raise FieldError(
-            f"{show_value(fields, 80)} is not a tuple.", remedy='A tuple of one field is written ("a",).'
-        )
+        raise not_a_tuple(fields)
     if len(fields) > MAX_FIELDS:
         raise too_wide(fields)
     written: list[Any] = []
@@ -93,6 +92,9 @@ def to_wire(fields: object, *, template: bool = False) -> Fields:
                 break
         elif kind is int:
             if not _LEAST <= field <= _MOST:
+                break
+        elif kind is float:
+            if isnan(field):
                 break
         elif kind is type and template and field in _FORMALS:  # most formals are at the top
             written.append(_FORMALS[field])
@@ -118,6 +120,12 @@ def from_wire(fields: Fields, *, template: bool = False) -> Fields:
     return tuple([_field_from_wire(field, number, template) for number, field in enumerate(fields)])
 
 
+def not_a_tuple(fields: object) -> FieldError:
+    """Say that a value is not a tuple."""
+    remedy = 'A tuple of one field is written ("a",).'
+    return FieldError(f"{show_value(fields, 80)} is not a tuple.", remedy=remedy)
+
+
 def too_wide(fields: Fields) -> FieldError:
     """Say that a tuple has too many fields."""
     return FieldError(f"A tuple of {len(fields):,} fields is too wide: at most {MAX_FIELDS:,} travel.")
@@ -127,7 +135,7 @@ def key_of(value: Any) -> Any:
     """Give what a value is looked up by: equal exactly for values of one kind that match, and hashable."""
     kind = type(value)
     if kind is float:
-        return _FLOAT.pack(value)
+        return _FLOAT.pack(nan if isnan(value) else value)
     if kind is tuple or kind is list:
         return _encode([_to_wire(element, 1, _ELSEWHERE) for element in value])
     return value
@@ -157,7 +165,7 @@ def _to_wire(value: Any, depth: int, no_formals: str) -> Any:
     if kind is str:
         return _utf8(value)
     if kind in _PLAIN:
-        return value
+        return nan if kind is float and isnan(value) else value
     if depth >= MAX_DEPTH:
         raise ValueError(f"is nested deeper than {MAX_DEPTH} levels")
     if kind is tuple or kind is list:

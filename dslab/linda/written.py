@@ -57,7 +57,7 @@ def _value(node: ast.expr, text: str) -> Any:
         case ast.Name(id=name):
             types = ", ".join(sorted(_TYPES, key=str.lower))
             _refuse(node, text, "is no type", f"A string stands in quotes, {name!r}; the types are {types}.")
-        case ast.Call(func=ast.Name(id="TupleSpace"), args=[ast.Constant(value=int(number))], keywords=[]):
+        case ast.Call(ast.Name("TupleSpace"), [ast.Constant(number)], []) if type(number) is int:  # no bool
             return Handle(number)
     try:
         return ast.literal_eval(node)

@@ -14,6 +14,7 @@ from dslab.kit.errors import UsageError
         ("127.0.0.1:7000", Address("127.0.0.1", 7000)),
         ("server:0", Address("server", 0)),
         ("[::1]:7000", Address("::1", 7000)),
+        ("bücher.example.:80", Address("bücher.example.", 80)),
     ],
 )
 def test_parse_reads_what_str_writes(text: str, address: Address) -> None:
@@ -22,7 +23,12 @@ def test_parse_reads_what_str_writes(text: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "server", ":7000", "[]:7000", "::1:7000", "server:", "server:port", "s:65536", "s:-1", "s:²"]
+    "text",
+    [
+        *["", "server", ":7000", "[]:7000", "::1:7000", "a..b:7000", ".:7000", "a\0b:7000"],
+        *[f"{'a' * 64}:7000", f"{'ä' * 60}:7000"],
+        *["server:", "server:port", "s:65536", "s:-1", "s:²", f"s:{'9' * 5_000}"],
+    ],
 )
 def test_what_is_no_address_is_refused_with_a_remedy(text: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -478,10 +481,36 @@ def test_evaluations_may_wait_for_one_another(address: Address) -> None:
     async def scenario() -> None:
         together = threading.Barrier(40, timeout=LIMIT_S)
         async with await connect(address) as linda:
+            with pytest.raises(FieldError, match="'met' is not a tuple"):
+                linda.universe.eval_("met")  # type: ignore[arg-type]
             await asyncio.gather(*[linda.universe.eval_(("met", together.wait)) for _ in range(40)])
             assert await linda.universe.count(("met", int)) == 40
 
     asyncio.run(scenario())
+
+
+EVALUATES = """\
+import asyncio, sys, threading
+from dslab.linda import aclient, client
+def work():
+    client.connect(sys.argv[1]).universe.out(("begun",))
+    threading.Event().wait()
+async def evaluate():
+    async with await aclient.connect(sys.argv[1]) as linda:
+        await linda.universe.eval_(("late", work))
+asyncio.run(evaluate())
+"""
+
+
+def test_ctrl_c_ends_a_program_with_evaluations(address: Address) -> None:
+    command = [sys.executable, "-c", EVALUATES, str(address)]
+    with blocking.connect(address) as linda, subprocess.Popen(command, stderr=subprocess.DEVNULL) as program:
+        try:
+            linda.universe.in_(("begun",), timeout_s=LIMIT_S)
+            program.send_signal(signal.SIGINT)
+            assert program.wait(LIMIT_S) == -signal.SIGINT
+        finally:
+            program.kill()
 
 
 def test_errors(address: Address, serve: Callable[..., Address]) -> None:
@@ -494,7 +523,7 @@ def test_errors(address: Address, serve: Callable[..., Address]) -> None:
             taker = asyncio.ensure_future(linda.universe.in_(("never",)))
             await linda.universe.count(("a",))
             linda.close()
-            with pytest.raises(PeerClosed):
+            with pytest.raises(PeerClosed, match=r"The connection to .* is closed\."):
                 await taker
             with pytest.raises(PeerClosed):
                 await linda.universe.out(("a",))

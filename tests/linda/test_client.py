@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,8 @@ def test_eval(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
         assert linda.universe.in_(("square", 7, int)) == ("square", 7, 49)
         raised: list[threading.ExceptHookArgs] = []
         monkeypatch.setattr(threading, "excepthook", raised.append)
+        with pytest.raises(FieldError, match="'bad' is not a tuple"):
+            linda.universe.eval_("bad")  # type: ignore[arg-type]
         with pytest.raises(ZeroDivisionError):
             linda.universe.eval_(("bad", lambda: 1 // 0)).result(LIMIT_S)
         until(lambda: [args.exc_type for args in raised] == [ZeroDivisionError], "nobody is told")
@@ -422,6 +425,84 @@ def test_ctrl_c_in_the_middle_ends_the_connection(address: Address) -> None:
         until(lambda: not other.waiting(), "it still waits")
 
 
+def test_a_connection_on_which_another_thread_waits_says_so(address: Address) -> None:
+    with connect(address) as linda, connect(address) as other:
+        thread, results = in_thread(lambda: linda.universe.in_(("a", int)))
+        until(other.waiting, "it does not wait")
+        for operation in (lambda: linda.universe.out(("a", 1)), linda.new_space, linda.waiting):
+            with pytest.raises(
+                UsageError, match=r"Another thread waits .* Let each thread connect for itself\."
+            ):
+                operation()
+        other.universe.out(("a", 2))
+        thread.join(LIMIT_S)
+        assert results == [("a", 2)]
+        linda.universe.out(("a", 3))
+        assert linda.universe.count(("a", int)) == 1
+
+
+@pytest.mark.parametrize("subscribed", [False, True])
+def test_a_connection_that_another_thread_closes_waits_no_longer(address: Address, subscribed: bool) -> None:
+    with connect(address) as other:
+        linda = connect(address, timeout_s=1e6)
+        events = linda.universe.notify(("a",))
+        wait = partial(next, events) if subscribed else partial(linda.universe.in_, ("never",))
+        waiting = threading.Event()
+
+        def end() -> str:
+            waiting.set()
+            with pytest.raises(PeerClosed) as caught:
+                wait()
+            return str(caught.value)
+
+        thread, told = in_thread(end)
+        assert waiting.wait(LIMIT_S)
+        if not subscribed:
+            until(other.waiting, "it does not wait")
+        events.close()
+        linda.close()
+        thread.join(LIMIT_S)
+        assert told == [f"The connection to {address} is closed."]
+        until(lambda: not other.waiting(), "it still waits")
+
+
+FORKS = """\
+import linda, os
+linda.connect()
+with linda.universe._client.transaction() as together:
+    together(linda.universe).in_(("task", 1))
+    if not os.fork():
+        try:
+            linda.universe._rdp(("task", int))
+        except Exception as error:
+            print(error)
+        linda.connect()
+        linda.universe._out(("forked",))
+        raise SystemExit
+    os.wait()
+    linda.universe._out(("waited",))
+    linda.universe._in(("go",))
+"""
+
+
+def test_a_fork_leaves_the_connection_to_the_process_that_made_it(address: Address) -> None:
+    """Otherwise the new process would hear what the other is told, and undo its transaction."""
+    with connect(address) as other:
+        other.universe.out(("task", 1))
+        with program(FORKS, address) as ends:
+            for said in ("forked", "waited"):
+                other.universe.in_((said,), timeout_s=LIMIT_S)
+            assert other.universe.rdp(("task", int)) is None
+            other.universe.out(("go",))
+            told = ends.communicate(timeout=LIMIT_S)
+        assert told == (
+            f"The connection to {address} is closed. It was made before this process was forked: "
+            "connect again in this one.\n",
+            "",
+        )
+        assert other.universe.rdp(("task", int)) is None
+
+
 def test_the_address_comes_from_the_environment(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINDA_ADDR", str(address))
     with connect() as linda:
@@ -433,6 +514,9 @@ def test_a_token_file(serve: Callable[..., Address], tmp_path: Path, monkeypatch
     monkeypatch.setenv("LINDA_TOKEN_FILE", str(tmp_path / "token"))
     with connect(serve(token="sesame")) as linda:
         linda.universe.out(("a",))
+    monkeypatch.setenv("LINDA_TOKEN_FILE", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="Cannot read the token"):
+        connect("127.0.0.1:1")  # before anything is opened
 
 
 # ---- the textbook's module

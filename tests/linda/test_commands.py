@@ -17,6 +17,7 @@ import pytest
 
 from dslab.linda.__main__ import main
 from dslab.linda.client import connect
+from dslab.linda.messages import In, encode
 
 BOB = """\
 import linda
@@ -179,6 +180,46 @@ def test_a_list_whose_reader_has_left(serve_process: Serve) -> None:
     command = f"{sys.executable} -m dslab.linda ls --server {address} | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
     assert (done.stdout, done.stderr) == (f"('n', 0, '{'x' * 50}')\n", "")
+
+
+def test_waiting_says_how_many_more_there_are(serve_process: Serve) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        looks = [In(linda.next_request(), 0, ("never", number)) for number in range(1_234)]
+        linda.send(b"".join(map(encode, looks)))
+        assert linda.universe.count(("never", 0)) == 0  # served after all of these
+        told = run(address, "waiting").stdout.splitlines()
+    assert "in ('never', 0)" in told[0]
+    assert "in ('never', 199)" in told[-3]
+    assert told[-1] == "... 1,034 more wait"
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "complaint"),
+    [(">&-", 0, ""), ("> /dev/full", 3, "Cannot print: No space left on device.\n")],
+)
+def test_an_output_that_takes_nothing(serve_process: Serve, output: str, status: int, complaint: str) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out(("a", 1))
+    for command in ("ls", "rd \"('a', int)\""):
+        shown = f"{sys.executable} -m dslab.linda {command} --server {address} {output}"
+        done = subprocess.run(shown, shell=True, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (status, complaint)
+
+
+def test_what_a_terminal_cannot_show_is_printed_so_that_it_can_be_typed(
+    serve_process: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, _ = serve_process()
+    with connect(address) as linda:
+        linda.universe.out(("\u00e4", "\u20ac", "\U0001f600"))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    taken = run(address, "in", "(str, str, str)")
+    assert (taken.stdout, taken.stderr) == ("('\\xe4', '\\u20ac', '\\U0001f600')\n", "")
+    assert run(address, "out", taken.stdout).returncode == 0
+    with connect(address) as linda:
+        assert linda.universe.rdp(("\u00e4", "\u20ac", "\U0001f600")) is not None
 
 
 def test_waiting_and_watch(serve_process: Serve) -> None:

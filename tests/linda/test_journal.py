@@ -5,8 +5,11 @@ How often a server is killed is DSLAB_KILLS (20 unless told); 200 take some minu
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,15 +17,18 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from dslab.kit.address import Address
-from dslab.kit.errors import MachineError, PeerError
+from dslab.kit.errors import MachineError, PeerClosed, PeerError
+from dslab.linda.aclient import connect as connect_async
 from dslab.linda.client import Client, connect
 from dslab.linda.journal import Journal
+from dslab.linda.matching import anything
 from dslab.linda.protocol import Dropped, Opened, Spaces
+from dslab.linda.server import Options, serving
 from dslab.linda.store import Stored
 
 KILLS = int(os.environ.get("DSLAB_KILLS", "20"))
@@ -131,6 +137,36 @@ def test_nothing_is_acknowledged_before_it_is_on_disk(
     journal.close()
 
 
+def test_after_a_write_that_failed_nothing_is_written_and_nothing_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after half a record could not be told from damage."""
+
+    def fill(file: BinaryIO, data: bytes) -> None:
+        monkeypatch.undo()  # somebody makes room on the disk
+        file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def scenario() -> None:
+        async with serving(Address("127.0.0.1", 0), Options(data=tmp_path)) as (address, server):
+            async with await connect_async(address) as one, await connect_async(address) as other:
+                await one.universe.out(("kept",))
+                monkeypatch.setattr("dslab.linda.journal.write_whole", fill)
+                failed = asyncio.create_task(one.universe.out(("lost",)))
+                await asyncio.wait([server.failed])
+                late = asyncio.create_task(other.universe.out(("late",)))
+                while server._spaces._store.count(0, anything(1)) < 3:
+                    await asyncio.sleep(0)
+                server.close()
+                for task in (failed, late):
+                    with pytest.raises(PeerClosed):
+                        await task
+            assert isinstance(server.failed.exception(), MachineError)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert [stored.fields for stored in tuples_in(tmp_path).values()] == [("kept",)]
+
+
 def test_one_server_at_a_time(tmp_path: Path) -> None:
     journal = Journal(tmp_path, Spaces(durable=True))
     with pytest.raises(MachineError, match="Another server uses"):
@@ -143,6 +179,40 @@ def test_the_log_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
     for number in range(1, 60):
         journal.write([Stored(number, 0, ("a", b"x" * 100_000), None), Dropped(number)])
         assert (tmp_path / "space.log").stat().st_size < 1_300_000
+    journal.close()
+
+
+def test_a_log_that_cannot_be_written_anew_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No room on the disk for two, or no descriptor, as clients have them all."""
+    spaces = Spaces(durable=True)
+    journal, kept = Journal(tmp_path / "log", spaces), Stored(1, 0, ("kept",), None)
+    spaces.load([kept], 0)
+    journal.write([kept])
+
+    def refuse(file: BinaryIO, data: bytes) -> None:
+        if (tmp_path / "log" / "space.new").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        file.write(data)
+
+    def grow(first: int) -> Path:
+        for number in range(first, first + 30):
+            journal.write([Stored(number, 0, ("gone", b"x" * 100_000), None)])
+            journal.write([Dropped(number)])
+        (tmp_path / str(first)).mkdir()
+        return Path(shutil.copy(tmp_path / "log" / "space.log", tmp_path / str(first)))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dslab.linda.journal.write_whole", refuse)
+        grown = grow(100)
+        assert grown.stat().st_size > 3_000_000
+        assert list(tuples_in(grown.parent)) == [1]
+        assert not (tmp_path / "log" / "space.new").exists()
+    assert caplog.text.count("cannot be written anew: No space left on device") == 2  # not at each write
+    swept = grow(200)
+    assert swept.stat().st_size < 2_500_000
+    assert list(tuples_in(swept.parent)) == [1]
     journal.close()
 
 

@@ -144,7 +144,8 @@ class Model:
         return False
 
     def wake_own(self, client: int, transaction: int) -> None:
-        for waiter in [w for w in self.waiting if (w.client, w.transaction) == (client, transaction)]:
+        own = [w for w in self.waiting if (w.client, w.transaction) == (client, transaction)]
+        for waiter in [w for w in own if w.verb != "in"] + [w for w in own if w.verb == "in"]:
             if self.look_own(waiter):
                 self.waiting.remove(waiter)
 

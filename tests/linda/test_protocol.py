@@ -294,6 +294,15 @@ def test_a_transaction_wakes_its_own_waiter() -> None:
     assert desk.has("a") == 0
 
 
+def test_what_a_transaction_puts_wakes_its_readers_before_its_taker() -> None:
+    desk = Desk()
+    for kind in (In, Rd, In, Rd):
+        desk.look(ANN, kind, "a", int, transaction=1)
+    sends = desk.out(ANN, "a", 1, transaction=1)
+    assert [(reply.request, found(reply)) for _, reply in sends] == [(n, ("a", 1)) for n in (2, 4, 1)]
+    assert found(desk.out(ANN, "a", 2, transaction=1)[0][1]) == ("a", 2)
+
+
 def test_an_aborted_transaction_waits_no_longer() -> None:
     desk = Desk()
     desk.out(ANN, "task", 1)
@@ -592,6 +601,16 @@ def test_a_report_that_could_not_compare_all_says_so() -> None:
     )
 
 
+def test_a_report_compares_few_long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, long = Desk(), [0] * 5_000
+    for number in range(100):
+        desk.out(ANN, "a", "b", "c", number, long)
+    desk.look(BEN, In, "a", "b", "c", "never", long)
+    compared = calls_of(Pattern, "accepts", monkeypatch)
+    assert reported(desk).waiters[0].nearest.startswith("100 tuples have this arity; at least ")
+    assert len(compared) * len(long) <= MAX_COMPARED
+
+
 def test_a_report_asks_for_the_crowd_once(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk()
     kinds = list(product((0, "a"), repeat=10))
@@ -645,10 +664,11 @@ def test_the_report_says_who_waits_for_ever() -> None:
     desk = Desk()
     desk.look(BEN, In, "a")
     desk.look(CLEO, Rd, "a", wait_s=5.0)
+    desk.look(CLEO, Rd, "b", wait_s=math.inf)
     desk.now_s += 3
     [(_, reply)] = desk.send(ANN, Waiting(9))
     assert isinstance(reply, Blocked)
-    assert [waits.left_s for waits in reply.waiters] == [None, 2.0]
+    assert [waits.left_s for waits in reply.waiters] == [None, 2.0, None]
 
 
 def test_the_report_begins_with_who_came_first() -> None:

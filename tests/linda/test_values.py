@@ -57,10 +57,12 @@ def travel(fields: tuple[Any, ...], *, template: bool = False) -> tuple[Any, ...
 
 
 def typed(value: Any) -> Any:
-    """A value with the types of all its parts, so that == does not take True for 1."""
+    """A value with the types of all its parts, so that == does not take True for 1. One NaN is any."""
     if isinstance(value, tuple | list):
         return type(value), [typed(part) for part in value]
-    return type(value), struct.pack("!d", value) if type(value) is float else value
+    if type(value) is float:
+        value = struct.pack("!d", math.nan if math.isnan(value) else value)
+    return type(value), value
 
 
 @example((2**64 - 1, -(2**63)))
@@ -151,6 +153,12 @@ def test_deep_and_cyclic_values_are_refused() -> None:
     for value in ((deep,), cyclic):
         with pytest.raises(FieldError, match="Field 1 is nested deeper than 32 levels"):
             to_wire((0, value))
+    bottomless: Any = []
+    for level in range(100_000):
+        bottomless = [bottomless] if level % 2 else (bottomless,)
+    with pytest.raises(FieldError, match=r"^\[\(\[\(\[.*\.\.\. is not a tuple\."):
+        to_wire(bottomless)
+    assert "[...]" in show((bottomless,), None)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +244,11 @@ def test_an_int_that_python_does_not_write_in_decimal_is_shown() -> None:
         to_wire(huge)
 
 
-def test_nan_is_itself() -> None:
-    assert key_of(math.nan) == key_of(math.nan)
+def test_a_nan_matches_any_other() -> None:
+    """What ``inf - inf`` gives has a sign, and other programs may write other ones."""
+    [other] = struct.unpack("!d", bytes.fromhex("fff8000000000001"))
+    for one, another in ((math.nan, other), ((1, math.nan), (1, other)), ([math.nan], [other])):
+        assert key_of(one) == key_of(another)
+        assert encode(Out(1, 0, to_wire((one,)))) == encode(Out(1, 0, to_wire((another,))))
+    assert key_of(math.nan) != key_of(math.inf)
     assert key_of(0.0) != key_of(-0.0)

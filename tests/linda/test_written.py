@@ -55,6 +55,7 @@ def test_a_text_that_breaks_the_parser_is_refused_in_short(text: str) -> None:
         ("('\u00e4', (1, [f]))", "f at column 12 is no type."),
         ("(1, __import__('os'))", "__import__('os') at column 5 is no value."),
         ("('a', TupleSpace('x'))", "TupleSpace('x') at column 7 is no value."),
+        ("TupleSpace(True)", "TupleSpace(True) at column 1 is no value."),
     ],
 )
 def test_what_is_no_tuple_is_refused_with_its_place(text: str, complaint: str) -> None:
