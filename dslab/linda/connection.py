@@ -89,9 +89,9 @@ class Connection:
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
         connected = self._free()
-        self._receiving = True
         self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
+            self._receiving = True
             reply = decode_reply(self._body(connected))
         except BlockingIOError as error:
             self.close()
