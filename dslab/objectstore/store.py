@@ -349,7 +349,7 @@ class Store:
 
 
 def new_id() -> str:
-    """Make up a version id or an upload id: nobody can guess it."""
+    """Make up a version id or an upload id: nobody can guess it, whatever it is made to begin with."""
     return secrets.token_hex(16)
 
 

@@ -67,6 +67,20 @@ def test_parts_become_an_object(s3: Any, bucket: str) -> None:
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
+def test_parts_are_read_by_their_places(s3: Any, bucket: str) -> None:
+    """Who downloads an object part by part goes from 1 to the count that it was told."""
+    upload = begin(s3, bucket)
+    bodies = {1: bytes(FIVE), 1_000: b"end"}
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in bodies.items()
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    found = [s3.get_object(Bucket=bucket, Key="key", PartNumber=place) for place in (1, 2)]
+    assert [(one["Body"].read(), one["PartsCount"]) for one in found] == [(bytes(FIVE), 2), (b"end", 2)]
+    assert refused(s3.head_object, Bucket=bucket, Key="key", PartNumber=1_000)[1] == 416
+
+
 def test_a_copy_is_of_one_piece(s3: Any, bucket: str) -> None:
     bodies = [os.urandom(FIVE), b"the end"]
     upload = begin(s3, bucket, ChecksumAlgorithm="SHA256")
@@ -178,6 +192,7 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     )
     assert [one[name] for one in attributes["ObjectParts"]["Parts"]] == [part[name] for part in parts]
     assert attributes["ObjectParts"]["TotalPartsCount"] == 2
+    assert attributes["Checksum"] == {name: total, "ChecksumType": "COMPOSITE"}
 
 
 def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
@@ -320,7 +335,10 @@ def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
         if not page["IsTruncated"]:
             break
         markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        assert markers["UploadIdMarker"] == seen[-1]
     assert seen == made
+    after = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker="f" * 32)
+    assert [one["UploadId"] for one in after["Uploads"]] == made, "never seen, so nothing is left out"
     rolled = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
     assert [one["Prefix"] for one in rolled["CommonPrefixes"]] == ["b/"]
     s3.delete_bucket(Bucket=bucket)
