@@ -95,6 +95,8 @@ def answer_to(error: Exception, call: Call | None, scope: Scope) -> tuple[int, d
         return 304, headers, b""
     resource = scope["raw_path"].decode("ascii", "replace")
     details = [*error.details.items(), ("Resource", resource), ("RequestId", call.id if call else NOBODY)]
+    if error.code == "MethodNotAllowed":
+        details.insert(0, ("Method", scope["method"]))
     body = error_document(error.code, error.message, [*details, ("HostId", HOST_ID)])
     return error.status, {**headers, "content-type": MEDIA_TYPE}, body
 

@@ -144,8 +144,9 @@ def _which(service: Service, call: Call, version: Version) -> tuple[int, int, in
 def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
     number = part_number(call.query["partNumber"])
     start = 0
-    for segment in service.store.parts(version):
-        if segment.number == number:
+    # What was uploaded as parts 1 and 1,000 is read as parts 1 and 2: from 1 to the count that is told.
+    for place, segment in enumerate(service.store.parts(version), 1):
+        if place == number:
             headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
             if segment.checksum and object_headers.wants_checksum(call):
                 whole = version.content.checksum

@@ -329,7 +329,7 @@ def test_ten_thousand_parts(serve: Serve) -> None:
         s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
     assert error.value.response["Error"]["Code"] == "InvalidPart"
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[-1:]})
-    assert s3.get_object(Bucket="bucket", Key="k", PartNumber=10_000)["Body"].read() == b"the end"
+    assert s3.get_object(Bucket="bucket", Key="k", PartNumber=1)["Body"].read() == b"the end"
     s3.close()
 
 

@@ -292,6 +292,9 @@ def test_copies_that_are_refused(s3: Any, bucket: str) -> None:
         with pytest.raises(ClientError) as error:
             s3.copy_object(Bucket=bucket, CopySource=source, **{"Key": "from", **options})
         assert refused(error.value) == expected, source
+        if expected[1] == 412:
+            failed = "If-Match" if "CopySourceIfMatch" in options else "If-None-Match"
+            assert error.value.response["Error"]["Condition"] == f"x-amz-copy-source-{failed}"
     s3.copy_object(Bucket=bucket, Key="from", CopySource=f"{bucket}/from", MetadataDirective="REPLACE")
 
 
