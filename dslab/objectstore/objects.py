@@ -20,7 +20,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Version
 from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
 from dslab.objectstore.puts import put_object, put_part
-from dslab.objectstore.service import Service, version_of
+from dslab.objectstore.service import ATTEMPTS, Service, version_of
 from dslab.objectstore.subresources import OF_OBJECTS
 
 _OVERRIDES = {
@@ -59,9 +59,6 @@ DESCRIPTION = {
 
 SEND_FILE = "http.response.zerocopysend"
 LARGE_BYTES = 64 * 1024
-
-ATTEMPTS = 10
-"""How often a GET looks again for an object that is overwritten all the time."""
 
 
 def is_body(call: Call) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import checksums
+from tests.objectstore.conftest import Served
 
 MIB = 1024 * 1024
 FIVE = 5 * MIB
@@ -356,3 +358,56 @@ def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, buck
     upload = begin(s3, bucket)
     page = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="key", UploadIdMarker=made[0])
     assert [one["UploadId"] for one in page["Uploads"]] == [upload["UploadId"]]
+
+
+# ---- a source that goes while it is copied
+
+
+def once(before: Callable[[], object], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function before whose first call something else happens."""
+    left = [before]
+
+    def called(*arguments: Any) -> Any:
+        if left:
+            left.pop()()
+        return function(*arguments)
+
+    return called
+
+
+@pytest.mark.parametrize("is_part", [False, True])
+def test_a_source_that_is_overwritten_is_looked_for_again(
+    served: Served, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, is_part: bool
+) -> None:
+    s3.put_object(Bucket=bucket, Key="from", Body=b"old")
+    blobs, store = served.service.store.blobs, served.service.store
+    if is_part:
+        upload = begin(s3, bucket)
+        overwritten = once(lambda: s3.put_object(Bucket=bucket, Key="from", Body=b"new"), store.open)
+        monkeypatch.setattr(store, "open", overwritten)
+        part = s3.upload_part_copy(**upload, PartNumber=1, CopySource=f"{bucket}/from")
+        etag = part["CopyPartResult"]["ETag"]
+    else:
+        overwritten = once(lambda: s3.put_object(Bucket=bucket, Key="from", Body=b"new"), blobs.link)
+        monkeypatch.setattr(blobs, "link", overwritten)
+        etag = s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/from")["CopyObjectResult"][
+            "ETag"
+        ]
+    assert etag == f'"{hashlib.md5(b"new").hexdigest()}"'
+
+
+def test_a_copy_is_whole_even_if_its_source_of_many_parts_goes(
+    served: Served, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(s3, bucket)
+    bodies = [bytes(FIVE), b"end"]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in enumerate(bodies, 1)
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    summer = checksums.summer  # is asked for when the source is open
+    gone = once(lambda: s3.delete_object(Bucket=bucket, Key="key"), summer)
+    monkeypatch.setattr(checksums, "summer", gone)
+    s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/key")
+    assert s3.get_object(Bucket=bucket, Key="to")["Body"].read() == b"".join(bodies)
