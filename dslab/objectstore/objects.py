@@ -107,7 +107,10 @@ def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
     for _ in range(ATTEMPTS):
         bucket, version = service.object(call)
         Conditions.of(call.headers).check_read(version)
-        start, end, status, more = _which(service, call, version)
+        try:
+            start, end, status, more = _which(service, call, version)
+        except FileNotFoundError:
+            continue  # as below
         is_whole = end - start == version.content.size_bytes
         headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
         headers["content-length"] = str(end - start)

@@ -205,10 +205,14 @@ class Store:
         return versions.segments(self.index.db, version.number)
 
     def parts(self, version: Version) -> tuple[Segment, ...]:
-        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one."""
+        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one.
+
+        Raises:
+            FileNotFoundError: The version was removed in this very instant.
+        """
         content = version.content
         if content.parts:
-            return self.segments(version)
+            return self._all_segments(version)
         return (Segment(1, "", content.size_bytes, content.checksum),)
 
     def copy(  # noqa: PLR0917

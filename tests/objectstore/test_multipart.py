@@ -8,12 +8,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from awscrt import checksums as crt
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import checksums
+from dslab.objectstore.messages import Content, Meta, Version
 from tests.objectstore.conftest import Served
 
 MIB = 1024 * 1024
@@ -362,6 +364,8 @@ def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, buck
 
 # ---- a source that goes while it is copied
 
+EMPTY = Content(0, hashlib.md5(b"").hexdigest())
+
 
 def once(before: Callable[[], object], function: Callable[..., Any]) -> Callable[..., Any]:
     """A function before whose first call something else happens."""
@@ -411,3 +415,23 @@ def test_a_copy_is_whole_even_if_its_source_of_many_parts_goes(
     monkeypatch.setattr(checksums, "summer", gone)
     s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/key")
     assert s3.get_object(Bucket=bucket, Key="to")["Body"].read() == b"".join(bodies)
+
+
+def test_a_part_is_looked_for_again(
+    served: Served, s3: Any, bucket: str, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(s3, bucket, ACL="public-read")
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"old")["ETag"]}
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})
+    store = served.service.store
+    parts = store.parts
+
+    def overwritten(version: Version) -> Any:
+        if version.content.parts:
+            store.put(bucket, "key", store.draft(), EMPTY, Meta(acl="public-read"))
+        return parts(version)
+
+    monkeypatch.setattr(store, "parts", overwritten)
+    long_way = {"content-length": "0"}
+    answer = http.get(f"/{bucket}/key?partNumber=1", headers=long_way)
+    assert (answer.status_code, answer.content) == (200, b"")
