@@ -22,7 +22,12 @@ import re
 from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 
-from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dslab.objectstore.call import HOST_ID, Receive, Scope, new_id
@@ -107,11 +112,18 @@ class Connection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(data)
             except HttpParserUpgrade as upgrade:
-                lines = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
-                head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(lines))
-                data = head + data[upgrade.args[0] :]
+                if not self._offers_upgrade():
+                    raise HttpParserError("CONNECT") from upgrade
+                data = self._head_without_offer() + data[upgrade.args[0] :]
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
             else:
                 return
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
 
     def _offers_upgrade(self) -> bool:
         """Will the parser stop after this head? After that of CONNECT it does, too, but that is refused."""

@@ -154,6 +154,7 @@ NO_REQUESTS = {
     "an unknown method": (head("FETCH", "/bucket/k"), b"405", b"MethodNotAllowed"),
     "no method": (b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", b"400", b"BadRequest"),
     "no length": (head("PUT", "/bucket/k", "Content-Length: ten"), b"400", b"BadRequest"),
+    "a tunnel": (head("CONNECT", "x:80", "Connection: upgrade", "Upgrade: h2c"), b"400", b"BadRequest"),
     "no path": (head("GET", "http://x"), b"400", b"BadRequest"),
     "a control character": (head("GET", "/bucket/k", "X: a\1b"), b"400", b"BadRequest"),
 }
@@ -208,6 +209,13 @@ def test_who_offers_another_protocol_is_served_in_this_one(open_server: tuple[st
     assert [status for status, _ in found] == [200, 200, 200]
     assert [body for _, body in found] == [b"", hidden, hidden]
     assert httpx.get(f"http://{address}/bucket/victim", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_offer_of_a_client_that_hangs_up(open_server: tuple[str, Any], version: str) -> None:
+    lines = ["Host: x", "Connection: upgrade, close", "Upgrade: h2c", "Content-Length: 5", "", "hello"]
+    data = "\r\n".join([f"PUT /bucket/last HTTP/{version}", *lines]).encode()
+    assert exchange(open_server[0], data).startswith(b"HTTP/1.1 200")
 
 
 def answer_in(answers: BinaryIO) -> tuple[int, bytes]:
