@@ -96,11 +96,14 @@ class Rules:
         """Collect keys.
 
         Raises:
-            UsageError: Nobody could do anything; or there is no such thing to allow.
+            UsageError: Nobody could do anything; one ID has two keys; or there is no such thing to allow.
         """
+        keys = tuple(keys)
         if anonymous not in get_args(Anonymous):
             raise UsageError(f"{anonymous!r} is not one of {', '.join(get_args(Anonymous))}.")
         rules = cls({key.access_key: key for key in keys}, anonymous)  # type: ignore[arg-type]
+        if len(rules.keys) < len(keys):
+            raise UsageError("Two keys have the same ID.", remedy="Give each --key an ID of its own.")
         if not rules.keys and anonymous == "nothing":
             raise UsageError(
                 "Nobody may do anything.", remedy="Give a --key ID:SECRET, or --anonymous write."

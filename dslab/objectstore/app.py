@@ -32,7 +32,7 @@ from dslab.objectstore.routes import routers
 from dslab.objectstore.service import Service
 from dslab.objectstore.short import ShortWay
 
-RESERVED = b"/-/"
+RESERVED = "-"
 NOBODY = "0" * 18
 
 _log = logging.getLogger(__name__)
@@ -53,9 +53,6 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["raw_path"].startswith(RESERVED):
-            await self.api(scope, receive, send)
-            return
         call = None
         begun = False
 
@@ -68,6 +65,9 @@ class Front:
 
         try:
             call = Call(scope, receive, self._service.domain)
+            if call.target.bucket == RESERVED:
+                await self.api(scope, receive, send)
+                return
             if call.method != "OPTIONS":  # a preflight is a browser's own, which signs nothing
                 call.authenticate(self._service.rules, self._service.clock())
             if objects.is_body(call):
@@ -95,6 +95,8 @@ def answer_to(error: Exception, call: Call | None, scope: Scope) -> tuple[int, d
         return 304, headers, b""
     resource = scope["raw_path"].decode("ascii", "replace")
     details = [*error.details.items(), ("Resource", resource), ("RequestId", call.id if call else NOBODY)]
+    if error.code == "MethodNotAllowed":
+        details.insert(0, ("Method", scope["method"]))
     body = error_document(error.code, error.message, [*details, ("HostId", HOST_ID)])
     return error.status, {**headers, "content-type": MEDIA_TYPE}, body
 

@@ -62,6 +62,7 @@ class Call:
 
     def __init__(self, scope: Scope, receive: Receive, domain: str) -> None:
         self.id = new_id()
+        _check_host(scope)
         self.method: str = scope["method"]
         self.headers = headers_of(scope["headers"])
         raw_query: bytes = scope["query_string"]
@@ -156,6 +157,17 @@ class Call:
 def new_id() -> str:
     """Number a request: no other process has the same number."""
     return f"{_process}{next(_numbers):010X}"
+
+
+def _check_host(scope: Scope) -> None:
+    """Hold a request to its one Host header, which names the bucket: RFC 9112, section 3.2.
+
+    Raises:
+        S3Error: BadRequest.
+    """
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1 and (hosts or scope.get("http_version") != "1.0"):
+        raise S3Error("BadRequest", "A request must have one Host header.")
 
 
 def headers_of(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

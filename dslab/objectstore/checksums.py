@@ -129,16 +129,17 @@ def trailer(headers: Mapping[str, str]) -> str | None:
 
 
 def check_value(checksum: Checksum) -> None:
-    """Is it base64, and of the right length? If not, no body has it.
+    """Is it base64 as it is always written, and of the right length? If not, no body has it.
 
     Raises:
         S3Error: InvalidRequest.
     """
     try:
-        size = len(base64.b64decode(checksum.value, validate=True))
+        total = base64.b64decode(checksum.value, validate=True)
     except (binascii.Error, ValueError):
-        size = -1
-    if size != SIZES[checksum.algorithm]:
+        total = b""
+    is_as_written = base64.b64encode(total).decode() == checksum.value  # bits that say nothing are 0
+    if len(total) != SIZES[checksum.algorithm] or not is_as_written:
         name = PREFIX + checksum.algorithm.lower()
         raise S3Error("InvalidRequest", f"Value for {name} header is invalid.")
 

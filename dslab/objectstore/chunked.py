@@ -32,7 +32,8 @@ KINDS = (SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER)
 MAX_LINE_BYTES = 4 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
 
-_HEAD = re.compile(rb"([0-9a-fA-F]{1,12})(?:;chunk-signature=([0-9a-f]{64}))?[^\r\n]{0,200}")
+_HEAD = re.compile(rb"([0-9a-fA-F]{1,12})[ \t]*((?:;[^\r\n]{0,300})?)")
+_SIGNATURE = re.compile(rb";[ \t]*chunk-signature[ \t]*=[ \t]*([0-9a-f]{64})[ \t]*")
 
 
 class _State(Enum):
@@ -82,8 +83,8 @@ class Decoder:
         Raises:
             S3Error: IncompleteBody, something is missing; MalformedTrailerError.
         """
-        if self._state is _State.TRAILER and not self._kept and self._trailers:
-            self._end_trailers()  # some clients leave out the empty line at the end
+        if self._state is _State.TRAILER and not self._kept:
+            self._end_trailers()  # some clients leave out the empty line at the end, and S3 lets them
         if self._state is not _State.END:
             raise S3Error("IncompleteBody", f"The body ended where {self._state.value} should be.")
         return self._trailers
@@ -122,10 +123,11 @@ class Decoder:
 
     def _head(self, line: bytes) -> None:
         found = _HEAD.fullmatch(line)
-        if not found:
+        signed = _SIGNATURE.fullmatch(found[2]) if found else None
+        if not found or (self._seal and not signed):
             raise S3Error("IncompleteBody", "The line before a chunk is not SIZE[;chunk-signature=...].")
         self._left = int(found[1], 16)
-        self._signature = (found[2] or b"").decode()
+        self._signature = signed[1].decode() if signed else ""
         self._hash = hashlib.sha256()
         if self._left:
             self._state = _State.DATA
@@ -161,6 +163,8 @@ class Decoder:
 
     def _end_trailers(self) -> None:
         signature = self._trailers.pop("x-amz-trailer-signature", "")
+        if self._has_trailer and self._seal and not signature:
+            raise S3Error("IncompleteBody", "The trailers are not signed.")
         if self._has_trailer:
             text = "".join(f"{name}:{value}\n" for name, value in sorted(self._trailers.items()))
             self._check("TRAILER", signature, hashlib.sha256(text.encode("latin-1")).hexdigest())

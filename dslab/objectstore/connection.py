@@ -19,11 +19,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, NamedTuple
 
-from httptools import HttpParserInvalidMethodError
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidMethodError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dslab.objectstore.call import HOST_ID, Receive, Scope, new_id
@@ -90,19 +94,54 @@ class Connection(HttpToolsProtocol):
                 return
             self._head_bytes += len(data)  # what follows the head in one piece with it is counted too
         self._piece = data
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except HttpParserError as error:
+            self._refuse(self._fault(error))
         self._piece = b""
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is no request: uvicorn calls this while it handles the parser's error."""
-        is_unknown = isinstance(sys.exception(), HttpParserInvalidMethodError)
-        if is_unknown and _REQUEST_LINE.match(self._piece):
-            self._refuse(S3Error("MethodNotAllowed"))
-        else:
-            self._refuse(S3Error("BadRequest"))
+    def _parse(self, data: bytes) -> None:
+        """Let the parser read some bytes.
+
+        Where a client offers another protocol (``Upgrade: h2c``), the parser stops after the head, body or no
+        body: what follows shall be that other protocol's. Nobody here accepts the offer, so the head is read
+        once more, without it: RFC 9110, section 7.8.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                if not self._offers_upgrade():
+                    raise HttpParserError("CONNECT") from upgrade
+                data = self._head_without_offer() + data[upgrade.args[0] :]
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        lines = [b"%b: %b\r\n" % line for line in self.headers if line[0] != b"upgrade"]
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(lines))
+
+    def _offers_upgrade(self) -> bool:
+        """Will the parser stop after this head? After that of CONNECT it does, too, but that is refused."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _fault(self, error: HttpParserError) -> S3Error:
+        """Say what is wrong with what is no request."""
+        is_unknown = isinstance(error, HttpParserInvalidMethodError) and _REQUEST_LINE.match(self._piece)
+        return S3Error("MethodNotAllowed" if is_unknown else "BadRequest")
 
     def _refuse(self, error: S3Error) -> None:
-        """Answer what is no request, and hang up: where the next one would begin, nobody knows."""
+        """Answer what is no request, and hang up: where the next one would begin, nobody knows.
+
+        If whole requests before it still wait for their answers, whoever answers the last of them hangs up.
+        """
+        if self._in_head and self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            return
         call_id = new_id()
         body = error_document(error.code, error.message, [("RequestId", call_id), ("HostId", HOST_ID)])
         headers = {"content-type": MEDIA_TYPE, "content-length": str(len(body)), "connection": "close"}
@@ -111,6 +150,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
+        if self._offers_upgrade():
+            return
         self._in_head = False
         self._head_bytes = 0
         self._was_short = self._answer_at_once()
@@ -119,6 +160,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The body is whole; what comes next is a head."""
+        if self._offers_upgrade():
+            return
         if not self._was_short:
             super().on_message_complete()
         self._in_head = True

@@ -6,7 +6,10 @@ Source: Amazon S3 API Reference: CopyObject, UploadPartCopy.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from dslab.objectstore import checksums
@@ -28,72 +31,98 @@ from dslab.objectstore.messages import (
 )
 from dslab.objectstore.protocol import Conditions, check_key, copy_range
 from dslab.objectstore.puts import part_target, write_conditions
-from dslab.objectstore.service import Service
+from dslab.objectstore.service import ATTEMPTS, Service
 from dslab.objectstore.store import present
 
+T = TypeVar("T")
+
 _XML = {"content-type": MEDIA_TYPE}
+
+
+class Found(NamedTuple):
+    """What is to be copied.
+
+    Attributes:
+        bucket: Where it is.
+        is_named: Whether the request names this version.
+    """
+
+    bucket: Bucket
+    version: Version
+    is_named: bool
 
 
 async def copy_object(service: Service, call: Call, send: Send) -> None:
     """Copy an object, with its metadata or with other."""
     bucket = service.bucket(call, Action.WRITE)
-    from_bucket, source, named = _source(service, call)
-    if source.content.size_bytes > MAX_PUT_BYTES:
-        message = "The specified copy source is larger than the maximum allowable size for a copy source"
-        raise S3Error("InvalidRequest", message)
-    meta = _meta(call, source)
-    target = call.target
-    if (from_bucket.name, source.key) == (target.bucket, target.key) and not named and not _changes(call):
-        raise S3Error(
-            "InvalidRequest",
-            "This copy request is illegal because it is trying to copy an object to itself without changing "
-            "the object's metadata, storage class, website redirect location or encryption attributes.",
-        )
-    algorithm = call.headers.get("x-amz-checksum-algorithm", "")
-    version = await service.run(
-        service.store.copy,
-        source,
-        target.bucket,
-        target.key,
-        meta,
-        write_conditions(service, call),
-        checksums.check_algorithm(algorithm) if algorithm else "",
-    )
+    from_bucket, source, version = await _of_source(service, call, _copy_object)
     headers = {
         **_XML,
         **object_headers.version_header(bucket, version),
         **_source_header(from_bucket, source),
     }
-    await answer(
-        call.id,
-        send,
-        200,
-        headers,
-        _result("CopyObjectResult", version.content.etag, version.modified_s, version.content.checksum),
-    )
+    content = version.content
+    body = _result("CopyObjectResult", content.etag, version.modified_s, content.checksum)
+    await answer(call.id, send, 200, headers, body)
 
 
 async def copy_part(service: Service, call: Call, send: Send) -> None:
     """Copy a range of an object as a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
     upload, number = part_target(service, call)
-    from_bucket, source, _ = _source(service, call)
-    header = call.headers.get("x-amz-copy-source-range")
-    start, end = copy_range(header, source.content.size_bytes) if header else (0, source.content.size_bytes)
-    if end - start > MAX_PUT_BYTES:
-        raise S3Error("EntityTooLarge")
-    part = await service.run(_copy_part, service, call, upload, number, source, start, end)
+    copy = partial(_copy_part, upload=upload, number=number)
+    from_bucket, source, part = await _of_source(service, call, copy)
     headers = {**_XML, **_source_header(from_bucket, source)}
     body = _result("CopyPartResult", part.etag, part.modified_s, part.checksum)
     await answer(call.id, send, 200, headers, body)
 
 
-def _copy_part(  # noqa: PLR0917
-    service: Service, call: Call, upload: Upload, number: int, source: Version, start: int, end: int
-) -> Part:
-    contents = service.store.open(source, start, end)
+async def _of_source(
+    service: Service, call: Call, copy: Callable[[Service, Call, Found], T | None]
+) -> tuple[Bucket, Version, T]:
+    """Find what is to be copied, and copy it, in a thread; gives both, and the bucket that it comes from.
+
+    If it was removed in between, there is another version now, or none: then it is looked for again.
+    """
+
+    def attempt() -> tuple[Bucket, Version, T]:
+        for _ in range(ATTEMPTS):
+            found = _source(service, call)
+            if (copied := copy(service, call, found)) is not None:
+                return found.bucket, found.version, copied
+        raise S3Error("InternalError", "The source is overwritten all the time.")
+
+    return await service.run(attempt)
+
+
+def _copy_object(service: Service, call: Call, found: Found) -> Version | None:
+    source, target = found.version, call.target
+    if source.content.size_bytes > MAX_PUT_BYTES:
+        message = "The specified copy source is larger than the maximum allowable size for a copy source"
+        raise S3Error("InvalidRequest", message)
+    meta = _meta(call, source)
+    is_itself = (found.bucket.name, source.key) == (target.bucket, target.key) and not found.is_named
+    if is_itself and not _changes(call):
+        raise S3Error(
+            "InvalidRequest",
+            "This copy request is illegal because it is trying to copy an object to itself without changing "
+            "the object's metadata, storage class, website redirect location or encryption attributes.",
+        )
+    named = call.headers.get("x-amz-checksum-algorithm", "")
+    algorithm = checksums.check_algorithm(named) if named else ""
+    conditions = write_conditions(service, call)
+    return service.store.copy(source, target.bucket, target.key, meta, conditions, algorithm)
+
+
+def _copy_part(service: Service, call: Call, found: Found, upload: Upload, number: int) -> Part | None:
+    size_bytes = found.version.content.size_bytes
+    header = call.headers.get("x-amz-copy-source-range")
+    start, end = copy_range(header, size_bytes) if header else (0, size_bytes)
+    if end - start > MAX_PUT_BYTES:
+        raise S3Error("EntityTooLarge")
+    contents = service.store.open(found.version, start, end)
     if contents is None:
-        raise S3Error("NoSuchKey", Key=source.key)
+        return None
     draft = service.store.draft()
     md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(upload.algorithm)
     try:
@@ -111,8 +140,8 @@ def _copy_part(  # noqa: PLR0917
         contents.close()
 
 
-def _source(service: Service, call: Call) -> tuple[Bucket, Version, bool]:
-    """Find what is to be copied: its bucket, itself, and whether a version was named."""
+def _source(service: Service, call: Call) -> Found:
+    """Find what is to be copied."""
     text, question, version_id = call.headers["x-amz-copy-source"].partition("?versionId=")
     try:
         name, slash, key = unquote(text, errors="strict").removeprefix("/").partition("/")
@@ -129,7 +158,7 @@ def _source(service: Service, call: Call) -> tuple[Bucket, Version, bool]:
     source = present(found, key, version_id if question else None)
     call.check(service.rules, Action.READ, bucket, source)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
-    return bucket, source, bool(question)
+    return Found(bucket, source, bool(question))
 
 
 def _meta(call: Call, source: Version) -> Meta:

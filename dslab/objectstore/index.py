@@ -226,6 +226,12 @@ class Index:
         self._writer.execute("RELEASE change")
 
 
+def next_number(db: sqlite3.Connection, table: str) -> int:
+    """Which number the next row of a table gets; no row had it before."""
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return (row[0] if row else 0) + 1
+
+
 def discard(db: sqlite3.Connection, blobs: Iterable[str | None]) -> None:
     """Note that no row names these files any more: after the commit they can go."""
     db.executemany("INSERT OR IGNORE INTO garbage VALUES (?)", [(blob,) for blob in blobs if blob])

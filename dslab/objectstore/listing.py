@@ -20,7 +20,8 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from dslab.objectstore import uploads, versions
-from dslab.objectstore.messages import Bucket, Listed, Page, Upload, Version
+from dslab.objectstore.index import next_number
+from dslab.objectstore.messages import Bucket, Listed, Page, Upload, Version, number_in
 from dslab.objectstore.protocol import MAX_KEY_BYTES
 
 T = TypeVar("T", Listed, Version, Upload)
@@ -36,9 +37,7 @@ _LAST_CHARACTER = "\U0010ffff"
 _AFTER_ALL_KEYS = _LAST_CHARACTER * (MAX_KEY_BYTES // 4) + "\0"
 """The greatest key is as many of the last character as fit into a key, four bytes each. None is after it."""
 
-_BEFORE_ALL_ROWS, _AFTER_ALL_ROWS = 0, 2**63 - 1
-_MOST_DIGITS = 18
-"""Of a row's number in a marker. An id has 32 characters, or is ``null``."""
+_AFTER_ALL_ROWS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Wanted:
         prefix: Only keys that begin so.
         delimiter: Keys are rolled up to what they have up to it, after the prefix; empty for not.
         after: Where the page before this one ended: a key, or a prefix that was rolled up to.
-        after_id: ... and at which version, or upload, of that key: a `Page.next_id`, or an id.
+        after_id: ... and at which version, or upload, of that key.
         most: How many entries and prefixes.
     """
 
@@ -92,11 +91,10 @@ def history(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
 
     first = scan(_start(wanted))
     if wanted.after_id and wanted.after.startswith(wanted.prefix):
-        named = "SELECT number FROM versions WHERE bucket = ? AND key = ? AND version_id = ?"
-        last = _number(db, named, bucket, wanted, _AFTER_ALL_ROWS)
+        last = _number(db, "versions", "version_id", bucket, wanted) or _AFTER_ALL_ROWS
         query = f"{select} AND key = ? AND number < ? ORDER BY number DESC"
         first = chain(map(versions.version, _rows(db, query, bucket.number, wanted.after, last)), first)
-    return _page(scan, first, wanted, lambda version: str(version.number))
+    return _page(scan, first, wanted, lambda version: version.version_id)
 
 
 def in_progress(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
@@ -109,28 +107,30 @@ def in_progress(db: sqlite3.Connection, bucket: Bucket, wanted: Wanted) -> Page:
 
     first = scan(_start(wanted))
     if wanted.after_id and wanted.after.startswith(wanted.prefix):
-        named = "SELECT number FROM uploads WHERE bucket = ? AND key = ? AND upload_id = ?"
-        last = _number(db, named, bucket, wanted, _BEFORE_ALL_ROWS)
+        last = _number(db, "uploads", "upload_id", bucket, wanted)
         query = f"{select} AND key = ? AND number > ? ORDER BY number"
         first = chain(map(uploads.upload, _rows(db, query, bucket.number, wanted.after, last)), first)
-    return _page(scan, first, wanted, lambda upload: str(upload.number))
+    return _page(scan, first, wanted, lambda upload: upload.upload_id)
 
 
-def _number(db: sqlite3.Connection, named: str, bucket: Bucket, wanted: Wanted, otherwise: int) -> int:
+def _number(db: sqlite3.Connection, table: str, column: str, bucket: Bucket, wanted: Wanted) -> int:
     """Which row the page before this one ended with. It may be gone: who empties a bucket goes page by page.
 
     Args:
         db: The connection.
-        named: Finds a row by its bucket, key and id.
+        table: Where the row is, or was.
+        column: Where its id is.
         bucket: Where.
         wanted: Which page.
-        otherwise: Where to begin after an id that is no more: nobody knows where it was, and to show
-            something twice is better than never.
+
+    Returns:
+        0 after an id that is no more and has no row's number (``null``): nobody knows where it was. Then the
+        list begins anew with that key: to show something twice is better than never.
     """
-    if wanted.after_id.isdecimal() and len(wanted.after_id) <= _MOST_DIGITS:
-        return int(wanted.after_id)
-    row = db.execute(named, (bucket.number, wanted.after, wanted.after_id)).fetchone()
-    return row[0] if row else otherwise
+    query = f"SELECT number FROM {table} WHERE bucket = ? AND key = ? AND {column} = ?"
+    row = db.execute(query, (bucket.number, wanted.after, wanted.after_id)).fetchone()
+    number: int = row[0] if row else number_in(wanted.after_id)
+    return number if number < next_number(db, table) else 0
 
 
 def _page(

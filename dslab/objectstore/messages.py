@@ -210,8 +210,8 @@ class Page:
         prefixes: What keys with the delimiter were rolled up to.
         truncated: Whether there is more.
         next_key: Where the next page begins: after this key, or after all keys with this prefix.
-        next_id: ... and after this version, or upload, of that key: its row's number, which stays where it
-            is in the order when the row itself is gone by then.
+        next_id: ... and after this version, or upload, of that key. An id begins with its row's number, which
+            stays where it is in the order when the row itself is gone by then.
     """
 
     entries: tuple[Listed, ...] | tuple[Version, ...] | tuple[Upload, ...] = ()
@@ -219,3 +219,19 @@ class Page:
     truncated: bool = False
     next_key: str = ""
     next_id: str = ""
+
+
+_NUMBER_DIGITS = 12
+
+
+def numbered(new_id: str, number: int) -> str:
+    """Let an id that was made up begin with its row's number."""
+    return f"{number:0{_NUMBER_DIGITS}x}{new_id[_NUMBER_DIGITS:]}"
+
+
+def number_in(text: str) -> int:
+    """Which row's number an id begins with; 0 if with none."""
+    try:
+        return int(text[:_NUMBER_DIGITS], 16)
+    except ValueError:
+        return 0

@@ -30,8 +30,7 @@ class Multipart:
             S3Error: NoSuchBucket.
         """
         begun = replace(upload, upload_id=new_id(), started_s=self._store.clock())
-        self._store.write(lambda db: uploads.begin(db, buckets.get(db, bucket), begun))
-        return begun
+        return self._store.write(lambda db: uploads.begin(db, buckets.get(db, bucket), begun))
 
     def find(self, bucket: str, key: str, upload_id: str) -> Upload:
         """Find an upload.

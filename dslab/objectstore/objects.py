@@ -20,7 +20,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Version
 from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
 from dslab.objectstore.puts import put_object, put_part
-from dslab.objectstore.service import Service, version_of
+from dslab.objectstore.service import ATTEMPTS, Service, version_of
 from dslab.objectstore.subresources import OF_OBJECTS
 
 _OVERRIDES = {
@@ -59,9 +59,6 @@ DESCRIPTION = {
 
 SEND_FILE = "http.response.zerocopysend"
 LARGE_BYTES = 64 * 1024
-
-ATTEMPTS = 10
-"""How often a GET looks again for an object that is overwritten all the time."""
 
 
 def is_body(call: Call) -> bool:
@@ -110,7 +107,10 @@ def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
     for _ in range(ATTEMPTS):
         bucket, version = service.object(call)
         Conditions.of(call.headers).check_read(version)
-        start, end, status, more = _which(service, call, version)
+        try:
+            start, end, status, more = _which(service, call, version)
+        except FileNotFoundError:
+            continue  # as below
         is_whole = end - start == version.content.size_bytes
         headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
         headers["content-length"] = str(end - start)
@@ -144,8 +144,9 @@ def _which(service: Service, call: Call, version: Version) -> tuple[int, int, in
 def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
     number = part_number(call.query["partNumber"])
     start = 0
-    for segment in service.store.parts(version):
-        if segment.number == number:
+    # What was uploaded as parts 1 and 1,000 is read as parts 1 and 2: from 1 to the count that is told.
+    for place, segment in enumerate(service.store.parts(version), 1):
+        if place == number:
             headers = {"x-amz-mp-parts-count": str(version.content.parts)} if version.content.parts else {}
             if segment.checksum and object_headers.wants_checksum(call):
                 whole = version.content.checksum

@@ -249,7 +249,9 @@ class Conditions:
         try:
             self.check_read(version)
         except S3Error as error:
-            raise _failed("x-amz-copy-source-If") from error
+            not_modified = "If-Modified-Since" if self.none_match is None else "If-None-Match"
+            failed = error.details.get("Condition", not_modified)
+            raise _failed(f"x-amz-copy-source-{failed}") from error
 
     def check_write(self, current: Version | None) -> None:
         """May the object be overwritten or deleted, as it is now? This is what prevents a lost update.

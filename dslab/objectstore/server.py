@@ -103,7 +103,7 @@ async def serving(address: Address, options: Options) -> AsyncIterator[tuple[Add
     """
     listener = listen(address)
     try:
-        service = Service(Store(options.data, sync=options.sync), options.rules, options.domain)
+        service = Service(_opened(options), options.rules, options.domain)
     except BaseException:
         listener.close()
         raise
@@ -118,6 +118,16 @@ async def serving(address: Address, options: Options) -> AsyncIterator[tuple[Add
         watching.cancel()
         await asyncio.gather(running, watching, return_exceptions=True)
         await asyncio.to_thread(service.close)
+
+
+def _opened(options: Options) -> Store:
+    try:
+        return Store(options.data, sync=options.sync)
+    except OSError as error:
+        remedy = "Give a folder that can be written to; it is made if need be."
+        raise MachineError(
+            f"Cannot keep anything in {options.data}: {error.strerror}.", remedy=remedy
+        ) from error
 
 
 async def serve(address: Address, options: Options) -> None:

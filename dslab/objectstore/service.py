@@ -20,6 +20,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 THREADS = 8
+ATTEMPTS = 10
+"""How often who reads an object looks again for one that is overwritten all the time."""
+
 DEFAULT_DOMAIN = "s3.localhost"
 DEFAULT_REGION = "us-east-1"
 

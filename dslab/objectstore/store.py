@@ -205,10 +205,14 @@ class Store:
         return versions.segments(self.index.db, version.number)
 
     def parts(self, version: Version) -> tuple[Segment, ...]:
-        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one."""
+        """Give the parts that an object was uploaded in; of one that was put or copied in one piece, one.
+
+        Raises:
+            FileNotFoundError: The version was removed in this very instant.
+        """
         content = version.content
         if content.parts:
-            return self.segments(version)
+            return self._all_segments(version)
         return (Segment(1, "", content.size_bytes, content.checksum),)
 
     def copy(  # noqa: PLR0917
@@ -219,23 +223,29 @@ class Store:
         meta: Meta,
         conditions: Conditions = ANY,
         algorithm: str = "",
-    ) -> Version:
+    ) -> Version | None:
         """Make another object of the same bytes. They are not copied: the files get another name.
 
         `algorithm` is that of the copy's checksum; empty for the source's.
 
+        Returns:
+            None if the source was removed in this very instant.
+
         Raises:
-            S3Error: NoSuchBucket, NoSuchKey, or as `Conditions.check_write`.
+            S3Error: NoSuchBucket, or as `Conditions.check_write`.
         """
-        content = self._content_of_copy(source, algorithm)
         drafts: list[Draft] = []
         try:
-            segments = self.segments(source)
-            drafts = [self.blobs.link(segment.blob) for segment in segments]
-        except FileNotFoundError as error:
+            segments = self._all_segments(source)
+            for segment in segments:
+                drafts.append(self.blobs.link(segment.blob))
+            content = self._content_of_copy(source, algorithm)
+        except BaseException as error:
             for draft in drafts:
                 draft.discard()
-            raise S3Error("NoSuchKey", Key=source.key) from error
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise
         if content.blob is not None:
             content = replace(content, blob=drafts[0].blob)
         else:
@@ -320,10 +330,20 @@ class Store:
         return versions.put(db, where, key, content, meta, self.clock(), new_id())
 
     def _files(self, version: Version) -> list[tuple[str, int]]:
+        return [
+            (self.blobs.path(segment.blob), segment.size_bytes) for segment in self._all_segments(version)
+        ]
+
+    def _all_segments(self, version: Version) -> tuple[Segment, ...]:
+        """Give the files of an object.
+
+        Raises:
+            FileNotFoundError: It was removed, and so were the rows that name them.
+        """
         segments = self.segments(version)
         if sum(segment.size_bytes for segment in segments) != version.content.size_bytes:
             raise FileNotFoundError
-        return [(self.blobs.path(segment.blob), segment.size_bytes) for segment in segments]
+        return segments
 
     def _content_of_copy(self, source: Version, algorithm: str) -> Content:
         """What a copy tells of its bytes. It is of one piece, however its source was uploaded.
@@ -331,7 +351,7 @@ class Store:
         Then its ETag is another, and its checksum that of the whole: for these the bytes are read.
 
         Raises:
-            S3Error: NoSuchKey.
+            FileNotFoundError: The source was removed.
         """
         content = source.content
         have = content.checksum
@@ -340,7 +360,7 @@ class Store:
             return content
         contents = self.open(source, 0, content.size_bytes)
         if contents is None:
-            raise S3Error("NoSuchKey", Key=source.key)
+            raise FileNotFoundError
         md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(wanted)
         for piece in contents:
             md5.update(piece)
@@ -349,7 +369,7 @@ class Store:
 
 
 def new_id() -> str:
-    """Make up a version id or an upload id: nobody can guess it."""
+    """Make up a version id or an upload id: nobody can guess it, whatever it is made to begin with."""
     return secrets.token_hex(16)
 
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from dslab.objectstore import checksums
 from dslab.objectstore.errors import S3Error
-from dslab.objectstore.index import discard
+from dslab.objectstore.index import discard, next_number
 from dslab.objectstore.messages import (
     MAX_OBJECT_BYTES,
     MIN_PART_BYTES,
@@ -28,6 +29,7 @@ from dslab.objectstore.messages import (
     Part,
     Segment,
     Upload,
+    numbered,
 )
 from dslab.objectstore.protocol import multipart_etag
 from dslab.objectstore.versions import checksum_of, checksum_text, from_json, to_json
@@ -36,9 +38,12 @@ COLUMNS = "number, upload_id, key, started_s, headers, tags, acl, algorithm, com
 _PART = "number, blob, size_bytes, etag, modified_s, checksum"
 
 
-def begin(db: sqlite3.Connection, bucket: Bucket, upload: Upload) -> None:
-    """Begin an upload."""
+def begin(db: sqlite3.Connection, bucket: Bucket, wanted: Upload) -> Upload:
+    """Begin an upload. Its number, and the id's beginning, are filled in here."""
+    number = next_number(db, "uploads")
+    upload = replace(wanted, upload_id=numbered(wanted.upload_id, number), number=number)
     row = {
+        "number": number,
         "upload_id": upload.upload_id,
         "bucket": bucket.number,
         "key": upload.key,
@@ -53,6 +58,7 @@ def begin(db: sqlite3.Connection, bucket: Bucket, upload: Upload) -> None:
     db.execute(
         f"INSERT INTO uploads ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
     )
+    return upload
 
 
 def find(db: sqlite3.Connection, bucket: Bucket, key: str, upload_id: str) -> Upload:

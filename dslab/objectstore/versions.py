@@ -14,10 +14,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from dslab.objectstore.index import discard
+from dslab.objectstore.index import discard, next_number
 from dslab.objectstore.messages import (
     NULL_VERSION,
     Bucket,
@@ -27,6 +26,7 @@ from dslab.objectstore.messages import (
     Segment,
     Version,
     Versioning,
+    numbered,
 )
 
 COLUMNS = (
@@ -71,10 +71,13 @@ def put(  # noqa: PLR0917  a version is that much
 ) -> Version:
     """Make a version of a key, the current one from now on.
 
-    Its id is `new_id` if the bucket keeps versions. `upload_id` is the multipart upload that it comes from.
+    Its id is made of `new_id` if the bucket keeps versions. `upload_id` is the upload that it comes from.
     """
-    made = Version(0, key, _make_room(db, bucket, key, new_id), modified_s, content, meta)
-    return replace(made, number=_insert(db, bucket, made, upload_id))
+    number = next_number(db, "versions")
+    version_id = _make_room(db, bucket, key, numbered(new_id, number))
+    made = Version(number, key, version_id, modified_s, content, meta)
+    _insert(db, bucket, made, upload_id)
+    return made
 
 
 def mark_deleted(
@@ -84,9 +87,11 @@ def mark_deleted(
     if bucket.versioning is Versioning.NEVER:
         remove(db, bucket, by_id(db, bucket, key, NULL_VERSION))
         return None
-    version_id = _make_room(db, bucket, key, new_id)
-    made = Version(0, key, version_id, modified_s, Content(0, ""), marker=True)
-    return replace(made, number=_insert(db, bucket, made, None))
+    number = next_number(db, "versions")
+    version_id = _make_room(db, bucket, key, numbered(new_id, number))
+    made = Version(number, key, version_id, modified_s, Content(0, ""), marker=True)
+    _insert(db, bucket, made, None)
+    return made
 
 
 def remove(db: sqlite3.Connection, bucket: Bucket, gone: Version | None, *, replaced: bool = False) -> None:
@@ -137,9 +142,10 @@ def _make_room(db: sqlite3.Connection, bucket: Bucket, key: str, new_id: str) ->
     return version_id
 
 
-def _insert(db: sqlite3.Connection, bucket: Bucket, made: Version, upload_id: str | None) -> int:
+def _insert(db: sqlite3.Connection, bucket: Bucket, made: Version, upload_id: str | None) -> None:
     content, meta = made.content, made.meta
     row = {
+        "number": made.number,
         "bucket": bucket.number,
         "key": made.key,
         "version_id": made.version_id,
@@ -156,17 +162,15 @@ def _insert(db: sqlite3.Connection, bucket: Bucket, made: Version, upload_id: st
         "acl": meta.acl,
         "upload_id": upload_id,
     }
-    cursor = db.execute(
+    db.execute(
         f"INSERT INTO versions ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", tuple(row.values())
     )
-    assert cursor.lastrowid is not None
     if content.segments:
         rows = [
-            (cursor.lastrowid, one.number, one.blob, one.size_bytes, checksum_text(one.checksum))
+            (made.number, one.number, one.blob, one.size_bytes, checksum_text(one.checksum))
             for one in content.segments
         ]
         db.executemany("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", rows)
-    return cursor.lastrowid
 
 
 # ---- rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -490,6 +491,38 @@ def test_chunked_bodies(http: httpx.Client, served: Served, s3: Any, bucket: str
     )
     short = put_chunks(http, served, path, kind, [b"1234", b"56789"], lambda body: body[:40])
     assert (short.status_code, "IncompleteBody" in short.text) == (400, True)
+
+
+SPACED = re.compile(rb";chunk-signature=(\w+)")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "status", "code"),
+    [
+        (SIGNED, lambda body: SPACED.sub(rb" ; chunk-signature = \1 ", body), 200, ""),
+        (SIGNED, lambda body: SPACED.sub(rb";chunk-signature=\1;more=x", body), 400, "IncompleteBody"),
+        (SIGNED, lambda body: SPACED.sub(rb"", body), 400, "IncompleteBody"),
+        (SIGNED, lambda body: SPACED.sub(rb";chunk-signature=", body), 400, "IncompleteBody"),
+        (UNSIGNED_TRAILER, lambda body: body.removesuffix(b"\r\n"), 200, ""),
+        (SIGNED_TRAILER, lambda body: body.partition(b"x-amz-trailer-")[0], 400, "IncompleteBody"),
+    ],
+    ids=["spaces", "another parameter", "no signature", "an empty one", "no empty line", "trailers unsigned"],
+)
+def test_the_lines_between_chunks(  # noqa: PLR0917
+    http: httpx.Client, served: Served, bucket: str, kind: str, change: Any, status: int, code: str
+) -> None:
+    answer = put_chunks(http, served, f"/{bucket}/k", kind, [b"1234", b"56789"], change)
+    assert (answer.status_code, code in answer.text) == (status, True), answer.text
+
+
+def test_a_chunked_body_without_trailers(http: httpx.Client, bucket: str, served: Served) -> None:
+    sent = {"host": str(served.address), "x-amz-decoded-content-length": "9"}
+    request = Request("PUT", f"/{bucket}/k".encode(), (), sent)
+    for body in (b"9\r\n123456789\r\n0\r\n\r\n", b"9\r\n123456789\r\n0\r\n"):
+        signature = sign(request, ID, SECRET, REGION, UNSIGNED_TRAILER, time.time())
+        assert http.put(f"/{bucket}/k", content=body, headers={**sent, **signature}).status_code == 200
+    none = put_chunks(http, served, f"/{bucket}/k", SIGNED, [b"x"], x_amz_decoded_content_length="one")
+    assert (none.status_code, "MissingContentLength" in none.text) == (411, True)
 
 
 def swapped(body: bytes) -> bytes:

@@ -86,7 +86,9 @@ def test_location(s3: Any, bucket: str) -> None:
     assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] is None
     s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     assert s3.get_bucket_location(Bucket="far-away")["LocationConstraint"] == "eu-central-1"
-    assert s3.head_bucket(Bucket="far-away")["BucketRegion"] == "eu-central-1"
+    head = s3.head_bucket(Bucket="far-away")
+    assert head["BucketRegion"] == "eu-central-1"
+    assert head["ResponseMetadata"]["HTTPHeaders"]["content-type"] == "application/xml"
     there: dict[str, Any] = {"CreateBucketConfiguration": {"LocationConstraint": "eu-central-1"}}
     for name, options in (("far-away", {}), ("far-away", there), (bucket, there)):
         told = refused(s3.create_bucket, Bucket=name, ACL="public-read", **options)

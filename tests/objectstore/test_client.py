@@ -192,11 +192,16 @@ def test_the_server_stops_cleanly(tmp_path: Path, stop: signal.Signals) -> None:
 
 
 def test_commands_that_are_wrong(tmp_path: Path, served: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.touch()
     for options, status, said in (
         (["--key", "nonsense"], 2, "nonsense:... is not a key."),
         ([], 2, "Nobody may do anything."),
         (["--key", "a:b", "--bind", "nowhere"], 2, "is not an address"),
         (["--key", "a:b", "--bind", str(served.address)], 3, "Cannot listen on"),
+        (["--key", "a:b", "--key", "a:c:ro"], 2, "Two keys have the same ID."),
+        (["--key", "a:b", "--bind", "127.0.0.1:0", "--data", str(file)], 3, "Cannot keep anything in"),
+        (["--key", "a:b", "--bind", "127.0.0.1:0", "--data", str(file / "in")], 3, "Cannot keep anything in"),
     ):
         assert main(["server", "--data", str(tmp_path / "store"), *options]) == status
         assert said in capsys.readouterr().err

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlencode
 
 import httpx
@@ -137,6 +138,8 @@ SMUGGLING = {
     "a bare newline": b"PUT /bucket/k HTTP/1.1\nHost: x\nContent-Length: 1\n\nx",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10,
     "a NUL in a header": head("GET", "/bucket/k", "X: a\0b"),
+    "two hosts": head("GET", "/bucket/k", "Host: bucket.s3.localhost"),
+    "no host": b"GET /bucket HTTP/1.1\r\n\r\n",
 }
 
 
@@ -151,6 +154,7 @@ NO_REQUESTS = {
     "an unknown method": (head("FETCH", "/bucket/k"), b"405", b"MethodNotAllowed"),
     "no method": (b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", b"400", b"BadRequest"),
     "no length": (head("PUT", "/bucket/k", "Content-Length: ten"), b"400", b"BadRequest"),
+    "a tunnel": (head("CONNECT", "x:80", "Connection: upgrade", "Upgrade: h2c"), b"400", b"BadRequest"),
     "no path": (head("GET", "http://x"), b"400", b"BadRequest"),
     "a control character": (head("GET", "/bucket/k", "X: a\1b"), b"400", b"BadRequest"),
 }
@@ -173,6 +177,52 @@ def test_what_follows_a_request_does_not_begin_as_it_does(open_server: tuple[str
     answer = exchange(open_server[0], head("GET", "/bucket/small") + b"\x16\x03\x01 / HTTP/1.1\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
     assert b"<Code>BadRequest</Code>" in answer
+
+
+@pytest.mark.parametrize("after", [b"0123456789", head("GET", "/bucket", "X: a\1b")])
+def test_a_whole_request_is_answered_whatever_follows_it(open_server: tuple[str, Any], after: bytes) -> None:
+    put = head("PUT", "/bucket/followed", "Content-Length: 5") + b"hello"
+    answer = exchange(open_server[0], put + put + after)
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1 ") == 2
+    assert httpx.get(f"http://{open_server[0]}/bucket/followed", trust_env=False).text == "hello"
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_who_offers_another_protocol_is_served_in_this_one(open_server: tuple[str, Any], apart: bool) -> None:
+    """A body stays a body, even if it looks like a request. Java's HttpClient offers HTTP/2 by itself."""
+    address = open_server[0]
+    host, _, port = address.rpartition(":")
+    hidden = head("DELETE", "/bucket/victim")
+    offer = (
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+    )
+    put = head("PUT", "/bucket/offered", *offer, f"Content-Length: {len(hidden)}")
+    get = head("GET", "/bucket/offered", *offer)
+    httpx.put(f"http://{address}/bucket/victim", content=b"x", trust_env=False).raise_for_status()
+    with socket.create_connection((host, int(port)), timeout=30) as peer, peer.makefile("rb") as answers:
+        for piece in [put, hidden, get, get] if apart else [put + hidden + get + get]:
+            peer.sendall(piece)
+        found = [answer_in(answers) for _ in range(3)]
+    assert [status for status, _ in found] == [200, 200, 200]
+    assert [body for _, body in found] == [b"", hidden, hidden]
+    assert httpx.get(f"http://{address}/bucket/victim", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_an_offer_of_a_client_that_hangs_up(open_server: tuple[str, Any], version: str) -> None:
+    lines = ["Host: x", "Connection: upgrade, close", "Upgrade: h2c", "Content-Length: 5", "", "hello"]
+    data = "\r\n".join([f"PUT /bucket/last HTTP/{version}", *lines]).encode()
+    assert exchange(open_server[0], data).startswith(b"HTTP/1.1 200")
+
+
+def answer_in(answers: BinaryIO) -> tuple[int, bytes]:
+    """Read one answer: its status and its body."""
+    status = int(answers.readline().split()[1])
+    headers = http.client.parse_headers(answers)
+    return status, answers.read(int(headers["content-length"]))
 
 
 REFUSED = {
@@ -287,7 +337,7 @@ def test_ten_thousand_parts(serve: Serve) -> None:
         s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
     assert error.value.response["Error"]["Code"] == "InvalidPart"
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts[-1:]})
-    assert s3.get_object(Bucket="bucket", Key="k", PartNumber=10_000)["Body"].read() == b"the end"
+    assert s3.get_object(Bucket="bucket", Key="k", PartNumber=1)["Body"].read() == b"the end"
     s3.close()
 
 

@@ -108,6 +108,7 @@ def test_versions_and_markers(s3: Any, bucket: str) -> None:
         if not page["IsTruncated"]:
             break
         markers = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+        assert (*markers.values(),) == seen[-1]
     marker = whole["DeleteMarkers"][0]
     versions_of = [(one["Key"], one["VersionId"]) for one in whole["Versions"]]
     assert seen == [("a", marker["VersionId"]), *versions_of]

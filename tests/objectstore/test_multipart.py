@@ -5,14 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from awscrt import checksums as crt
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import checksums
+from dslab.objectstore.messages import Content, Meta, Version
+from tests.objectstore.conftest import Served
 
 MIB = 1024 * 1024
 FIVE = 5 * MIB
@@ -65,6 +69,20 @@ def test_parts_become_an_object(s3: Any, bucket: str) -> None:
     assert part["ContentRange"] == f"bytes {2 * FIVE}-{2 * FIVE + 6}/{2 * FIVE + 7}"
     assert refused(s3.get_object, Bucket=bucket, Key="key", PartNumber=4) == ("InvalidPartNumber", 416)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_parts_are_read_by_their_places(s3: Any, bucket: str) -> None:
+    """Who downloads an object part by part goes from 1 to the count that it was told."""
+    upload = begin(s3, bucket)
+    bodies = {1: bytes(FIVE), 1_000: b"end"}
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in bodies.items()
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    found = [s3.get_object(Bucket=bucket, Key="key", PartNumber=place) for place in (1, 2)]
+    assert [(one["Body"].read(), one["PartsCount"]) for one in found] == [(bytes(FIVE), 2), (b"end", 2)]
+    assert refused(s3.head_object, Bucket=bucket, Key="key", PartNumber=1_000)[1] == 416
 
 
 def test_a_copy_is_of_one_piece(s3: Any, bucket: str) -> None:
@@ -178,6 +196,7 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     )
     assert [one[name] for one in attributes["ObjectParts"]["Parts"]] == [part[name] for part in parts]
     assert attributes["ObjectParts"]["TotalPartsCount"] == 2
+    assert attributes["Checksum"] == {name: total, "ChecksumType": "COMPOSITE"}
 
 
 def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
@@ -320,7 +339,10 @@ def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
         if not page["IsTruncated"]:
             break
         markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+        assert markers["UploadIdMarker"] == seen[-1]
     assert seen == made
+    after = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker="f" * 32)
+    assert [one["UploadId"] for one in after["Uploads"]] == made, "never seen, so nothing is left out"
     rolled = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
     assert [one["Prefix"] for one in rolled["CommonPrefixes"]] == ["b/"]
     s3.delete_bucket(Bucket=bucket)
@@ -338,3 +360,78 @@ def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, buck
     upload = begin(s3, bucket)
     page = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="key", UploadIdMarker=made[0])
     assert [one["UploadId"] for one in page["Uploads"]] == [upload["UploadId"]]
+
+
+# ---- a source that goes while it is copied
+
+EMPTY = Content(0, hashlib.md5(b"").hexdigest())
+
+
+def once(before: Callable[[], object], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function before whose first call something else happens."""
+    left = [before]
+
+    def called(*arguments: Any) -> Any:
+        if left:
+            left.pop()()
+        return function(*arguments)
+
+    return called
+
+
+@pytest.mark.parametrize("is_part", [False, True])
+def test_a_source_that_is_overwritten_is_looked_for_again(
+    served: Served, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch, is_part: bool
+) -> None:
+    s3.put_object(Bucket=bucket, Key="from", Body=b"old")
+    blobs, store = served.service.store.blobs, served.service.store
+    if is_part:
+        upload = begin(s3, bucket)
+        overwritten = once(lambda: s3.put_object(Bucket=bucket, Key="from", Body=b"new"), store.open)
+        monkeypatch.setattr(store, "open", overwritten)
+        part = s3.upload_part_copy(**upload, PartNumber=1, CopySource=f"{bucket}/from")
+        etag = part["CopyPartResult"]["ETag"]
+    else:
+        overwritten = once(lambda: s3.put_object(Bucket=bucket, Key="from", Body=b"new"), blobs.link)
+        monkeypatch.setattr(blobs, "link", overwritten)
+        etag = s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/from")["CopyObjectResult"][
+            "ETag"
+        ]
+    assert etag == f'"{hashlib.md5(b"new").hexdigest()}"'
+
+
+def test_a_copy_is_whole_even_if_its_source_of_many_parts_goes(
+    served: Served, s3: Any, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(s3, bucket)
+    bodies = [bytes(FIVE), b"end"]
+    parts = [
+        {"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=body)["ETag"]}
+        for number, body in enumerate(bodies, 1)
+    ]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    summer = checksums.summer  # is asked for when the source is open
+    gone = once(lambda: s3.delete_object(Bucket=bucket, Key="key"), summer)
+    monkeypatch.setattr(checksums, "summer", gone)
+    s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/key")
+    assert s3.get_object(Bucket=bucket, Key="to")["Body"].read() == b"".join(bodies)
+
+
+def test_a_part_is_looked_for_again(
+    served: Served, s3: Any, bucket: str, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = begin(s3, bucket, ACL="public-read")
+    part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"old")["ETag"]}
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]})
+    store = served.service.store
+    parts = store.parts
+
+    def overwritten(version: Version) -> Any:
+        if version.content.parts:
+            store.put(bucket, "key", store.draft(), EMPTY, Meta(acl="public-read"))
+        return parts(version)
+
+    monkeypatch.setattr(store, "parts", overwritten)
+    long_way = {"content-length": "0"}
+    answer = http.get(f"/{bucket}/key?partNumber=1", headers=long_way)
+    assert (answer.status_code, answer.content) == (200, b"")

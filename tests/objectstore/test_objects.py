@@ -292,6 +292,10 @@ def test_copies_that_are_refused(s3: Any, bucket: str) -> None:
         with pytest.raises(ClientError) as error:
             s3.copy_object(Bucket=bucket, CopySource=source, **{"Key": "from", **options})
         assert refused(error.value) == expected, source
+        if expected[1] == 412:
+            failed = "If-Match" if "CopySourceIfMatch" in options else "If-None-Match"
+            told: Any = error.value.response["Error"]
+            assert told["Condition"] == f"x-amz-copy-source-{failed}"
     s3.copy_object(Bucket=bucket, Key="from", CopySource=f"{bucket}/from", MetadataDirective="REPLACE")
 
 
@@ -327,6 +331,11 @@ def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
     assert refused(error.value) == ("BadDigest", 400)
     with pytest.raises(ClientError) as error:
         s3.put_object(Bucket=bucket, Key="key", Body=body, **{name: "nonsense"})
+    assert refused(error.value) == ("InvalidRequest", 400)
+    padding = "=" * put[name].count("=")
+    unusual = {name: put[name].rstrip("=")[:-1] + chr(ord(put[name].rstrip("=")[-1]) + 1) + padding}
+    with pytest.raises(ClientError) as error:  # the same bits, and one that says nothing
+        s3.put_object(Bucket=bucket, Key="key", Body=body, **unusual)
     assert refused(error.value) == ("InvalidRequest", 400)
     header = f"x-amz-checksum-{algorithm.lower()}"
     assert error.value.response["Error"]["Message"] == f"Value for {header} header is invalid."
@@ -399,6 +408,14 @@ def test_tags(s3: Any, bucket: str) -> None:
         assert refused(error.value) == (code, 400)
     s3.delete_object_tagging(Bucket=bucket, Key="key")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
+
+
+def test_no_key_is_reserved_in_a_bucket_s_host(s3: Any, bucket: str, http: httpx.Client) -> None:
+    for key in ("-/docs", "-/openapi.json", "-/"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode(), ACL="public-read")
+        assert http.get(f"/{key}", headers={"host": f"{bucket}.s3.localhost"}).text == key
+        put = http.put(f"/{key}", headers={"host": f"{bucket}.s3.localhost"})
+        assert (put.status_code, "AccessDenied" in put.text) == (403, True)
 
 
 def test_the_host_may_name_the_bucket(http: httpx.Client, s3: Any, bucket: str) -> None:

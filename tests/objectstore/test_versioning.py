@@ -45,6 +45,10 @@ def test_every_version_stays(s3: Any, bucket: str) -> None:
     assert (code, status, headers["x-amz-delete-marker"]) == ("NoSuchKey", 404, "true")
     code, status, headers = refused(s3.get_object, Bucket=bucket, Key="key", VersionId=gone["VersionId"])
     assert (code, status, headers["allow"]) == ("MethodNotAllowed", 405, "DELETE")
+    with pytest.raises(ClientError) as error:
+        s3.get_object_tagging(Bucket=bucket, Key="key", VersionId=gone["VersionId"])
+    told: Any = error.value.response["Error"]
+    assert (told["Method"], told["ResourceType"]) == ("GET", "DeleteMarker")
     assert {"x-amz-delete-marker", "last-modified"} <= headers.keys()
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
     undone = s3.delete_object(Bucket=bucket, Key="key", VersionId=gone["VersionId"])
@@ -187,4 +191,7 @@ def test_a_list_can_begin_after_a_version_that_is_named(s3: Any, bucket: str) ->
         return [one["VersionId"] for one in page.get("Versions", [])]
 
     assert after(ids[1]) == ids[2:]
-    assert after("9" * 5_000) == after("0" * 32) == ids, "never seen, so nothing is left out"
+    assert after("f" * 32) == after("0" * 32) == ids, "never seen, so nothing is left out"
+    s3.delete_object(Bucket=bucket, Key="key", VersionId=ids[1])
+    assert after(ids[1]) == ids[2:]
+    assert refused(after, version_id="9" * 5_000)[:2] == ("InvalidArgument", 400)

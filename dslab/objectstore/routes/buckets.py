@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from dslab.objectstore import access
 from dslab.objectstore.access import Action, check_acl
 from dslab.objectstore.buckets import MAX_BUCKETS
-from dslab.objectstore.documents import Child, read, text_of, time_text
+from dslab.objectstore.documents import MEDIA_TYPE, Child, read, text_of, time_text
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.protocol import check_bucket_name, check_region
@@ -74,7 +74,7 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
 def head_bucket(service: Here, call: BucketCall) -> Response:
     """Is the bucket there, and may I use it?"""
     bucket = service.bucket(call, Action.LIST)
-    return empty(headers={"x-amz-bucket-region": bucket.region or DEFAULT_REGION})
+    return empty(headers={"x-amz-bucket-region": bucket.region or DEFAULT_REGION, "content-type": MEDIA_TYPE})
 
 
 @router.delete("/{bucket}", summary="DeleteBucket", status_code=204)

@@ -26,6 +26,7 @@ from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.store import is_version_id
 
 router = subject("lists")
 
@@ -50,6 +51,8 @@ def list_versions(  # noqa: PLR0917
     """List all versions and delete markers; of one key, the newest first."""
     service.bucket(call, Action.LIST)
     show = encoder(encoding_type)
+    if version_id_marker and not is_version_id(version_id_marker):
+        raise S3Error("InvalidArgument", "Invalid version id specified", ArgumentName="version-id-marker")
     if version_id_marker and not key_marker:
         raise S3Error("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
     wanted = Wanted(prefix, delimiter, key_marker, version_id_marker, min(max_keys, MAX_KEYS))

@@ -110,7 +110,8 @@ def _parts(service: Service, call: ObjectCall, version: Version) -> list[Child]:
 
 
 def _checksum(checksum: Checksum, *, kind: bool = False) -> list[Child]:
-    children: list[Child] = [(f"Checksum{checksum.algorithm}", checksum.value)]
+    value, _, _ = checksum.value.partition("-")  # in how many parts it came is told apart from it
+    children: list[Child] = [(f"Checksum{checksum.algorithm}", value)]
     if kind:
         children.append(("ChecksumType", checksum.kind))
     return children
