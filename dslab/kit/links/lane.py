@@ -254,16 +254,17 @@ class Lane:
         """A limit of that kind counts the bytes from now on."""
         self._origins[kind] = self._crossed
 
-    def discard(self) -> None:
+    def discard(self, *, on_record: bool = True) -> None:
         """Nothing more will leave: the receiver has been told the end, or is gone."""
         self.over = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        for parcel in self._line.clear():
-            self._lose_rest(parcel)
+        lost = self._line.clear()
         if (rest := self._intake.incomplete(self._loop.time())) is not None:
-            self._lose_rest(rest)
+            lost.append(rest)
+        for parcel in lost if on_record else ():
+            self._lose_rest(parcel)
         self.regulate()
 
     def regulate(self) -> None:

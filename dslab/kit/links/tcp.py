@@ -122,6 +122,7 @@ class Connection:
         self.client = End(self, reads=self._forward, writes=self._backward)
         self._target = End(self, reads=self._backward, writes=self._forward)
         self._connecting: asyncio.Task[None] | None = None
+        self._refused = False
 
     def _lane(self, heading: Heading) -> Lane:
         return Lane(self._link, heading, self.index, on_end=self._ended, on_reset=self.reset)
@@ -154,6 +155,7 @@ class Connection:
             code = error.errno or 0
             reason = os.strerror(code) if code > 0 else str(error.strerror or error)
             self._link.note(Kind.RESET, "backward", self.index, f"{self._link.spec.target}: {reason}")
+            self._refused = True
             self.reset()
 
     def _ended(self) -> None:
@@ -170,8 +172,7 @@ class Connection:
             if self._connecting is not None:
                 self._connecting.cancel()
             if self._target.transport is None:
-                for lane in self.lanes:  # of which one may never have had a sink
-                    lane.discard()
+                self._discard()  # one direction may never have had a sink
                 self._proxy.closed(self)
 
     def reset(self) -> None:
@@ -185,10 +186,14 @@ class Connection:
 
     def _abort(self, *, reset: bool) -> None:
         """Close both sockets. They learn of it in the next turn of the loop; nothing leaves until then."""
-        for lane in self.lanes:
-            lane.discard()
+        self._discard()
         self.client.abort(reset=reset)
         self._target.abort(reset=reset)
+
+    def _discard(self) -> None:
+        """Forget what has not left. For a target that refused none is on record: chance says how much came."""
+        for lane in self.lanes:
+            lane.discard(on_record=not self._refused)
 
 
 class TcpProxy:

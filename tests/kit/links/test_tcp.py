@@ -89,6 +89,19 @@ def test_a_target_that_refuses_shows_as_a_reset(open_link: OpenLink) -> None:
     assert notes(wire.events(), Kind.RESET) == ["server: Connection refused"]
 
 
+def test_what_was_sent_to_a_target_that_refuses_is_not_on_record(open_link: OpenLink) -> None:
+    wire = open_link()
+    wire.apply("partition")
+    client = wire.client()
+    client.send(b"mostly it comes after the refusal")
+    wire.until(lambda stats: stats.forward_pieces == 1)
+    wire.target.close()
+    wire.heal()
+    client.until_reset()
+    wire.until(lambda stats: stats.open_connections == 0)
+    assert [event.kind for event in wire.events() if event.kind in (Kind.RESET, Kind.CHUNK)] == [Kind.RESET]
+
+
 def test_a_target_that_comes_back_is_reached_again(open_link: OpenLink) -> None:
     wire = open_link()
     address = wire.target.getsockname()
