@@ -10,6 +10,7 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run the command on the command line; its exit status. Ctrl-C is quiet from the first import on."""
+    gc.set_threshold(100_000)  # a start makes objects by the ten thousand, and all of them stay
     try:
         from dslab.kit.cli import app
 

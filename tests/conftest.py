@@ -53,6 +53,16 @@ class FailuresAtOnce:
             self._terminal.write_line(f"\n{report.nodeid} ({report.when}): {words[:2000]}", red=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: should one of them begin last, one process works and the others wait for it."""
+
+    def timeout_s(item: pytest.Item) -> float:
+        mark = item.get_closest_marker("timeout")
+        return float(mark.args[0]) if mark else 0.0
+
+    items.sort(key=timeout_s, reverse=True)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     # What a shell without job control starts in the background ignores Ctrl-C, and what nohup starts ignores

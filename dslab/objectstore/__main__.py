@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run_server(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or Ctrl-C."""
+    gc.disable()  # nothing of what is imported is garbage; `run` enables it
     from dslab.objectstore.access import Key, Rules
     from dslab.objectstore.server import Options, run
 

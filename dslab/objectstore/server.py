@@ -142,7 +142,7 @@ def run(address: Address, options: Options) -> None:
     """Serve in this process: the whole life of a server."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor per client, one per open file
-    gc.collect()
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
+    gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(address, options))

@@ -10,12 +10,13 @@ Source: Gradescope's autograder documentation, "Autograder Specifications", "Out
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from dslab.kit.grader.reports.files import write_whole
 from dslab.kit.grader.reports.plain import explanation
@@ -26,7 +27,8 @@ FILE = "results.json"
 
 def write(result: RunResult, folder: Path) -> None:
     """Write it into a folder."""
-    write_whole(folder / FILE, json.dumps(to_json(result), indent=2) + "\n")
+    text = msgspec.json.format(msgspec.json.encode(to_json(result)), indent=2)  # as in `results`
+    write_whole(folder / FILE, text.decode() + "\n")
 
 
 def to_json(result: RunResult) -> dict[str, Any]:
