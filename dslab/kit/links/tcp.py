@@ -191,7 +191,7 @@ class Connection:
         self._target.abort(reset=reset)
 
     def _discard(self) -> None:
-        """Forget what has not left. For a target that refused none is on record: chance says how much came."""
+        """Forget what has not left. For a target that refused none is on record: how much came is chance."""
         for lane in self.lanes:
             lane.discard(on_record=not self._refused)
 
