@@ -284,6 +284,7 @@ class Client:
         try:
             self._connection.send(data, wait_s)
         except OSError as error:
+            self.stub.release()  # of a batch, a part may have gone out: it is not to be sent anew
             with suppress(OSError, MalformedMessage):  # what came before it ended
                 while (messages := self._connection.receive(0.0)) is not None:
                     self._take(messages)
@@ -291,6 +292,7 @@ class Client:
         except UsageError:
             raise
         except BaseException:  # a part may have gone out: what comes next would be taken for the rest
+            self.stub.release()
             self.close()
             raise
 

@@ -310,6 +310,42 @@ def test_a_batch_may_be_a_datagram(serve: Any, bank: Bank, codec: str) -> None:
             wrong.result()
 
 
+def test_of_a_batch_that_went_out_in_part_nothing_is_sent_again_under_maybe() -> None:
+    def take_a_byte(connection: socket.socket) -> None:
+        with connection:  # resets it in the end: more has come
+            connection.recv(1)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        connect(Address(*listener.getsockname()), timeout_s=30) as client,
+    ):
+        with client.batch():
+            calls = [client.begin("deposit", 1), client.begin("echo", b"x" * 20_000_000)]
+            taking = threading.Thread(target=take_a_byte, args=(listener.accept()[0],))
+            taking.start()
+        taking.join(30)
+        for call in calls:
+            with pytest.raises(PeerClosed) as raised:
+                call.result()
+            assert raised.value.happened is Happened.UNKNOWN
+        assert not select.select([listener], [], [], 0)[0]
+
+
+def test_of_a_batch_whose_sending_was_interrupted_nobody_says_that_it_did_not_happen(
+    address: Address, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with connect(address, codec=codec, timeout_s=30) as client:
+        with pytest.raises(KeyboardInterrupt), client.batch():
+            call = client.begin("deposit", 1)
+            monkeypatch.setattr(client._connection, "send", interrupted)
+        with pytest.raises(PeerClosed) as raised:
+            call.result()
+        assert raised.value.happened is Happened.UNKNOWN
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
