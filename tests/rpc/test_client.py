@@ -529,6 +529,26 @@ def test_a_name_with_several_numbers_is_tried_by_all(
         assert client.call("deposit", 5) == 5
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_name_may_have_a_number_of_a_kind_that_this_machine_does_not_know(
+    address: Address, codec: str, order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address.pair)]
+    unknown = (9999, *known[0][1:])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [unknown, *known][::order])
+    with connect("localhost:1", codec=codec, timeout_s=30) as client:
+        assert client.call("deposit", 5) == 5
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        known = [(*known[0][:-1], listener.getsockname())]
+    with pytest.raises(PeerRefused, match="took no connection"):
+        connect("localhost:1", codec=codec, timeout_s=30)
+
+
+def test_who_waits_for_ever_may_send_what_is_long(address: Address, codec: str) -> None:
+    with connect(address, codec=codec, timeout_s=float("inf")) as client:
+        assert client.call("name", "x" * 15_000_000) == "x" * 15_000_000
+
+
 @pytest.mark.parametrize("codec", ["msgpack", "json", "json-http"])
 def test_a_client_that_was_interrupted_can_call_again(
     serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
