@@ -267,6 +267,17 @@ def test_two_servers_do_not_use_one_log(log: Path) -> None:
     next_one.service.close()
 
 
+def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(reply_log.fcntl, "flock", no_locks)
+    with pytest.raises(MachineError, match="No locks available"):
+        Life(log)
+
+
 def test_a_log_is_written_anew_beside_itself_and_beside_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
