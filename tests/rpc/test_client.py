@@ -487,6 +487,30 @@ def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> 
         assert client.call("deposit", 1) == 8
 
 
+def test_what_waits_in_the_queue_of_http_beyond_its_deadline_is_not_posted() -> None:
+    came: list[bytes] = []
+    goes_on = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            for number in (1, 3):
+                came.append(connection.recv(65_536))
+                assert goes_on.wait(30)
+                body = b'{"jsonrpc":"2.0","result":8,"id":%d}' % number
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=30) as client:
+        first = client.begin("first")
+        client.timeout_s = 0.01
+        with pytest.raises(PeerSilent):
+            client.call("second")
+        client.timeout_s = 30.0
+        third = client.begin("third")
+        goes_on.set()
+        assert (first.result(), third.result()) == (8, 8)
+    assert [b"third" in each for each in came] == [False, True]
+
+
 def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() -> None:
     done = threading.Event()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import resource
 import signal
 import time
@@ -273,7 +274,7 @@ def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
     def no_locks(*_: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(reply_log.fcntl, "flock", no_locks)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     with pytest.raises(MachineError, match="No locks available"):
         Life(log)
 
