@@ -51,7 +51,9 @@ class HttpConnection:
         """
         if self._failure is not None:
             raise self._failure
-        if self._http.our_state is h11.IDLE:
+        if self._http.our_state is h11.IDLE:  # no response will come
+            if _has_come(self._socket, wait_s):
+                raise Ended(errno.EPIPE, "closed by the server")
             return None
         self._socket.settimeout(max(0.0, min(wait_s, MAX_WAIT_S)))
         try:
@@ -137,8 +139,8 @@ def _left_s(until_s: float) -> float:
     return max(MIN_WAIT_S, min(until_s - time.monotonic(), MAX_WAIT_S))
 
 
-def _has_come(connection: socket.socket) -> bool:
-    """Is there anything to be received, or the end?"""
+def _has_come(connection: socket.socket, wait_s: float = 0.0) -> bool:
+    """Is there anything to be received, or the end? Wait so long at most."""
     poller = select.poll()
     poller.register(connection, select.POLLIN)
-    return bool(poller.poll(0))
+    return bool(poller.poll(max(0.0, min(wait_s, MAX_WAIT_S)) * 1000))

@@ -487,6 +487,32 @@ def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> 
         assert client.call("deposit", 1) == 8
 
 
+def test_a_call_that_http_answers_with_nothing_waits_without_asking_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            assert done.wait(30)
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=0.3) as client:
+        made: Any = client._connection
+        receive, asked = made.receive, []
+
+        def receive_and_count(wait_s: float) -> Any:
+            asked.append(wait_s)
+            return receive(wait_s)
+
+        monkeypatch.setattr(made, "receive", receive_and_count)
+        with pytest.raises(PeerSilent):
+            client.call("deposit", 1)
+        assert len(asked) < 100
+        done.set()
+
+
 def test_what_waits_in_the_queue_of_http_beyond_its_deadline_is_not_posted() -> None:
     came: list[bytes] = []
     goes_on = threading.Event()
