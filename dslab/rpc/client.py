@@ -189,7 +189,9 @@ class Client:
             if self._connection is None and self.stub.semantics == "maybe":  # it has ended in the block
                 self._open_again(self.timeout_s)
             if self.stub.outgoing:
-                self._write(self._codec.encode(Batch([*self.stub.outgoing])), self.timeout_s)
+                now_s = time.monotonic()
+                left_s = max(self.stub.left_s(each, now_s) for each in self.stub.outgoing)
+                self._write(self._codec.encode(Batch([*self.stub.outgoing])), min(self.timeout_s, left_s))
         except BaseException:
             self.stub.withdraw(time.monotonic())
             self._flush()

@@ -219,7 +219,7 @@ class ClientStub:
         if isinstance(message, Notification):
             return inf
         call = self._open.get(message.id)
-        return 0.0 if call is None else call.deadline_s - now_s
+        return 0.0 if call is None else max(0.0, call.deadline_s - now_s)
 
     def hold(self) -> None:
         """Begin a batch: `outgoing` is left to grow until the shell has sent it in one piece."""
