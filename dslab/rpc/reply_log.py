@@ -172,6 +172,7 @@ def _locked(path: Path) -> BinaryIO:
         raise MachineError(f"Another server uses {path}.") from error
     except OSError as error:  # there are file systems on which nothing can be locked
         raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
+    os.register_at_fork(after_in_child=lock.close)  # a child may outlive its server
     return lock
 
 
