@@ -131,22 +131,15 @@ class AsyncClient:
         That takes ``timeout_s`` at most: then what the server has not taken is not sent any more.
         """
         ends_s = self.loop.time() + self.timeout_s
-        if self._sending:
-            await asyncio.wait(self._sending, timeout=self.timeout_s)
-        for late in self._sending:
-            late.cancel()
-        self._closed = True
-        self.stub.send_one_way(self.loop.time())
-        self._put_outgoing()
-        if self._timer is not None:
-            self._timer.cancel()
+        try:
+            if self._sending:
+                await asyncio.wait(self._sending, timeout=self.timeout_s)
+        finally:  # also if this is cancelled
+            self._begin_to_close()
         if self._reconnecting is not None:
-            self._reconnecting.cancel()
             await asyncio.gather(self._reconnecting, return_exceptions=True)
         if self._wire is not None:
-            self._flush()
-            await self._wire.close(ends_s - self.loop.time())
-        self._settle(self.stub.connection_lost(CLOSED, self.loop.time(), final=True))
+            await self._wire.end(ends_s - self.loop.time())
 
     def proxy(self, name: str = "") -> Any:
         """Give what looks like the remote object: ``await proxy.method(arguments)`` calls it."""
@@ -273,6 +266,23 @@ class AsyncClient:
 
     # ---- inside
 
+    def _begin_to_close(self) -> None:
+        """Begin nothing any more, and write what is to be sent: calls end with the connection."""
+        for late in self._sending:
+            late.cancel()
+        self._closed = True
+        self.stub.send_one_way(self.loop.time())
+        self._put_outgoing()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
+        if self._wire is not None:
+            self._flush()
+            self._wire.transport.close()
+        else:
+            self._settle(self.stub.connection_lost(CLOSED, self.loop.time(), final=True))
+
     def _start(self, method: str, params: Params) -> Future[Any]:
         if self.interceptors:
             begun = chain(self.interceptors, self._begin)(Invocation(method, params))
@@ -396,9 +406,8 @@ class _Wire(asyncio.BufferedProtocol):
         self.transport = transport
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    async def close(self, wait_s: float) -> None:
-        """Send what is to be sent, for so long at most, and close."""
-        self.transport.close()
+    async def end(self, wait_s: float) -> None:
+        """Wait until a transport that closes has sent everything, so long at most; then end it."""
         await asyncio.wait([self.lost], timeout=wait_s)
         if not self.lost.done():  # a transport that was closed with much unsent cannot be aborted afterwards
             self.transport.abort()

@@ -189,7 +189,9 @@ class Client:
             if self._connection is None and self.stub.semantics == "maybe":  # it has ended in the block
                 self._open_again(self.timeout_s)
             if self.stub.outgoing:
-                self._write(self._codec.encode(Batch([*self.stub.outgoing])), self.timeout_s)
+                now_s = time.monotonic()
+                left_s = max(self.stub.left_s(each, now_s) for each in self.stub.outgoing)
+                self._write(self._codec.encode(Batch([*self.stub.outgoing])), min(self.timeout_s, left_s))
         except BaseException:
             self.stub.withdraw(time.monotonic())
             self._flush()
@@ -284,6 +286,7 @@ class Client:
         try:
             self._connection.send(data, wait_s)
         except OSError as error:
+            self.stub.release()  # of a batch, a part may have gone out: it is not to be sent anew
             with suppress(OSError, MalformedMessage):  # what came before it ended
                 while (messages := self._connection.receive(0.0)) is not None:
                     self._take(messages)
@@ -291,6 +294,7 @@ class Client:
         except UsageError:
             raise
         except BaseException:  # a part may have gone out: what comes next would be taken for the rest
+            self.stub.release()
             self.close()
             raise
 

@@ -105,7 +105,7 @@ class TcpConnection:
         deadline_s = time.monotonic() + wait_s
         while unsent:
             left_s = deadline_s - time.monotonic()
-            ready = left_s > 0 and poller.poll(left_s * 1000)
+            ready = left_s > 0 and poller.poll(min(left_s, MAX_WAIT_S) * 1000)
             if not ready:
                 raise TimeoutError(errno.ETIMEDOUT, f"a message was not taken within {wait_s:g} s")
             if ready[0][1] & select.POLLIN:
@@ -171,14 +171,15 @@ def connected(address: Address, kind: socket.SocketKind, timeout_s: float) -> so
 
 def dialled(address: Address, kind: socket.SocketKind, timeout_s: float) -> socket.socket:
     """Connect to whichever of a name's numbers takes it: ``localhost`` may have two, and one nobody there."""
-    *others, last = socket.getaddrinfo(*address.pair, type=kind)
-    for number in others:
+    failures: list[OSError] = []
+    for number in socket.getaddrinfo(*address.pair, type=kind):
         try:
             return _by_number(number, timeout_s)
-        except OSError as error:
-            if error.errno not in NOBODY_THERE:
-                raise
-    return _by_number(last, timeout_s)
+        except TimeoutError:
+            raise  # there is no time left for another
+        except OSError as error:  # such as that this machine has no IPv6
+            failures.append(error)
+    raise next((each for each in failures if each.errno in NOBODY_THERE), failures[0])
 
 
 def _by_number(number: Any, timeout_s: float) -> socket.socket:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import time
 from collections import deque
 
 import h11
@@ -31,16 +32,14 @@ class HttpConnection:
         self._address = address
         self._most_bytes = settings.max_message_bytes
         self._codec = codec
-        self._wait_s = wait_s
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[tuple[float, bytes]] = deque()  # and until when somebody waits for it
         self._failure: OSError | None = None  # of the next request, while there is a reply to be given
         self._begin(connected(address, socket.SOCK_STREAM, wait_s))
         self._host = str(Address(address.host.encode("idna").decode(), address.port))
 
     def send(self, data: bytes, wait_s: float) -> None:
-        """Post a message, or put it in the queue."""
-        self._wait_s = wait_s
-        self._unsent.append(data)
+        """Post a message, or put it in the queue, which takes some of its time."""
+        self._unsent.append((time.monotonic() + wait_s, data))
         self._post()
 
     def receive(self, wait_s: float) -> list[Message] | None:
@@ -52,7 +51,9 @@ class HttpConnection:
         """
         if self._failure is not None:
             raise self._failure
-        if self._http.our_state is h11.IDLE:
+        if self._http.our_state is h11.IDLE:  # no response will come
+            if _has_come(self._socket, wait_s):
+                raise Ended(errno.EPIPE, "closed by the server")
             return None
         self._socket.settimeout(max(0.0, min(wait_s, MAX_WAIT_S)))
         try:
@@ -80,18 +81,22 @@ class HttpConnection:
 
     def _post(self) -> None:
         """Post the next message, if nothing is under way: on another connection, if this one ends."""
-        if not self._unsent or (self._http.our_state is not h11.IDLE and not self._is_over()):
+        if self._http.our_state is not h11.IDLE and not self._is_over():
             return
+        while self._unsent and self._unsent[0][0] <= time.monotonic():
+            self._unsent.popleft()  # its caller has given up meanwhile
+        if not self._unsent:
+            return
+        until_s, body = self._unsent.popleft()
         if self._is_over() or _has_come(self._socket):
             self._socket.close()
-            self._begin(dialled(self._address, socket.SOCK_STREAM, self._wait_s))
-        body = self._unsent.popleft()
+            self._begin(dialled(self._address, socket.SOCK_STREAM, _left_s(until_s)))
         head = [("Host", self._host), ("Content-Length", str(len(body)))]
         head += [("Content-Type", "application/json"), ("Accept", "application/json")]
         request = self._http.send(h11.Request(method="POST", target="/", headers=head)) or b""
         request += self._http.send(h11.Data(data=body)) or b""
         self._http.send(h11.EndOfMessage())
-        self._socket.settimeout(max(MIN_WAIT_S, min(self._wait_s, MAX_WAIT_S)))
+        self._socket.settimeout(_left_s(until_s))
         self._socket.sendall(request)
 
     def _is_over(self) -> bool:
@@ -129,8 +134,13 @@ class HttpConnection:
         return [message] if message else []
 
 
-def _has_come(connection: socket.socket) -> bool:
-    """Is there anything to be received, or the end?"""
+def _left_s(until_s: float) -> float:
+    """Say how long a socket may take, in what it can be told."""
+    return max(MIN_WAIT_S, min(until_s - time.monotonic(), MAX_WAIT_S))
+
+
+def _has_come(connection: socket.socket, wait_s: float = 0.0) -> bool:
+    """Is there anything to be received, or the end? Wait so long at most."""
     poller = select.poll()
     poller.register(connection, select.POLLIN)
-    return bool(poller.poll(0))
+    return bool(poller.poll(max(0.0, min(wait_s, MAX_WAIT_S)) * 1000))

@@ -219,14 +219,14 @@ class ClientStub:
         if isinstance(message, Notification):
             return inf
         call = self._open.get(message.id)
-        return 0.0 if call is None else call.deadline_s - now_s
+        return 0.0 if call is None else max(0.0, call.deadline_s - now_s)
 
     def hold(self) -> None:
         """Begin a batch: `outgoing` is left to grow until the shell has sent it in one piece."""
         self._held = []
 
     def release(self) -> None:
-        """End a batch that was sent."""
+        """End a batch that was sent, be it in part."""
         self._held = None
         self.outgoing = []
 
@@ -282,18 +282,16 @@ class ClientStub:
 
         Without a connection, or while the server takes no more, it waits, as long as a call would.
         """
-        flows = self.connected and not self.full
-        if not flows or self._held is not None:
-            self._freeze(method)
-            params = self._freeze(params)
-        if flows:
+        if self.connected and not self.full and self._held is None:
             self.outgoing.append(Notification(method, params))
             return
-        call = Call(self._take_id(), method, params, timeout_s, now_s + timeout_s, one_way=True)
+        self._freeze(method)
+        call = Call(self._take_id(), method, self._freeze(params), timeout_s, now_s + timeout_s, one_way=True)
         self._open[call.id] = call
         if self._held is not None:
             self._held.append(call)
         self.wakeup_s = min(self.wakeup_s, call.deadline_s)
+        self._send(call, now_s)
 
     def receive(self, message: Message, now_s: float) -> Call | None:
         """Take a message: gives the call that it ends.
@@ -362,11 +360,8 @@ class ClientStub:
     def connection_made(self, now_s: float) -> None:
         """There is a connection again: send again what may be sent again."""
         self.connected = True
-        held = self._unsent_batch()
         for call in list(self._open.values()):
-            if call.transmissions == 0 and self._is_queued(call):
-                continue
-            if call.transmissions == 0 or call.id not in held:
+            if call.transmissions or not self._is_queued(call):
                 self._send(call, now_s)
 
     def connection_lost(
@@ -374,14 +369,14 @@ class ClientStub:
     ) -> list[Call]:
         """The connection has ended: gives the calls that this ends; all, if there will be no other."""
         self.connected = self.full = False
-        held = self._unsent_batch()
-        if self._held is None:
-            self.outgoing.clear()
-        sent = [call for call in self._open.values() if call.transmissions and call.id not in held]
-        ended = [*self._open.values()] if final else [call for call in sent if not self._repeats(call)]
+        self.outgoing.clear()
+        self._take_back()
+        ended = [
+            call for call in self._open.values() if final or (call.transmissions and not self._repeats(call))
+        ]
         for call in ended:
             error = kind(f"{call.method}: {reason}")
-            if not call.transmissions or call.id in held:
+            if not call.transmissions:
                 error.happened = Happened.NO
             self._end(call, error, now_s)
         return ended
@@ -393,9 +388,14 @@ class ClientStub:
         self._next_id = number % MAX_ID + 1
         return number
 
-    def _unsent_batch(self) -> set[int]:
-        """Give the ids of what waits in `outgoing` until its batch is complete, whatever ends meanwhile."""
-        return {call.id for call in self._held or ()}
+    def _take_back(self) -> None:
+        """Let the calls of a batch that is being made wait, as if they had begun without a connection."""
+        for call in self._held or ():
+            if call.error is None and call.response is None:  # else it has ended
+                self.sent -= call.transmissions
+                call.transmissions, call.ended = 0, False
+                self._open.pop(call.id, None)
+                self._open[call.id] = call  # one-way calls were there no more: all in the order of the batch
 
     def _repeats(self, call: Call) -> bool:
         """May it be sent again? Without a call identity, at-most-once means: no."""

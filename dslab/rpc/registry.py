@@ -21,6 +21,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any, Final, Self, Unpack
@@ -62,7 +63,7 @@ class Registry:
         """
         if not (isinstance(name, str) and isinstance(address, str)):
             raise TypeError("A name is a text, and an address, too.")
-        if not lease_s > 0:  # nor is NaN
+        if not 0 < lease_s < inf:  # nor is NaN
             raise ValueError(f"A lease cannot be {lease_s} s long.")
         Address.parse(address)
         self._sweep()

@@ -163,13 +163,16 @@ def _locked(path: Path) -> BinaryIO:
     """
     try:
         lock = _beside(path, "lock").open("wb")
-    except OSError as error:
-        raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise
+    except BlockingIOError as error:
         raise MachineError(f"Another server uses {path}.") from error
+    except OSError as error:  # there are file systems on which nothing can be locked
+        raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
+    os.register_at_fork(after_in_child=lock.close)  # a child may outlive its server
     return lock
 
 

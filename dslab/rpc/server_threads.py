@@ -225,12 +225,18 @@ def serve(address: Address, service: Service, by: Serving = serving) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     with stops() as stopped, by(address, service) as bound:
         print(f"listening on {bound}", flush=True)  # noqa: T201
-        stopped.recv(1)
+        wait_for_stop(stopped)
+
+
+def wait_for_stop(stopped: socket.socket) -> None:
+    """Wait for SIGTERM or Ctrl-C: any signal for which the program has a handler comes out of the socket."""
+    while stopped.recv(1)[0] not in STOPS:
+        pass
 
 
 @contextmanager
 def stops() -> Iterator[socket.socket]:
-    """Give what can be received from once SIGTERM or Ctrl-C has come, in place of what they do otherwise.
+    """Give what the numbers of signals come out of; SIGTERM and Ctrl-C do nothing else meanwhile.
 
     Whichever thread gets the signal, the main thread is woken. To block them in all threads would be simpler,
     but programs that procedures start would inherit that, and could not be ended.
@@ -238,8 +244,8 @@ def stops() -> Iterator[socket.socket]:
     stopped, wakes = socket.socketpair()
     with stopped, wakes:
         wakes.setblocking(False)
+        usual_fd = signal.set_wakeup_fd(wakes.fileno())  # first: else one that comes between were lost
         usual = {stop: signal.signal(stop, lambda *_: None) for stop in STOPS}
-        usual_fd = signal.set_wakeup_fd(wakes.fileno())
         try:
             yield stopped
         finally:

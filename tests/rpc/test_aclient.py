@@ -221,6 +221,22 @@ def test_one_way_calls_wait_for_the_next_connection(address: Address) -> None:
     asyncio.run(run())
 
 
+def test_a_batch_outlives_the_connection_that_ends_while_it_is_made(address: Address) -> None:
+    async def run() -> None:
+        async with await aclient.connect(address, timeout_s=60) as client:
+            await client.call("add", 1)
+            with client.batch():
+                client.notify("add", 1)
+                later = client.begin("add", 1)
+                assert client._wire is not None
+                client._wire.transport.abort()
+                while client._wire is not None:
+                    await asyncio.sleep(0)
+            assert await later == 3
+
+    asyncio.run(run())
+
+
 def test_nonsense_does_not_tell_whether_it_happened() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)

@@ -310,6 +310,42 @@ def test_a_batch_may_be_a_datagram(serve: Any, bank: Bank, codec: str) -> None:
             wrong.result()
 
 
+def test_of_a_batch_that_went_out_in_part_nothing_is_sent_again_under_maybe() -> None:
+    def take_a_byte(connection: socket.socket) -> None:
+        with connection:  # resets it in the end: more has come
+            connection.recv(1)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        connect(Address(*listener.getsockname()), timeout_s=30) as client,
+    ):
+        with client.batch():
+            calls = [client.begin("deposit", 1), client.begin("echo", b"x" * 20_000_000)]
+            taking = threading.Thread(target=take_a_byte, args=(listener.accept()[0],))
+            taking.start()
+        taking.join(30)
+        for call in calls:
+            with pytest.raises(PeerClosed) as raised:
+                call.result()
+            assert raised.value.happened is Happened.UNKNOWN
+        assert not select.select([listener], [], [], 0)[0]
+
+
+def test_of_a_batch_whose_sending_was_interrupted_nobody_says_that_it_did_not_happen(
+    address: Address, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with connect(address, codec=codec, timeout_s=30) as client:
+        with pytest.raises(KeyboardInterrupt), client.batch():
+            call = client.begin("deposit", 1)
+            monkeypatch.setattr(client._connection, "send", interrupted)
+        with pytest.raises(PeerClosed) as raised:
+            call.result()
+        assert raised.value.happened is Happened.UNKNOWN
+
+
 def test_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -451,6 +487,56 @@ def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> 
         assert client.call("deposit", 1) == 8
 
 
+def test_a_call_that_http_answers_with_nothing_waits_without_asking_over_and_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            assert done.wait(30)
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=0.3) as client:
+        made: Any = client._connection
+        receive, asked = made.receive, []
+
+        def receive_and_count(wait_s: float) -> Any:
+            asked.append(wait_s)
+            return receive(wait_s)
+
+        monkeypatch.setattr(made, "receive", receive_and_count)
+        with pytest.raises(PeerSilent):
+            client.call("deposit", 1)
+        assert len(asked) < 100
+        done.set()
+
+
+def test_what_waits_in_the_queue_of_http_beyond_its_deadline_is_not_posted() -> None:
+    came: list[bytes] = []
+    goes_on = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            for number in (1, 3):
+                came.append(connection.recv(65_536))
+                assert goes_on.wait(30)
+                body = b'{"jsonrpc":"2.0","result":8,"id":%d}' % number
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=30) as client:
+        first = client.begin("first")
+        client.timeout_s = 0.01
+        with pytest.raises(PeerSilent):
+            client.call("second")
+        client.timeout_s = 30.0
+        third = client.begin("third")
+        goes_on.set()
+        assert (first.result(), third.result()) == (8, 8)
+    assert [b"third" in each for each in came] == [False, True]
+
+
 def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() -> None:
     done = threading.Event()
 
@@ -491,6 +577,26 @@ def test_a_name_with_several_numbers_is_tried_by_all(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: numbers)
     with connect(Address("localhost", address.port), codec=codec, timeout_s=30) as client:
         assert client.call("deposit", 5) == 5
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_name_may_have_a_number_of_a_kind_that_this_machine_does_not_know(
+    address: Address, codec: str, order: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address.pair)]
+    unknown = (9999, *known[0][1:])
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [unknown, *known][::order])
+    with connect("localhost:1", codec=codec, timeout_s=30) as client:
+        assert client.call("deposit", 5) == 5
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        known = [(*known[0][:-1], listener.getsockname())]
+    with pytest.raises(PeerRefused, match="took no connection"):
+        connect("localhost:1", codec=codec, timeout_s=30)
+
+
+def test_who_waits_for_ever_may_send_what_is_long(address: Address, codec: str) -> None:
+    with connect(address, codec=codec, timeout_s=float("inf")) as client:
+        assert client.call("name", "x" * 15_000_000) == "x" * 15_000_000
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json", "json-http"])
@@ -630,36 +736,38 @@ def test_a_server_that_hardly_reads_holds_nobody_beyond_the_deadline(semantics: 
     assert took_s < 5  # to be read it takes some ten
 
 
+class Slow:
+    """A clock, and a connection by which it goes."""
+
+    now_s = 100.0
+
+    def __init__(self, takes_s: list[float]) -> None:
+        self.takes_s = takes_s
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, wait_s: float) -> None:
+        self.now_s += wait_s
+
+    def send(self, data: bytes, wait_s: float) -> None:
+        needed_s = self.takes_s.pop(0) if len(self.takes_s) > 1 else self.takes_s[0]
+        self.now_s += min(needed_s, wait_s)
+        if needed_s > wait_s:
+            raise TimeoutError
+
+    def receive(self, wait_s: float) -> None:
+        self.now_s += max(wait_s, 0.0)
+
+    def close(self) -> None: ...
+
+
 @pytest.mark.parametrize("semantics", ["maybe", "at-least-once"])
-@pytest.mark.parametrize("takes_s", [0.8, [0.0, 5.0]], ids=["at-once", "again"])
+@pytest.mark.parametrize("takes_s", [[0.8], [0.0, 5.0]], ids=["at-once", "again"])
 def test_what_a_message_takes_to_be_sent_is_part_of_its_calls_time(
     semantics: Any, takes_s: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow:
-        """A clock, and a connection by which it goes."""
-
-        now_s = 100.0
-        takes_s: list[float]
-
-        def monotonic(self) -> float:
-            return self.now_s
-
-        def sleep(self, wait_s: float) -> None:
-            self.now_s += wait_s
-
-        def send(self, data: bytes, wait_s: float) -> None:
-            needed_s = self.takes_s.pop(0) if len(self.takes_s) > 1 else self.takes_s[0]
-            self.now_s += min(needed_s, wait_s)
-            if needed_s > wait_s:
-                raise TimeoutError
-
-        def receive(self, wait_s: float) -> None:
-            self.now_s += max(wait_s, 0.0)
-
-        def close(self) -> None: ...
-
-    slow = Slow()
-    slow.takes_s = [takes_s] if isinstance(takes_s, float) else takes_s
+    slow = Slow([*takes_s])
     monkeypatch.setattr(client_module, "time", slow)
     monkeypatch.setattr(Client, "_connect", lambda *_: slow)
     with (
@@ -668,6 +776,26 @@ def test_what_a_message_takes_to_be_sent_is_part_of_its_calls_time(
     ):
         client.call("echo", 1)
     assert slow.now_s == pytest.approx(101.0)
+
+
+def test_what_a_batch_takes_to_be_made_and_sent_is_part_of_its_calls_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = Slow([5.0])
+    monkeypatch.setattr(client_module, "time", slow)
+    monkeypatch.setattr(Client, "_connect", lambda *_: slow)
+    with connect("127.0.0.1:1", semantics="at-least-once", timeout_s=1.0) as client:
+        with client.batch():
+            slow.sleep(0.2)
+            first = client.begin("echo", 1)
+            slow.sleep(0.4)
+            second = client.begin("echo", 2)
+            slow.sleep(0.4)
+        assert slow.now_s == pytest.approx(101.6)
+        for call in (first, second):
+            with pytest.raises(PeerSilent):
+                call.result()
+        assert slow.now_s == pytest.approx(101.6)
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from queue import Queue
 from typing import Any
 
 import pytest
 
+from dslab.kit.address import Address
 from dslab.kit.errors import Happened, PeerClosed
 from dslab.rpc import aclient, threaded
 from dslab.rpc.client import connect
@@ -210,3 +212,23 @@ def test_a_one_way_call_that_an_interceptor_delays_is_sent_before_its_client_end
 
     asyncio.run(run())
     assert came.get(timeout=30) == 7
+
+
+def test_a_client_whose_end_is_cancelled_while_it_waits_for_an_interceptor_has_ended() -> None:
+    async def stuck(invocation: Invocation, proceed: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async def run(address: Address) -> None:
+        client = await aclient.connect(address, timeout_s=600)
+        call = client.begin("add", 1)
+        client.interceptors.append(stuck)
+        client.notify("put", 7)
+        closing = asyncio.ensure_future(client.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(PeerClosed):
+            await asyncio.wait_for(call, 30)
+        assert closing.cancelled()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        asyncio.run(run(Address(*listener.getsockname())))

@@ -231,8 +231,13 @@ def test_a_batch_outlives_the_connection_that_ends_while_it_is_made(semantics: A
     assert stub.connection_lost("it ended.", 0.0) == []
     stub.notify("log", [3], 0.0, 10.0)
     stub.connection_made(0.0)
-    assert [each.method for each in stub.outgoing] == ["log", "add", "log"]
-    assert stub.connection_lost("it was closed.", 0.0, final=True) == [call]
+    assert [each.params for each in stub.outgoing] == [[1], [2], [3]]
+    assert stub.sent == 1
+    stub.connection_lost("it ended again.", 0.0)
+    assert stub.outgoing == []
+    stub.connection_made(0.0)
+    assert [each.params for each in stub.outgoing] == [[1], [2], [3]]
+    assert call in stub.connection_lost("it was closed.", 0.0, final=True)
     assert call.error.happened is Happened.NO  # type: ignore[union-attr]
 
 

@@ -49,6 +49,7 @@ def test_a_lease_ends_unless_it_is_renewed() -> None:
         ("bank", 7, 10.0),
         ("bank", "nowhere", 10.0),
         ("bank", "127.0.0.1:1", float("nan")),
+        ("bank", "127.0.0.1:1", float("inf")),
         ("bank", "127.0.0.1:1", -1.0),
         ("bank", "127.0.0.1:1", "long"),
     ],

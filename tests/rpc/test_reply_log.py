@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import multiprocessing
 import resource
 import signal
 import time
@@ -265,6 +267,40 @@ def test_two_servers_do_not_use_one_log(log: Path) -> None:
     next_one = Life(log)
     assert next_one.call(session, 1, "a") == (None, "a")
     next_one.service.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
+def test_a_child_that_outlives_its_server_does_not_keep_the_log(log: Path) -> None:
+    life = Life(log)
+    fork = multiprocessing.get_context("fork")
+    began, ends = fork.Event(), fork.Event()
+
+    def outlive() -> None:
+        began.set()
+        ends.wait(30)
+
+    child = fork.Process(target=outlive)
+    child.start()
+    try:
+        assert began.wait(30)
+        with pytest.raises(MachineError, match="Another server uses"):
+            Life(log)
+        life.service.close()
+        Life(log).service.close()
+    finally:
+        ends.set()
+        child.join()
+
+
+def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(MachineError, match="No locks available"):
+        Life(log)
 
 
 def test_a_log_is_written_anew_beside_itself_and_beside_no_other(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import select
 import signal
 import socket
 import struct
@@ -513,6 +514,18 @@ def test_a_program_that_a_procedure_starts_can_be_ended(
     address, _ = serve_process("--object", f"{path}:run", "--model", model)
     with connect(address, timeout_s=30) as client:
         assert client.call("run") == -signal.SIGTERM
+
+
+def test_a_signal_of_another_kind_does_not_end_a_server_with_threads() -> None:
+    usual = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with server_threads.stops() as stopped:
+            signal.raise_signal(signal.SIGUSR1)
+            signal.raise_signal(signal.SIGTERM)
+            server_threads.wait_for_stop(stopped)
+            assert not select.select([stopped], [], [], 0)[0]
+    finally:
+        signal.signal(signal.SIGUSR1, usual)
 
 
 def test_a_call_from_the_command_line(serve_process: Any, source: Callable[[str], Path]) -> None:
