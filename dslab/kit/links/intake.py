@@ -19,6 +19,10 @@ from dslab.kit.links.tap import KEPT_BYTES
 from dslab.kit.trace.event import Effect, Kind
 
 INCOMPLETE = "incomplete message"
+# One read should bring about so many messages, however small they are, to leave room for other connections...
+MESSAGES_PER_READ = 256
+# ... but this, if there is as much.
+LEAST_READ_BYTES = 1024
 
 
 class Intake:
@@ -28,6 +32,9 @@ class Intake:
         link: The link, which knows the framing and the faults.
         heading: Which direction.
         connection: The connection's number.
+
+    Attributes:
+        read_bytes: How much the next read may bring; None for all that there is room for.
     """
 
     def __init__(self, link: Link, heading: Heading, connection: int) -> None:
@@ -35,6 +42,7 @@ class Intake:
         self._heading: Heading = heading
         self._connection = connection
         self._splitter = link.splitter()
+        self.read_bytes = None if self._splitter is None else LEAST_READ_BYTES
         self._ahead = 0  # how much of the message that the splitter waits for has left already
         self._left_s = 0.0  # when
         self._begun_s = 0.0  # when its first byte came in
@@ -77,6 +85,8 @@ class Intake:
         """The messages that are whole with that data, each with the time when its first byte came in."""
         begun_s = self._begun_s if len(splitter) else t_s
         messages = splitter.feed(data)
+        likely_bytes = len(data) * MESSAGES_PER_READ // max(1, len(messages))
+        self.read_bytes = max(LEAST_READ_BYTES, likely_bytes)
         self._begun_s = t_s if messages else begun_s
         return zip(messages, chain([begun_s], repeat(t_s)), strict=False)
 
@@ -134,6 +144,7 @@ class Intake:
     def _give_up_framing(self) -> tuple[bytes, str]:
         assert self._splitter is not None
         splitter, self._splitter, self._ahead = self._splitter, None, 0
+        self.read_bytes = None
         return splitter.take(), splitter.failure
 
     def _meet(

@@ -70,7 +70,7 @@ class End(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer.view
+        return self._buffer.view[: self.reads.read_bytes]
 
     def buffer_updated(self, nbytes: int) -> None:
         """That many bytes have come in."""
