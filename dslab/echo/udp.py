@@ -161,7 +161,5 @@ def _connected(address: Address) -> socket.socket:
         connected.connect(where)
     except OSError as error:
         connected.close()
-        if error.errno not in NOBODY_THERE:
-            raise
         raise PeerRefused(f"{address} cannot be reached: {error.strerror}.") from error
     return connected

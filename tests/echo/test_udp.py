@@ -151,13 +151,14 @@ def test_name_that_nobody_has(name: str) -> None:
         UdpClient(f"{name}:7000")
 
 
-def test_no_way_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EACCES])  # the latter: a broadcast address
+def test_no_way_leads_there(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     class Unconnected(socket.socket):
         def connect(self, address: object) -> None:
-            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+            raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(socket, "socket", Unconnected)
-    with pytest.raises(PeerRefused, match=r"127\.0\.0\.1:7000 cannot be reached: Network is unreachable\."):
+    with pytest.raises(PeerRefused, match=rf"127\.0\.0\.1:7000 cannot be reached: {os.strerror(number)}\."):
         UdpClient("127.0.0.1:7000")
 
 
