@@ -145,10 +145,9 @@ def test_nobody_is_bound_there() -> None:
     assert caught.value.happened is Happened.NO
 
 
-@pytest.mark.parametrize("name", ["no-such-host.invalid", "no..name", "x" * 64])
-def test_name_that_nobody_has(name: str) -> None:
+def test_name_that_nobody_has() -> None:
     with pytest.raises(PeerRefused, match="nobody has that name"):
-        UdpClient(f"{name}:7000")
+        UdpClient("no-such-host.invalid:7000")
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EACCES])  # the latter: a broadcast address
