@@ -79,8 +79,8 @@ class Lane:
     # ---- what comes in
 
     @property
-    def read_bytes(self) -> int | None:
-        """How much one read may bring; None for all that there is room for."""
+    def read_bytes(self) -> int:
+        """How much the next read may bring."""
         return self._intake.read_bytes
 
     def carry(self, view: memoryview) -> None:

@@ -314,14 +314,19 @@ def test_who_has_many_small_messages_in_line_does_not_keep_others_waiting(
     assert any(event.arrive_s is None or event.arrive_s > other.arrive_s for event in arrived)
 
 
-def test_small_messages_are_read_a_few_at_a_time_and_long_ones_are_not(framing: str) -> None:
+def test_after_many_small_messages_less_is_read_at_once(framing: str) -> None:
     spec = LinkSpec("a->b", "a", "b", ANYWHERE, (ANYWHERE,), framing=framing)
     reader = intake.Intake(Link(spec, Tap(), seed=7), "forward", 0)
-    sizes = [reader.read_bytes]
-    for data in (message(b"x" * 100) * 10, bytes(1_000), b"\xff"):
+
+    def after(data: bytes) -> int:
         reader.admit(data, 0.0)
-        sizes.append(reader.read_bytes)
-    assert sizes == [intake.LEAST_READ_BYTES, 101 * intake.MESSAGES_PER_READ, intake.LEAST_READ_BYTES, None]
+        return reader.read_bytes
+
+    assert after(ONE) == after(message(b"x" * 100) * 256) == intake.READ_BYTES
+    assert after(message(b"x" * 99) * 512) == 100 * 256
+    assert after(bytes(1_000)) == intake.LEAST_READ_BYTES
+    assert [after(ONE) for _ in range(9)] == [2 ** (11 + n) for n in range(8)] + [intake.READ_BYTES]
+    assert after(bytes(1_000) + b"\xff") == intake.READ_BYTES  # no messages any more
 
 
 def test_small_messages_in_line_are_bounded_in_number(
@@ -331,10 +336,11 @@ def test_small_messages_in_line_are_bounded_in_number(
     wire = open_link(framing=framing)
     (many, server), (one, _) = wire.connect(), wire.connect()
     wire.apply("stall")
-    many.send(bytes(50_000))
-    wire.until(lambda stats: stats.forward_pieces > 0)
+    many.send(bytes(1_000))
+    wire.until(lambda stats: stats.forward_pieces == 1_000)
+    many.send(bytes(1_000))
     one.send(ONE)
-    stats = wire.until(lambda stats: stats.forward_bytes % intake.LEAST_READ_BYTES == len(ONE))
-    assert stats.forward_pieces <= intake.LEAST_READ_BYTES + 1
+    stats = wire.until(lambda stats: stats.forward_bytes % 1_000 == len(ONE))
+    assert stats.forward_pieces == 1_000 + 1
     wire.heal()
-    assert server.receive(50_000) == bytes(50_000)
+    assert server.receive(2_000) == bytes(2_000)
