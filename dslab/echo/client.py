@@ -60,7 +60,7 @@ def connect(
         connected = socket.create_connection(where.pair, timeout_s)
     except TimeoutError as error:
         raise PeerSilent(f"{where}: waited {timeout_s:g} s in vain for a connection.") from error
-    except (socket.gaierror, UnicodeError) as error:  # the latter: it cannot be one, as a..b
+    except socket.gaierror as error:
         raise PeerRefused(f"{where}: nobody has that name.") from error
     except OSError as error:
         if error.errno not in NOBODY_THERE:

@@ -154,14 +154,12 @@ def _connected(address: Address) -> socket.socket:
     """
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(*address.pair, type=socket.SOCK_DGRAM)[0]
-    except (socket.gaierror, UnicodeError) as error:  # the latter: it cannot be one, as a..b
+    except socket.gaierror as error:
         raise PeerRefused(f"{address}: nobody has that name.") from error
     connected = socket.socket(family, kind, protocol)
     try:
         connected.connect(where)
     except OSError as error:
         connected.close()
-        if error.errno not in NOBODY_THERE:
-            raise
         raise PeerRefused(f"{address} cannot be reached: {error.strerror}.") from error
     return connected

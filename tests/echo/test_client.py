@@ -69,10 +69,9 @@ def test_nobody_listens() -> None:
     assert caught.value.happened is Happened.NO
 
 
-@pytest.mark.parametrize("name", ["no-such-host.invalid", "no..name", "x" * 64])
-def test_name_that_nobody_has(name: str) -> None:
+def test_name_that_nobody_has() -> None:
     with pytest.raises(PeerRefused, match="nobody has that name"):
-        connect(f"{name}:7000")
+        connect("no-such-host.invalid:7000")
 
 
 def test_our_own_trouble_is_not_the_peers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,19 +145,19 @@ def test_nobody_is_bound_there() -> None:
     assert caught.value.happened is Happened.NO
 
 
-@pytest.mark.parametrize("name", ["no-such-host.invalid", "no..name", "x" * 64])
-def test_name_that_nobody_has(name: str) -> None:
+def test_name_that_nobody_has() -> None:
     with pytest.raises(PeerRefused, match="nobody has that name"):
-        UdpClient(f"{name}:7000")
+        UdpClient("no-such-host.invalid:7000")
 
 
-def test_no_way_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EACCES])  # the latter: a broadcast address
+def test_no_way_leads_there(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     class Unconnected(socket.socket):
         def connect(self, address: object) -> None:
-            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
+            raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(socket, "socket", Unconnected)
-    with pytest.raises(PeerRefused, match=r"127\.0\.0\.1:7000 cannot be reached: Network is unreachable\."):
+    with pytest.raises(PeerRefused, match=rf"127\.0\.0\.1:7000 cannot be reached: {os.strerror(number)}\."):
         UdpClient("127.0.0.1:7000")
 
 

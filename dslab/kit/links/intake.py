@@ -19,6 +19,11 @@ from dslab.kit.links.tap import KEPT_BYTES
 from dslab.kit.trace.event import Effect, Kind
 
 INCOMPLETE = "incomplete message"
+# So much may come in at once. What a sender has sent in one go should arrive in one go, as without a link...
+READ_BYTES = 256 * 1024
+# ... but where a read brought more messages than this, the next ones bring less, to leave room for others.
+MESSAGES_PER_READ = 256
+LEAST_READ_BYTES = 1024
 
 
 class Intake:
@@ -28,6 +33,9 @@ class Intake:
         link: The link, which knows the framing and the faults.
         heading: Which direction.
         connection: The connection's number.
+
+    Attributes:
+        read_bytes: How much the next read may bring.
     """
 
     def __init__(self, link: Link, heading: Heading, connection: int) -> None:
@@ -35,6 +43,7 @@ class Intake:
         self._heading: Heading = heading
         self._connection = connection
         self._splitter = link.splitter()
+        self.read_bytes = READ_BYTES
         self._ahead = 0  # how much of the message that the splitter waits for has left already
         self._left_s = 0.0  # when
         self._begun_s = 0.0  # when its first byte came in
@@ -77,6 +86,10 @@ class Intake:
         """The messages that are whole with that data, each with the time when its first byte came in."""
         begun_s = self._begun_s if len(splitter) else t_s
         messages = splitter.feed(data)
+        if len(messages) > MESSAGES_PER_READ:
+            self.read_bytes = max(LEAST_READ_BYTES, len(data) * MESSAGES_PER_READ // len(messages))
+        else:
+            self.read_bytes = min(2 * self.read_bytes, READ_BYTES)
         self._begun_s = t_s if messages else begun_s
         return zip(messages, chain([begun_s], repeat(t_s)), strict=False)
 
@@ -134,6 +147,7 @@ class Intake:
     def _give_up_framing(self) -> tuple[bytes, str]:
         assert self._splitter is not None
         splitter, self._splitter, self._ahead = self._splitter, None, 0
+        self.read_bytes = READ_BYTES
         return splitter.take(), splitter.failure
 
     def _meet(

@@ -2,7 +2,8 @@
 
 While no fault stands, bytes are written as they were read (`Lane._pass_on`). Otherwise they become parcels:
 each meets its fate, waits in line for its time, and leaves in one or more steps. The line is bounded: past
-`MAX_QUEUED_BYTES` nothing more is read, and the sender's own kernel makes the sender wait.
+`MAX_QUEUED_BYTES` nothing more is read, and the sender's own kernel makes the sender wait. So is what one
+connection may do in one turn of the event loop, or a flood of small messages would stop all others.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ MAX_QUEUED_BYTES = 1024 * 1024
 RESUME_BYTES = 256 * 1024
 # So many parts of a piece leave with a gap after them; 64 gaps of 1 ms are all that a long piece costs.
 SPACED_PARTS = 64
-# The others leave so many per turn of the event loop, to leave room for other connections.
-PARTS_PER_TURN = 64
+# So many steps per turn of the event loop, to leave room for other connections.
+STEPS_PER_TURN = 64
 
 
 class Lane:
@@ -76,6 +77,11 @@ class Lane:
         return self.link.conditions[self.heading]
 
     # ---- what comes in
+
+    @property
+    def read_bytes(self) -> int:
+        """How much the next read may bring."""
+        return self._intake.read_bytes
 
     def carry(self, view: memoryview) -> None:
         """Take in what was read. The view is valid only until the next read."""
@@ -136,11 +142,15 @@ class Lane:
     def pump(self) -> None:
         """Let everything leave whose time has come, and set the timer for the rest."""
         self._check_limits()
-        while self._line and self._clear():
+        for _ in range(STEPS_PER_TURN):
+            if not self._line or not self._clear():
+                break
             wait_s = self._step(self._line.head)
             if wait_s is not None:
                 self._wake(wait_s, self.pump)
                 break
+        else:
+            self._wake(0.0, self.pump)
         self._release_beginning()
         self.regulate()
 
@@ -208,16 +218,10 @@ class Lane:
             self._delivered(head)
         elif head.fragment is not None:
             self.link.injected["fragment"] += 1
-            wait_s = self._gap(head.parts, head.fragment.gap_s)
+            wait_s = head.fragment.gap_s if head.parts <= SPACED_PARTS else None
             self._next_step_s = now_s + (wait_s or 0.0)
         self._check_limits()
         return wait_s
-
-    def _gap(self, parts: int, gap_s: float) -> float | None:
-        """How long to wait after so many parts of a piece."""
-        if parts <= SPACED_PARTS:
-            return gap_s
-        return None if parts % PARTS_PER_TURN else 0.0
 
     def _release_beginning(self) -> None:
         """After a heal, the beginning of a message need not wait for its end."""
@@ -269,7 +273,7 @@ class Lane:
 
     def regulate(self) -> None:
         """Read from the sender, or do not."""
-        full = self._line.queued_bytes >= (RESUME_BYTES if self._paused else MAX_QUEUED_BYTES)
+        full = self._line.weight_bytes >= (RESUME_BYTES if self._paused else MAX_QUEUED_BYTES)
         pause = (full or self.sink_full) and not self.over
         if self.source is None or self._source_ended or pause == self._paused:
             return

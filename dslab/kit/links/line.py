@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from dslab.kit.links.faults import Coalesce, Fragment
 from dslab.kit.trace.event import Effect, Kind
 
+# What is kept of each parcel beside its data, at least: small ones take room too.
+BESIDE_BYTES = 256
+
 
 @dataclass(slots=True)
 class Parcel:
@@ -85,6 +88,11 @@ class Line:
     def empty(self) -> bool:
         """Nobody waits, nobody has stepped aside."""
         return not self._parcels and self.held is None
+
+    @property
+    def weight_bytes(self) -> int:
+        """How much memory they take, more or less."""
+        return self.queued_bytes + BESIDE_BYTES * len(self._parcels)
 
     @property
     def head(self) -> Parcel:

@@ -19,11 +19,11 @@ import struct
 
 from dslab.kit.address import Address
 from dslab.kit.links.faults import Cut, Fault, Heading, Partition, Refuse, Reset
+from dslab.kit.links.intake import READ_BYTES
 from dslab.kit.links.lane import Lane
 from dslab.kit.links.link import Link
 from dslab.kit.trace.event import Kind
 
-READ_BYTES = 256 * 1024
 BACKLOG = 512
 # How much the kernel keeps for a link, each way. Left to itself it grows to megabytes, and a sender would
 # notice only then that its receiver does not read.
@@ -70,7 +70,7 @@ class End(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to read to."""
-        return self._buffer.view
+        return self._buffer.view[: self.reads.read_bytes]
 
     def buffer_updated(self, nbytes: int) -> None:
         """That many bytes have come in."""

@@ -27,6 +27,14 @@ class Table(dict[str, Any]):
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """What the node stands for. An explicit tag that it does not fit is told with its line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:  # PyYAML looks at nothing first
+            problem = f"this is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from error
+
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
@@ -84,7 +92,7 @@ def load(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}, line {line}: {error.problem}.") from error
-    except (yaml.YAMLError, ValueError, AttributeError) as error:  # the last two: ``!!int x`` and the like
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {error}.") from error
     except RecursionError as error:
         raise ConfigError(f"{path}: too many brackets or mappings inside one another.") from error

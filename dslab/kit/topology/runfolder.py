@@ -26,7 +26,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -181,7 +181,8 @@ def _alone_in(runs: Path) -> Iterator[None]:
     """Let no other run begin meanwhile: it would take a folder without a lock for that of a dead run."""
     folder = os.open(runs, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        with suppress(OSError):  # on NFS only what is open for writing can be locked, which no folder is
+            fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
         os.close(folder)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from dslab.kit.address import Address
+from dslab.kit.links import LinkSpec, intake, lane, line
+from dslab.kit.links.link import Link
+from dslab.kit.links.tap import Tap
 from dslab.kit.trace.event import Kind
 
 OpenLink = Callable[..., Any]  # see conftest
@@ -15,6 +21,7 @@ def message(text: bytes) -> bytes:
     return bytes([len(text)]) + text
 
 
+ANYWHERE = Address("127.0.0.1", 0)
 ONE, TWO, THREE = message(b"one"), message(b"two"), message(b"three")
 
 
@@ -288,3 +295,52 @@ def test_a_describer_that_fails_breaks_nothing(open_link: OpenLink, framing: str
     client.send(ONE)
     assert server.receive(4) == ONE
     assert [event.label for event in wire.events() if event.data] == ['03 "one"']
+
+
+def test_who_has_many_small_messages_in_line_does_not_keep_others_waiting(
+    open_link: OpenLink, framing: str
+) -> None:
+    wire = open_link(framing=framing)
+    (many, _), (one, server) = wire.connect(), wire.connect()
+    wire.apply("stall")
+    many.send(bytes(2_000))
+    wire.until(lambda stats: stats.forward_pieces == 2_000)
+    one.send(ONE)
+    wire.until(lambda stats: stats.forward_pieces == 2_001)
+    wire.heal()
+    assert server.receive(4) == ONE
+    arrived = [event for event in wire.events() if event.kind is Kind.MESSAGE]
+    (other,) = [event for event in arrived if event.data == ONE]
+    assert any(event.arrive_s is None or event.arrive_s > other.arrive_s for event in arrived)
+
+
+def test_after_many_small_messages_less_is_read_at_once(framing: str) -> None:
+    spec = LinkSpec("a->b", "a", "b", ANYWHERE, (ANYWHERE,), framing=framing)
+    reader = intake.Intake(Link(spec, Tap(), seed=7), "forward", 0)
+
+    def after(data: bytes) -> int:
+        reader.admit(data, 0.0)
+        return reader.read_bytes
+
+    assert after(ONE) == after(message(b"x" * 100) * 256) == intake.READ_BYTES
+    assert after(message(b"x" * 99) * 512) == 100 * 256
+    assert after(bytes(1_000)) == intake.LEAST_READ_BYTES
+    assert [after(ONE) for _ in range(9)] == [2 ** (11 + n) for n in range(8)] + [intake.READ_BYTES]
+    assert after(bytes(1_000) + b"\xff") == intake.READ_BYTES  # no messages any more
+
+
+def test_small_messages_in_line_are_bounded_in_number(
+    open_link: OpenLink, framing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "MAX_QUEUED_BYTES", 10 * (1 + line.BESIDE_BYTES))
+    wire = open_link(framing=framing)
+    (many, server), (one, _) = wire.connect(), wire.connect()
+    wire.apply("stall")
+    many.send(bytes(1_000))
+    wire.until(lambda stats: stats.forward_pieces == 1_000)
+    many.send(bytes(1_000))
+    one.send(ONE)
+    stats = wire.until(lambda stats: stats.forward_bytes % 1_000 == len(ONE))
+    assert stats.forward_pieces == 1_000 + 1
+    wire.heal()
+    assert server.receive(2_000) == bytes(2_000)

@@ -282,6 +282,15 @@ def test_a_health_command_ends_with_its_service(kept: Kept, wait_for: WaitFor) -
     assert not processes.living({pid})
 
 
+def test_a_health_command_does_not_begin_after_its_service(kept: Kept, wait_for: WaitFor) -> None:
+    kept.spawn("")
+    wait_for(lambda: kept.exit_status() is not None, "its end")
+    before = kept.open_files()
+    with pytest.raises(KeyError, match="pid"):
+        kept.spawn("import time; time.sleep(1000)", mark=kept.mark + HEALTH)
+    assert kept.open_files() == before
+
+
 def test_it_starts_fast(tmp_path: Path) -> None:
     """The best of some: a quiet machine takes about 35 ms, a loaded one several times as long."""
     fastest_s = 10.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -84,6 +85,18 @@ def test_a_run_is_not_taken_for_dead_while_it_begins(tmp_path: Path, monkeypatch
     create(tmp_path).close()
     create(tmp_path).close()
     assert may_others_begin == [False, False]
+
+
+def test_a_file_system_that_locks_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_nfs(file: int, operation: int) -> None:
+        if fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(file, operation)
+
+    flock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", of_nfs)
+    with create(tmp_path) as run:
+        assert is_alive(run.path)
 
 
 def test_a_run_that_lives_is_kept(tmp_path: Path) -> None:
