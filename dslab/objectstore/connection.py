@@ -65,6 +65,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._was_short = False
+        self._whole: Any = None  # uvicorn's cycle of the last request that came to its end
         self._files: FileSender | None = None
         # uvicorn runs its attribute `app` for every request: `_serve`, which runs the front in its place.
         self.front = self.app
@@ -139,8 +140,8 @@ class Connection(HttpToolsProtocol):
 
         If whole requests before it still wait for their answers, whoever answers the last of them hangs up.
         """
-        if self._in_head and self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        if self._whole is not None and not self._whole.response_complete:
+            self._whole.keep_alive = False
             return
         call_id = new_id()
         body = error_document(error.code, error.message, [("RequestId", call_id), ("HostId", HOST_ID)])
@@ -164,6 +165,7 @@ class Connection(HttpToolsProtocol):
             return
         if not self._was_short:
             super().on_message_complete()
+            self._whole = self.cycle
         self._in_head = True
         self._piece = b""  # what follows does not begin this piece
 

@@ -179,7 +179,17 @@ def test_what_follows_a_request_does_not_begin_as_it_does(open_server: tuple[str
     assert b"<Code>BadRequest</Code>" in answer
 
 
-@pytest.mark.parametrize("after", [b"0123456789", head("GET", "/bucket", "X: a\1b")])
+@pytest.mark.parametrize(
+    "after",
+    [
+        b"0123456789",
+        head("GET", "/bucket", "X: a\1b"),
+        head("GET", "http://x"),
+        head("CONNECT", "x:80"),
+        head("PUT", "/bucket/k", "Transfer-Encoding: chunked") + b"no length\r\n",
+    ],
+    ids=["no head", "a control character", "no path", "a tunnel", "no chunk"],
+)
 def test_a_whole_request_is_answered_whatever_follows_it(open_server: tuple[str, Any], after: bytes) -> None:
     put = head("PUT", "/bucket/followed", "Content-Length: 5") + b"hello"
     answer = exchange(open_server[0], put + put + after)
