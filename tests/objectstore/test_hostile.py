@@ -275,6 +275,26 @@ def test_an_endless_head(open_server: tuple[str, Any]) -> None:
     assert psutil.Process(process.pid).memory_info().rss - before < 32 * 2**20
 
 
+def test_endless_lines_after_a_body(open_server: tuple[str, Any]) -> None:
+    address, process = open_server
+    before = psutil.Process(process.pid).memory_info().rss
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as peer:
+        peer.sendall(head("POST", "/bucket?delete", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n")
+        with pytest.raises(OSError):
+            for _ in range(2_000):
+                peer.sendall(b"a: b\r\n" * 10_000)
+    assert psutil.Process(process.pid).memory_info().rss - before < 32 * 2**20
+
+
+def test_lines_after_a_body_are_no_headers(open_server: tuple[str, Any]) -> None:
+    httpx.put(f"http://{open_server[0]}/bucket/lines", content=b"hello", trust_env=False).raise_for_status()
+    get = head("GET", "/bucket/lines", "Transfer-Encoding: chunked", "Connection: close")
+    answer = exchange(open_server[0], get + b"0\r\nRange: bytes=0-0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\nhello")
+
+
 def test_a_body_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "BODY_TIMEOUT_S", 0.2)
     served = serve(f"{ID}:{SECRET}", anonymous="write")
