@@ -139,9 +139,13 @@ class Connection(HttpToolsProtocol):
         """Answer what is no request, and hang up: where the next one would begin, nobody knows.
 
         If whole requests before it still wait for their answers, whoever answers the last of them hangs up.
+        In the middle of an answer there is no place for another.
         """
         if self._whole is not None and not self._whole.response_complete:
             self._whole.keep_alive = False
+            return
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
             return
         call_id = new_id()
         body = error_document(error.code, error.message, [("RequestId", call_id), ("HostId", HOST_ID)])

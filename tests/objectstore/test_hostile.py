@@ -295,6 +295,24 @@ def test_lines_after_a_body_are_no_headers(open_server: tuple[str, Any]) -> None
     assert answer.endswith(b"\r\n\r\nhello")
 
 
+def test_no_answer_is_in_another(open_server: tuple[str, Any]) -> None:
+    """A client may break its request while it reads a long answer: that ends, and nothing is put into it."""
+    large = bytes(32 * 2**20)  # more than the sockets between the two hold
+    host, _, port = open_server[0].rpartition(":")
+    httpx.put(f"http://{open_server[0]}/bucket/large", content=large, trust_env=False).raise_for_status()
+    with socket.create_connection((host, int(port)), timeout=30) as peer:
+        peer.sendall(head("GET", "/bucket/large", "Transfer-Encoding: chunked"))
+        answer = bytearray(peer.recv(65_536))
+        peer.sendall(b"no length\r\n")
+        try:
+            while piece := peer.recv(65_536):
+                answer += piece
+        except ConnectionResetError:
+            pass
+    assert b"\r\ncontent-length: 33554432\r\n" in answer
+    assert not bytes(answer).partition(b"\r\n\r\n")[2].strip(b"\0")
+
+
 def test_a_body_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call, "BODY_TIMEOUT_S", 0.2)
     served = serve(f"{ID}:{SECRET}", anonymous="write")
