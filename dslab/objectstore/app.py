@@ -32,7 +32,7 @@ from dslab.objectstore.routes import routers
 from dslab.objectstore.service import Service
 from dslab.objectstore.short import ShortWay
 
-RESERVED = "-"
+RESERVED = b"/-/"
 NOBODY = "0" * 18
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Front:
 
         try:
             call = Call(scope, receive, self._service.domain)
-            if call.target.bucket == RESERVED:
+            if call.path.startswith(RESERVED) and not call.in_host:
                 await self.api(scope, receive, send)
                 return
             if call.method != "OPTIONS":  # a preflight is a browser's own, which signs nothing

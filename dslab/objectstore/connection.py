@@ -6,9 +6,10 @@ everything else goes uvicorn's way: a scope, a task, and messages to and fro.
 **Files** (`files`): an application may send one without reading it.
 
 **Limits** on the head of a request, and on how long a client may keep us waiting. A parser gathers a head
-until it is whole; a client that never ends it would make it grow for ever. So bytes are counted until the
-head is whole. A client that sends nothing in the middle of a head, or does not take what it asked for, is
-dropped by `watch`: one look at all connections every few seconds, so that a request costs no timer.
+until it is whole, and the lines after a body in chunks; a client that never ends them would make them grow
+for ever. So bytes are counted until the head is whole, or until some of the body has come. A client that
+sends nothing in the middle of a head, or does not take what it asked for, is dropped by `watch`: one look at
+all connections every few seconds, so that a request costs no timer.
 
 A body that stops coming is the business of `call.Call.body`, which can still answer.
 
@@ -63,8 +64,9 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = True
-        self._head_bytes = 0
+        self._kept_bytes = 0
         self._was_short = False
+        self._whole: Any = None  # uvicorn's cycle of the last request that came to its end
         self._files: FileSender | None = None
         # uvicorn runs its attribute `app` for every request: `_serve`, which runs the front in its place.
         self.front = self.app
@@ -88,11 +90,10 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take some bytes."""
         self._received += 1
-        if self._in_head:
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(S3Error("RequestHeaderSectionTooLarge"))
-                return
-            self._head_bytes += len(data)  # what follows the head in one piece with it is counted too
+        if self._kept_bytes > MAX_HEAD_BYTES:
+            self._refuse(S3Error("RequestHeaderSectionTooLarge"))
+            return
+        self._kept_bytes += len(data)  # what follows the head in one piece with it is counted too
         self._piece = data
         self._unset_keepalive_if_required()
         try:
@@ -138,9 +139,13 @@ class Connection(HttpToolsProtocol):
         """Answer what is no request, and hang up: where the next one would begin, nobody knows.
 
         If whole requests before it still wait for their answers, whoever answers the last of them hangs up.
+        In the middle of an answer there is no place for another.
         """
-        if self._in_head and self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        if self._whole is not None and not self._whole.response_complete:
+            self._whole.keep_alive = False
+            return
+        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
+            self.transport.close()
             return
         call_id = new_id()
         body = error_document(error.code, error.message, [("RequestId", call_id), ("HostId", HOST_ID)])
@@ -153,10 +158,16 @@ class Connection(HttpToolsProtocol):
         if self._offers_upgrade():
             return
         self._in_head = False
-        self._head_bytes = 0
+        self._kept_bytes = 0
         self._was_short = self._answer_at_once()
         if not self._was_short:
             super().on_headers_complete()
+        self.headers = []  # those of the request stay as they are: lines after a body are not among them
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body has come: of that the parser keeps nothing."""
+        self._kept_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The body is whole; what comes next is a head."""
@@ -164,7 +175,9 @@ class Connection(HttpToolsProtocol):
             return
         if not self._was_short:
             super().on_message_complete()
+            self._whole = self.cycle
         self._in_head = True
+        self._kept_bytes = 0
         self._piece = b""  # what follows does not begin this piece
 
     def _answer_at_once(self) -> bool:
@@ -218,7 +231,8 @@ class Connection(HttpToolsProtocol):
         unsent = self.transport.get_write_buffer_size()
         now = Progress(self._received, unsent, self._files.sent_bytes)
         is_sending = unsent > 0 or self._files.is_busy
-        waits_for_client = is_sending or self._head_bytes > 0 or self._was_short or not self._received
+        is_amid_head = self._in_head and self._kept_bytes > 0
+        waits_for_client = is_sending or is_amid_head or self._was_short or not self._received
         self.idle_s = self.idle_s + passed_s if waits_for_client and now == self._seen else 0.0
         self._seen = now
         if self.idle_s >= PATIENCE_S:

@@ -31,7 +31,7 @@ from dslab.objectstore.messages import (
 )
 from dslab.objectstore.protocol import Conditions, check_key, copy_range
 from dslab.objectstore.puts import part_target, write_conditions
-from dslab.objectstore.service import ATTEMPTS, Service
+from dslab.objectstore.service import Service, look_again
 from dslab.objectstore.store import present
 
 T = TypeVar("T")
@@ -78,24 +78,18 @@ async def copy_part(service: Service, call: Call, send: Send) -> None:
 
 
 async def _of_source(
-    service: Service, call: Call, copy: Callable[[Service, Call, Found], T | None]
+    service: Service, call: Call, copy: Callable[[Service, Call, Found], T]
 ) -> tuple[Bucket, Version, T]:
-    """Find what is to be copied, and copy it, in a thread; gives both, and the bucket that it comes from.
-
-    If it was removed in between, there is another version now, or none: then it is looked for again.
-    """
+    """Find what is to be copied, and copy it, in a thread; gives both, and the bucket that it comes from."""
 
     def attempt() -> tuple[Bucket, Version, T]:
-        for _ in range(ATTEMPTS):
-            found = _source(service, call)
-            if (copied := copy(service, call, found)) is not None:
-                return found.bucket, found.version, copied
-        raise S3Error("InternalError", "The source is overwritten all the time.")
+        found = _source(service, call)
+        return found.bucket, found.version, copy(service, call, found)
 
-    return await service.run(attempt)
+    return await service.run(look_again, attempt)
 
 
-def _copy_object(service: Service, call: Call, found: Found) -> Version | None:
+def _copy_object(service: Service, call: Call, found: Found) -> Version:
     source, target = found.version, call.target
     if source.content.size_bytes > MAX_PUT_BYTES:
         message = "The specified copy source is larger than the maximum allowable size for a copy source"
@@ -114,15 +108,13 @@ def _copy_object(service: Service, call: Call, found: Found) -> Version | None:
     return service.store.copy(source, target.bucket, target.key, meta, conditions, algorithm)
 
 
-def _copy_part(service: Service, call: Call, found: Found, upload: Upload, number: int) -> Part | None:
+def _copy_part(service: Service, call: Call, found: Found, upload: Upload, number: int) -> Part:
     size_bytes = found.version.content.size_bytes
     header = call.headers.get("x-amz-copy-source-range")
     start, end = copy_range(header, size_bytes) if header else (0, size_bytes)
     if end - start > MAX_PUT_BYTES:
         raise S3Error("EntityTooLarge")
     contents = service.store.open(found.version, start, end)
-    if contents is None:
-        return None
     draft = service.store.draft()
     md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(upload.algorithm)
     try:

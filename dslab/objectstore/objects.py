@@ -20,7 +20,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Version
 from dslab.objectstore.protocol import Conditions, has_etag, parse_http_date, part_number, range_of
 from dslab.objectstore.puts import put_object, put_part
-from dslab.objectstore.service import ATTEMPTS, Service, version_of
+from dslab.objectstore.service import Service, look_again, version_of
 from dslab.objectstore.subresources import OF_OBJECTS
 
 _OVERRIDES = {
@@ -104,23 +104,18 @@ async def get(service: Service, call: Call, send: Send) -> None:
 
 def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
     """What is to be sent: status, headers and bytes; to HEAD no bytes."""
-    for _ in range(ATTEMPTS):
-        bucket, version = service.object(call)
-        Conditions.of(call.headers).check_read(version)
-        try:
-            start, end, status, more = _which(service, call, version)
-        except FileNotFoundError:
-            continue  # as below
-        is_whole = end - start == version.content.size_bytes
-        headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
-        headers["content-length"] = str(end - start)
-        if call.method == "HEAD":
-            return status, headers, Contents((), 0, 0)
-        contents = service.store.open(version, start, end)
-        if contents is not None:
-            return status, headers, contents
-        # It was removed between the two looks: then there is another version now, or none.
-    raise S3Error("InternalError", "The object's file is missing.")
+    return look_again(_look, service, call)
+
+
+def _look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
+    bucket, version = service.object(call)
+    Conditions.of(call.headers).check_read(version)
+    start, end, status, more = _which(service, call, version)
+    is_whole = end - start == version.content.size_bytes
+    headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
+    headers["content-length"] = str(end - start)
+    is_head = call.method == "HEAD"
+    return status, headers, Contents((), 0, 0) if is_head else service.store.open(version, start, end)
 
 
 def _which(service: Service, call: Call, version: Version) -> tuple[int, int, int, dict[str, str]]:

@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 THREADS = 8
 ATTEMPTS = 10
-"""How often who reads an object looks again for one that is overwritten all the time."""
+"""How often who reads an object looks for one that is overwritten all the time."""
 
 DEFAULT_DOMAIN = "s3.localhost"
 DEFAULT_REGION = "us-east-1"
@@ -90,6 +90,27 @@ class Service:
             raise
         call.check(self.rules, action, bucket, version)
         return bucket, version
+
+
+def look_again(look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Look for an object, and take what is wanted of it.
+
+    If it was removed between the two, there is another version now, or none: then it is looked for again.
+
+    Args:
+        look: Does both. It raises FileNotFoundError if the object is gone.
+        args: What it is given.
+        kwargs: What it is given by name.
+
+    Raises:
+        S3Error: InternalError, it was gone every time.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            return look(*args, **kwargs)
+        except FileNotFoundError:
+            continue
+    raise S3Error("InternalError", "The object's file is missing.")
 
 
 def version_of(call: Call) -> str | None:

@@ -186,16 +186,13 @@ class Store:
 
         return self.index.recall((bucket, key, version_id), answer)
 
-    def open(self, version: Version, start: int, end: int) -> Contents | None:
+    def open(self, version: Version, start: int, end: int) -> Contents:
         """Open a range of an object's bytes. They can be read to the end, whatever is written meanwhile.
 
-        Returns:
-            None if the version was removed in this very instant.
+        Raises:
+            FileNotFoundError: The version was removed in this very instant.
         """
-        try:
-            return Contents(self._files(version), start, end)
-        except FileNotFoundError:
-            return None
+        return Contents(self._files(version), start, end)
 
     def segments(self, version: Version) -> tuple[Segment, ...]:
         """Give the files that an object consists of."""
@@ -223,15 +220,13 @@ class Store:
         meta: Meta,
         conditions: Conditions = ANY,
         algorithm: str = "",
-    ) -> Version | None:
+    ) -> Version:
         """Make another object of the same bytes. They are not copied: the files get another name.
 
         `algorithm` is that of the copy's checksum; empty for the source's.
 
-        Returns:
-            None if the source was removed in this very instant.
-
         Raises:
+            FileNotFoundError: The source was removed in this very instant.
             S3Error: NoSuchBucket, or as `Conditions.check_write`.
         """
         drafts: list[Draft] = []
@@ -240,11 +235,9 @@ class Store:
             for segment in segments:
                 drafts.append(self.blobs.link(segment.blob))
             content = self._content_of_copy(source, algorithm)
-        except BaseException as error:
+        except BaseException:
             for draft in drafts:
                 draft.discard()
-            if isinstance(error, FileNotFoundError):
-                return None
             raise
         if content.blob is not None:
             content = replace(content, blob=drafts[0].blob)
@@ -359,8 +352,6 @@ class Store:
         if not content.parts and have and have.algorithm == wanted:
             return content
         contents = self.open(source, 0, content.size_bytes)
-        if contents is None:
-            raise FileNotFoundError
         md5, total = hashlib.md5(usedforsecurity=False), checksums.summer(wanted)
         for piece in contents:
             md5.update(piece)

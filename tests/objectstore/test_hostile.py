@@ -179,7 +179,17 @@ def test_what_follows_a_request_does_not_begin_as_it_does(open_server: tuple[str
     assert b"<Code>BadRequest</Code>" in answer
 
 
-@pytest.mark.parametrize("after", [b"0123456789", head("GET", "/bucket", "X: a\1b")])
+@pytest.mark.parametrize(
+    "after",
+    [
+        b"0123456789",
+        head("GET", "/bucket", "X: a\1b"),
+        head("GET", "http://x"),
+        head("CONNECT", "x:80"),
+        head("PUT", "/bucket/k", "Transfer-Encoding: chunked") + b"no length\r\n",
+    ],
+    ids=["no head", "a control character", "no path", "a tunnel", "no chunk"],
+)
 def test_a_whole_request_is_answered_whatever_follows_it(open_server: tuple[str, Any], after: bytes) -> None:
     put = head("PUT", "/bucket/followed", "Content-Length: 5") + b"hello"
     answer = exchange(open_server[0], put + put + after)
@@ -263,6 +273,44 @@ def test_an_endless_head(open_server: tuple[str, Any]) -> None:
             for _ in range(2_000):
                 peer.sendall(b"x" * 65_536)
     assert psutil.Process(process.pid).memory_info().rss - before < 32 * 2**20
+
+
+def test_endless_lines_after_a_body(open_server: tuple[str, Any]) -> None:
+    address, process = open_server
+    before = psutil.Process(process.pid).memory_info().rss
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=30) as peer:
+        peer.sendall(head("POST", "/bucket?delete", "Transfer-Encoding: chunked") + b"1\r\nx\r\n0\r\n")
+        with pytest.raises(OSError):
+            for _ in range(2_000):
+                peer.sendall(b"a: b\r\n" * 10_000)
+    assert psutil.Process(process.pid).memory_info().rss - before < 32 * 2**20
+
+
+def test_lines_after_a_body_are_no_headers(open_server: tuple[str, Any]) -> None:
+    httpx.put(f"http://{open_server[0]}/bucket/lines", content=b"hello", trust_env=False).raise_for_status()
+    get = head("GET", "/bucket/lines", "Transfer-Encoding: chunked", "Connection: close")
+    answer = exchange(open_server[0], get + b"0\r\nRange: bytes=0-0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"\r\n\r\nhello")
+
+
+def test_no_answer_is_in_another(open_server: tuple[str, Any]) -> None:
+    """A client may break its request while it reads a long answer: that ends, and nothing is put into it."""
+    large = bytes(32 * 2**20)  # more than the sockets between the two hold
+    host, _, port = open_server[0].rpartition(":")
+    httpx.put(f"http://{open_server[0]}/bucket/large", content=large, trust_env=False).raise_for_status()
+    with socket.create_connection((host, int(port)), timeout=30) as peer:
+        peer.sendall(head("GET", "/bucket/large", "Transfer-Encoding: chunked"))
+        answer = bytearray(peer.recv(65_536))
+        peer.sendall(b"no length\r\n")
+        try:
+            while piece := peer.recv(65_536):
+                answer += piece
+        except ConnectionResetError:
+            pass
+    assert b"\r\ncontent-length: 33554432\r\n" in answer
+    assert not bytes(answer).partition(b"\r\n\r\n")[2].strip(b"\0")
 
 
 def test_a_body_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:

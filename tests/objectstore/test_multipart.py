@@ -6,6 +6,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -417,8 +418,9 @@ def test_a_copy_is_whole_even_if_its_source_of_many_parts_goes(
     assert s3.get_object(Bucket=bucket, Key="to")["Body"].read() == b"".join(bodies)
 
 
-def test_a_part_is_looked_for_again(
-    served: Served, s3: Any, bucket: str, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("question", ["partNumber=1", "attributes"])
+def test_parts_are_looked_for_again(  # noqa: PLR0917
+    served: Served, s3: Any, bucket: str, http: httpx.Client, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:
     upload = begin(s3, bucket, ACL="public-read")
     part = {"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"old")["ETag"]}
@@ -432,6 +434,27 @@ def test_a_part_is_looked_for_again(
         return parts(version)
 
     monkeypatch.setattr(store, "parts", overwritten)
-    long_way = {"content-length": "0"}
-    answer = http.get(f"/{bucket}/key?partNumber=1", headers=long_way)
-    assert (answer.status_code, answer.content) == (200, b"")
+    headers = {"content-length": "0", "x-amz-object-attributes": "ObjectParts,ObjectSize"}  # the long way
+    answer = http.get(f"/{bucket}/key?{question}", headers=headers)
+    assert answer.status_code == 200
+    if question == "attributes":
+        assert "<ObjectSize>0</ObjectSize>" in answer.text
+        assert "<ObjectParts>" not in answer.text
+    else:
+        assert answer.content == b""
+
+
+def test_a_file_that_is_gone_for_good(served: Served, s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="from", Body=b"lost")
+    blob = served.service.store.find(bucket, "from").content.blob
+    assert blob is not None
+    Path(served.service.store.blobs.path(blob)).unlink()
+    upload = begin(s3, bucket)
+    source = {"CopySource": f"{bucket}/from"}
+    for call, options in (
+        (s3.get_object, {"Key": "from"}),
+        (s3.copy_object, {"Key": "to", **source}),
+        (s3.upload_part_copy, {**upload, "PartNumber": 1, **source}),
+    ):
+        with pytest.raises(ClientError, match=r"InternalError.*The object's file is missing\."):
+            call(**{"Bucket": bucket, **options})

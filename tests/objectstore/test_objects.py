@@ -418,6 +418,18 @@ def test_no_key_is_reserved_in_a_bucket_s_host(s3: Any, bucket: str, http: httpx
         assert (put.status_code, "AccessDenied" in put.text) == (403, True)
 
 
+def test_what_is_not_reserved(http: httpx.Client) -> None:
+    """Only what begins with -/ is, where the path names the bucket."""
+    for path, host, status, code in (
+        ("/-/docs", "-.s3.localhost", 404, "NoSuchBucket"),
+        ("/-", "x", 404, "NoSuchBucket"),
+        ("/-/nothing", "x", 405, "MethodNotAllowed"),
+    ):
+        got = http.get(path, headers={"host": host})
+        assert (got.status_code, f"<Code>{code}</Code>" in got.text) == (status, True), path
+    assert http.get("/-/openapi.json").json()["openapi"]
+
+
 def test_the_host_may_name_the_bucket(http: httpx.Client, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a/b", Body=b"x", ACL="public-read")
     got = http.get("/a/b", headers={"host": f"{bucket}.s3.localhost:1234"})

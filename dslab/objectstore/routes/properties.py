@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from dslab.objectstore import acl
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
+from dslab.objectstore.call import Call
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, MEDIA_TYPE, Child, read_tags
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
@@ -19,7 +20,7 @@ from dslab.objectstore.messages import MAX_KEYS, Checksum, Version
 from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
 from dslab.objectstore.routes.settings import tag_set
-from dslab.objectstore.service import Service
+from dslab.objectstore.service import Service, look_again
 from dslab.objectstore.subresources import OBJECT_REFUSED
 
 router = subject("properties of objects")
@@ -70,6 +71,10 @@ async def put_acl(service: Here, call: ObjectCall) -> Response:
 @router.get("/{bucket}/{key}?attributes", summary="GetObjectAttributes")
 def get_attributes(service: Here, call: ObjectCall) -> Response:
     """Tell what is known of the object."""
+    return look_again(_attributes, service, call)
+
+
+def _attributes(service: Service, call: Call) -> Response:
     bucket, version = service.object(call)
     named = [one.strip() for one in call.headers.get("x-amz-object-attributes", "").split(",")]
     if not set(named) <= set(ATTRIBUTES):
@@ -91,7 +96,7 @@ def get_attributes(service: Here, call: ObjectCall) -> Response:
     return xml("GetObjectAttributesResponse", children, headers)
 
 
-def _parts(service: Service, call: ObjectCall, version: Version) -> list[Child]:
+def _parts(service: Service, call: Call, version: Version) -> list[Child]:
     after = _number(call.headers.get("x-amz-part-number-marker", "0"))
     most = min(_number(call.headers.get("x-amz-max-parts", str(MAX_KEYS))), MAX_KEYS)
     rest = [one for one in service.store.parts(version) if one.number > after]
