@@ -10,16 +10,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import pytest_timeout
 
 from dslab.kit.errors import DslabError, KitError, UsageError
-from dslab.kit.grader.collecting import collect
+from dslab.kit.grader.collecting import add_checks, collect
 from dslab.kit.grader.course import find_course
 from dslab.kit.grader.fixtures import Fixtures
 from dslab.kit.grader.plugin import OPTIONS
@@ -84,7 +85,15 @@ class TakeOver:
             pytest.exit(str(error), returncode=error.exit_status)
         for plugin in _plugins(self._session):
             config.pluginmanager.register(plugin)
-        config.args += map(str, self._session.request.private)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, Any, Any]:
+        """Add the private checks before anybody plans or deselects."""
+        assert self._session
+        add_checks(session, items, self._session.request.private)
+        return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say the score, the seed and the folder."""

@@ -583,6 +583,20 @@ def test_private_checks_by_a_roundabout_path_stay_private(tmp_path: Path, grade_
     assert [found.name for found in result.checks if found.private] == ["test_secret"]
 
 
+def test_private_checks_that_are_the_labs_own_run_once(
+    lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    write_checks(f'''
+        @step("1.1", starts=())
+        def test_count():
+            """It counts."""
+            with open({str(lab / "count")!r}, "a") as count:
+                count.write("x")
+    ''')
+    grade_lab(checks=lab)
+    assert (lab / "count").read_text() == "x"
+
+
 def test_private_file_without_a_check_is_refused(tmp_path: Path, grade_lab: Grade) -> None:
     (tmp_path / "test_a.py").write_text(SECRET.format(what=True))
     (tmp_path / "test_b.py").write_text(SECRET.format(what=True).replace("test_", "tset_"))
