@@ -25,7 +25,7 @@ from dslab.kit.grader.course import find_course
 from dslab.kit.grader.fixtures import Fixtures
 from dslab.kit.grader.plugin import OPTIONS
 from dslab.kit.grader.progress import Watcher
-from dslab.kit.grader.request import GradeRequest, make_request
+from dslab.kit.grader.request import GradeRequest, at_home, make_request
 from dslab.kit.grader.session import GradingSession
 from dslab.kit.grader.timeouts import TimeoutPlugin
 from dslab.kit.grader.verdict import RunResult, shown
@@ -189,7 +189,7 @@ def _request_of(config: pytest.Config, labs: Sequence[Path]) -> GradeRequest:
     options = {name: config.getoption(f"dslab_{name}") for name in OPTIONS}
     here = config.invocation_params.dir
     for name in ("submission", "report", "checks"):
-        options[name] = here / options[name] if options[name] else None
+        options[name] = here / at_home(Path(options[name])) if options[name] else None
     options["step"] = options["step"] or ()
     if len(labs) > 1:
         raise UsageError("Only one lab can be graded at a time.", remedy="Name one of them.")
