@@ -568,6 +568,25 @@ def test_answer_that_cannot_be_written_is_a_failure(
     assert re.fullmatch("a value of type (int|list) .* written", failed.actual)
 
 
+def test_exception_that_cannot_be_written_ends_its_check_alone(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_key():
+            """It is known."""
+            {}[10**5000]
+
+        @step("1.3", starts=())
+        def test_words():
+            """It is so."""
+            raise AssertionError(10**5000)
+    ''')
+    result = grade_lab()
+    assert result.complete
+    broken, wrong = check(result, "test_key"), check(result, "test_words")
+    assert (broken.verdict, wrong.verdict) == (Verdict.ERROR, Verdict.FAIL)
+    assert re.fullmatch("KeyError: a value of type KeyError .* written", broken.message)
+
+
 def test_private_checks_of_one_name_in_two_files(tmp_path: Path, grade_lab: Grade) -> None:
     (tmp_path / "test_a.py").write_text(SECRET.format(what=False))
     (tmp_path / "test_b.py").write_text(SECRET.format(what=True))
