@@ -160,8 +160,8 @@ def _counts(course: Course, result: dict[str, Any]) -> bool:
     own = course.root / "labs" / str(result.get("lab"))
     try:
         return bool(result.get("complete")) and Path(str(result.get("submission"))).resolve() == own.resolve()
-    except ValueError:
-        return False  # no system has such paths
+    except (ValueError, RuntimeError):
+        return False  # no system has such a path, or it is a link to itself
 
 
 def _result_files(course: Course) -> list[Path]:

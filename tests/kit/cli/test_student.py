@@ -188,12 +188,14 @@ def test_damaged_records_are_as_if_they_were_not_there(
         '"steps": [{"id": "1.2", "points": null, "earned": 40}]',
         '"lab": "\\u0000"',
         '"submission": "\\u0000"',
+        '"submission": "loop"',
         f'"more": {"[" * 100_000}{"]" * 100_000}',
         f'"more": {"9" * 5_000}',
     ],
     ids=lambda more: more[:30],
 )
 def test_progress_survives_a_result_that_is_none(course: Path, run: Run, record: Record, more: str) -> None:
+    (course / "loop").symlink_to("loop")
     record(1, s1_1=60)
     record(2, s1_2=40)
     *_, newest = sorted((course / ".dslab" / "runs").glob("*/result.json"))
