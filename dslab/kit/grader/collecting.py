@@ -50,7 +50,8 @@ def key_of(item: pytest.Item) -> str:
 
     pytest's own id leaves the file out if it lies outside of its root folder, as private checks do.
     """
-    return f"{item.path}::{item.nodeid.partition('::')[2]}"
+    names = [node.name for node in item.listchain() if isinstance(node, pytest.Class | pytest.Item)]
+    return "::".join([str(item.path), *names])
 
 
 def step_mark(item: pytest.Item) -> StepMark | None:

@@ -623,6 +623,13 @@ def test_private_file_without_a_check_is_refused(tmp_path: Path, grade_lab: Grad
         grade_lab(checks=tmp_path)
 
 
+def test_private_check_of_no_step_is_named(tmp_path: Path, grade_lab: Grade) -> None:
+    where = tmp_path / "test_a.py"
+    where.write_text("class TestIt:\n    def test_x(self):\n        pass\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{where}::TestIt::test_x: belongs to no step")):
+        grade_lab(checks=where)
+
+
 @pytest.mark.parametrize("name", ["a course [2]", "a::course"])
 def test_folders_whose_names_mean_something_to_pytest(tmp_path: Path, lab: Path, name: str) -> None:
     folder = (lab.parent.parent.rename(tmp_path / name)) / "labs" / "01-tiny"
