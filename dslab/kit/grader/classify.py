@@ -25,7 +25,7 @@ import pytest
 
 import dslab
 from dslab.kit.errors import DslabError, PeerError
-from dslab.kit.grader.render import cut, harmless
+from dslab.kit.grader.render import cut, harmless, written
 from dslab.kit.grader.verdict import Verdict
 
 MAX_MESSAGE_CHARACTERS = 1_000
@@ -67,11 +67,11 @@ def message_of(error: BaseException) -> str:
             more = f" (and {len(others)} more)" if others else ""
             return f"{message_of(first)}{more}"
         case AssertionError():
-            words = _own_words(str(error)) or _asserted(error)
+            words = _own_words(written(error, str)) or _asserted(error)
         case DslabError() | CheckTimedOut() | pytest.skip.Exception() | pytest.fail.Exception():
-            words = str(error)
+            words = written(error, str)
         case _:
-            words = f"{type(error).__name__}: {error}".removesuffix(": ")
+            words = f"{type(error).__name__}: {written(error, str)}".removesuffix(": ")
     return harmless(cut(" ".join(words.split()), MAX_MESSAGE_CHARACTERS))
 
 

@@ -16,16 +16,22 @@ from dslab.kit.grader.request import GradeRequest
 
 
 def collect(session: pytest.Session, files: Iterable[Path]) -> None:
-    """Collect check files, in the place of what pytest makes of its arguments.
-
-    There, a bracket or two colons in a folder's name would mean something else.
-    """
-    for path in files:
-        session.items += session.genitems(CheckFile.from_parent(session, path=path))
+    """Collect check files, in the place of what pytest makes of its arguments."""
+    add_checks(session, session.items, files)
     hook = session.config.hook
     hook.pytest_collection_modifyitems(session=session, config=session.config, items=session.items)
     hook.pytest_collection_finish(session=session)
     session.testscollected = len(session.items)
+
+
+def add_checks(session: pytest.Session, items: list[pytest.Item], files: Iterable[Path]) -> None:
+    """Add the checks of those files that are not there yet.
+
+    They are no arguments of pytest's: there, a bracket or two colons in a folder's name mean something else.
+    """
+    for path in files:
+        if path not in {item.path for item in items}:
+            items += session.genitems(CheckFile.from_parent(session, path=path))
 
 
 def ignored(request: GradeRequest, path: Path) -> bool | None:
@@ -44,7 +50,8 @@ def key_of(item: pytest.Item) -> str:
 
     pytest's own id leaves the file out if it lies outside of its root folder, as private checks do.
     """
-    return f"{item.path}::{item.nodeid.partition('::')[2]}"
+    names = [node.name for node in item.listchain() if isinstance(node, pytest.Class | pytest.Item)]
+    return "::".join([str(item.path), *names])
 
 
 def step_mark(item: pytest.Item) -> StepMark | None:

@@ -129,7 +129,7 @@ def _merge(record: dict[str, Any], results: Iterable[dict[str, Any]]) -> dict[st
         steps = record.setdefault(result["lab"], {})
         for step in result["steps"]:
             if result["started"] >= steps.get(step["id"], {}).get("at", ""):
-                share = Fraction(str(step["earned"])) / Fraction(str(step["points"]))
+                share = min(Fraction(str(step["earned"])) / Fraction(str(step["points"])), Fraction(1))
                 steps[step["id"]] = {"share": str(share.limit_denominator(100)), "at": result["started"]}
     return record
 
@@ -158,7 +158,10 @@ def _locked(path: Path) -> Iterator[None]:
 def _counts(course: Course, result: dict[str, Any]) -> bool:
     """Whether it is of a complete run of the lab's own files."""
     own = course.root / "labs" / str(result.get("lab"))
-    return bool(result.get("complete")) and Path(str(result.get("submission"))).resolve() == own.resolve()
+    try:
+        return bool(result.get("complete")) and Path(str(result.get("submission"))).resolve() == own.resolve()
+    except (ValueError, RuntimeError):
+        return False  # no system has such a path, or it is a link to itself
 
 
 def _result_files(course: Course) -> list[Path]:
@@ -181,7 +184,7 @@ def _read(path: Path, kind: Any) -> dict[str, Any]:
     try:
         text = path.read_bytes()
         msgspec.json.decode(text, type=kind)
-    except (FileNotFoundError, ValueError, msgspec.DecodeError):
+        found: dict[str, Any] = json.loads(text)
+    except (FileNotFoundError, ValueError, RecursionError, msgspec.DecodeError):
         return {}
-    found: dict[str, Any] = json.loads(text)
     return found

@@ -17,6 +17,7 @@ from dslab.kit.grader.compare import Comparison
 from dslab.kit.grader.evidence import Evidence
 from dslab.kit.grader.lastwords import NOT_WRITTEN, LastException
 from dslab.kit.grader.ledger import Blocked, Planned
+from dslab.kit.grader.render import written
 from dslab.kit.grader.request import GradeRequest
 from dslab.kit.grader.verdict import CheckResult, RunResult, StepResult, Verdict
 
@@ -73,7 +74,7 @@ class Happened:
     def keep_comparison_of(self, error: BaseException) -> None:
         """Forget the last comparison unless it is what this exception is about."""
         raised = leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-        if self.comparison and not any(self.comparison.headline in str(one) for one in raised):
+        if self.comparison and not any(self.comparison.headline in written(one, str) for one in raised):
             self.comparison = None
 
     @property

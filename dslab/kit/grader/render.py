@@ -6,6 +6,8 @@ otherwise move the cursor and paint over the grader's own words.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 LINE_WIDTH = 64  # what remains of 80 columns beside the margin and the label
 
 MAX_INT_BITS = 10_000  # Python writes out no more than 4,300 digits, lest it take for ever
@@ -21,20 +23,20 @@ def render(value: object, width: int = LINE_WIDTH) -> str:
         case bool():
             return str(value)
         case int() if value.bit_length() <= MAX_INT_BITS:
-            return f"{value:,}"
+            return cut(f"{value:,}", width)
         case str():
             return _cut_with_length(value, width, "character")
         case _:
             return harmless(cut(written(value), width))
 
 
-def written(value: object) -> str:
+def written(value: object, write: Callable[[object], str] = repr) -> str:
     """The value as Python writes it; only its kind if that is more than Python can bear.
 
     A student's program may have sent a list in a list in a list, to be told that the grader broke.
     """
     try:
-        return repr(value)
+        return write(value)
     except (RecursionError, ValueError):
         return f"a value of type {type(value).__name__} that is too deep or too long to be written"
 

@@ -66,11 +66,11 @@ def repeat_run(request: GradeRequest, times: int, console: Console) -> int:
 
 def flakes(results: list[RunResult]) -> list[Flake]:
     """The checks that failed or broke in some run, the most frequent first."""
-    found: dict[tuple[str, str, str], Flake] = {}
+    found: dict[tuple[int, str], Flake] = {}
     for result in results:
-        for check in result.checks:
+        for place, check in enumerate(result.checks):
             if check.verdict in {Verdict.FAIL, Verdict.ERROR}:
-                key = (check.hint, check.name, check.statement)  # a private check may have another's name
+                key = (place, check.name)  # a private check may have another's name
                 seeds = found[key].seeds if key in found else ()
                 found[key] = Flake(check, (*seeds, result.seed))
     return sorted(found.values(), key=lambda flake: -len(flake.seeds))

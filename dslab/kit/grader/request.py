@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -121,8 +122,8 @@ def make_request(
         backend=one_of(backend or "local", BACKENDS, "backend"),
         broker=one_of(broker or "embedded", BROKERS, "broker"),
         only=tuple(dict.fromkeys(step)),
-        report=report.expanduser().absolute() if report else None,
-        checks=_located(checks.expanduser()) if checks else None,
+        report=at_home(report).absolute() if report else None,
+        checks=_located(at_home(checks)) if checks else None,
         keep=keep,
     )
     for path in filter(None, (request.submission, request.checks)):
@@ -156,6 +157,11 @@ def one_of(value: str, known: Sequence[Name], what: str) -> Name:
     raise UsageError(f"There is no {what} {value!r}.", remedy=f"It is one of: {', '.join(known)}.")
 
 
+def at_home(path: Path) -> Path:
+    """What a shell makes of a ``~`` in front; where there is no such user, it is left as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of Path raises an error then
+
+
 def _located(checks: Path) -> Path:
     """The path as pytest will name it, without dots; a file keeps its own name, whatever it is a link to."""
     return checks.resolve() if checks.is_dir() else checks.parent.resolve() / checks.name
@@ -171,7 +177,7 @@ def _refuse_unwritable(path: Path) -> None:
 
 
 def _submission(lab: Lab, folder: Path | None) -> Path:
-    folder = (folder or lab.folder).expanduser().absolute()
+    folder = at_home(folder or lab.folder).absolute()
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise UsageError(

@@ -10,21 +10,22 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import pytest_timeout
 
 from dslab.kit.errors import DslabError, KitError, UsageError
-from dslab.kit.grader.collecting import collect
+from dslab.kit.grader.collecting import add_checks, collect
 from dslab.kit.grader.course import find_course
 from dslab.kit.grader.fixtures import Fixtures
 from dslab.kit.grader.plugin import OPTIONS
 from dslab.kit.grader.progress import Watcher
-from dslab.kit.grader.request import GradeRequest, make_request
+from dslab.kit.grader.request import GradeRequest, at_home, make_request
 from dslab.kit.grader.session import GradingSession
 from dslab.kit.grader.timeouts import TimeoutPlugin
 from dslab.kit.grader.verdict import RunResult, shown
@@ -84,7 +85,15 @@ class TakeOver:
             pytest.exit(str(error), returncode=error.exit_status)
         for plugin in _plugins(self._session):
             config.pluginmanager.register(plugin)
-        config.args += map(str, self._session.request.private)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(
+        self, session: pytest.Session, items: list[pytest.Item]
+    ) -> Generator[None, Any, Any]:
+        """Add the private checks before anybody plans or deselects."""
+        assert self._session
+        add_checks(session, items, self._session.request.private)
+        return (yield)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say the score, the seed and the folder."""
@@ -181,7 +190,7 @@ def _request_of(config: pytest.Config, labs: Sequence[Path]) -> GradeRequest:
     options = {name: config.getoption(f"dslab_{name}") for name in OPTIONS}
     here = config.invocation_params.dir
     for name in ("submission", "report", "checks"):
-        options[name] = here / options[name] if options[name] else None
+        options[name] = here / at_home(Path(options[name])) if options[name] else None
     options["step"] = options["step"] or ()
     if len(labs) > 1:
         raise UsageError("Only one lab can be graded at a time.", remedy="Name one of them.")

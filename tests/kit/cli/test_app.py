@@ -216,6 +216,13 @@ def test_letters_that_the_terminal_does_not_know(course: Path) -> None:
     assert b"Gr\\xfc\\xdfe" in done.stdout
 
 
+def test_without_a_standard_error(course: Path) -> None:
+    assert course.is_dir()
+    command = f"exec {sys.executable} -P -m dslab test 99 2>&-"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
 def test_without_a_standard_output(course: Path) -> None:
     assert course.is_dir()
     command = f"exec {sys.executable} -P -m dslab test 1 --step 1.1 >&-"

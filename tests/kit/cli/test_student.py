@@ -180,13 +180,37 @@ def test_damaged_records_are_as_if_they_were_not_there(
     assert "Hint 1 of 3" in run("hint", "1.1").out
 
 
-@pytest.mark.parametrize("points", ['"x"', "0", "null"])
-def test_progress_survives_a_result_that_is_none(course: Path, run: Run, record: Record, points: str) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"steps": [{"id": "1.2", "points": "x", "earned": 40}]',
+        '"steps": [{"id": "1.2", "points": 0, "earned": 40}]',
+        '"steps": [{"id": "1.2", "points": null, "earned": 40}]',
+        '"lab": "\\u0000"',
+        '"submission": "\\u0000"',
+        '"submission": "loop"',
+        f'"more": {"[" * 100_000}{"]" * 100_000}',
+        f'"more": {"9" * 5_000}',
+    ],
+    ids=lambda more: more[:30],
+)
+def test_progress_survives_a_result_that_is_none(course: Path, run: Run, record: Record, more: str) -> None:
+    (course / "loop").symlink_to("loop")
     record(1, s1_1=60)
     record(2, s1_2=40)
     *_, newest = sorted((course / ".dslab" / "runs").glob("*/result.json"))
-    newest.write_text(newest.read_text().replace('"points": 40', f'"points": {points}'))
+    newest.write_text(newest.read_text().rstrip().removesuffix("}") + f", {more}}}")
     assert "60 of 100" in run("progress").out
+
+
+@pytest.mark.parametrize("earned", ["1e300", "41"])
+def test_no_result_has_more_than_all_points(course: Path, run: Run, record: Record, earned: str) -> None:
+    record(1, s1_1=60)
+    record(2, s1_2=40)
+    *_, newest = sorted((course / ".dslab" / "runs").glob("*/result.json"))
+    newest.write_text(newest.read_text().replace('"earned": 40', f'"earned": {earned}'))
+    assert "100 of 100" in run("progress").out
+    assert "100 of 100" in run("progress").out  # as entered in the record
 
 
 def test_progress_for_programs(run: Run, record: Record) -> None:

@@ -158,9 +158,10 @@ def test_repeat_tells_checks_of_one_name_apart(tmp_path: Path, write_checks: Wri
     wrong = '@step("1.3", starts=())\ndef test_wrong():\n    """{}"""\n    assert False\n'
     write_checks(wrong.format("Ours."))
     private = f"from dslab.kit.grader import step\n\n{wrong.format('Private.')}"
-    (tmp_path / "test_private.py").write_text(private)
-    done = run_here("test", "1", "--repeat", "2", "--checks", str(tmp_path / "test_private.py"))
-    assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith("1.3 ")] == ["2", "2"]
+    (tmp_path / "test_a.py").write_text(private)
+    (tmp_path / "test_b.py").write_text(private)
+    done = run_here("test", "1", "--repeat", "2", "--checks", str(tmp_path))
+    assert [line.split()[2] for line in done.stdout.splitlines() if line.startswith("1.3 ")] == ["2"] * 3
 
 
 def test_repeat_without_a_failure(run_here: Run) -> None:

@@ -52,6 +52,25 @@ def test_private_checks(lab: Path, tmp_path: Path, run_tool: Run) -> None:
     assert found == [("pass", False), ("fail", True), ("fail", True)]
 
 
+def test_private_checks_in_a_folder_whose_name_means_something_to_pytest(
+    lab: Path, tmp_path: Path, run_tool: Run
+) -> None:
+    assert lab.is_dir()
+    (tmp_path / "a::b [1]").mkdir()
+    private = tmp_path / "a::b [1]" / "test_a.py"
+    secret = '@step("1.1", starts=())\ndef test_secret():\n    """Secret."""\n'
+    private.write_text(f"from dslab.kit.grader import step\n\n{secret}")
+    done = run_tool("labs/01-tiny", "-k", "secret", "--checks", str(private), module="pytest")
+    assert "1 passed, 3 deselected" in done.stdout, done.stdout
+
+
+def test_paths_from_home(lab: Path, tmp_path: Path, run_tool: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(lab))
+    words = ["--submission=~", "--checks=~", "--report=~/../../out"]  # as the shell leaves them
+    assert run_tool("labs/01-tiny", *words, module="pytest").returncode == 0
+    assert (tmp_path / "course" / "out" / "result.json").is_file()
+
+
 def test_errors_make_status_3(write_checks: Write, run_tool: Run) -> None:
     write_checks('''
         @step("1.1", starts=())

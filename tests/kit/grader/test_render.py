@@ -37,6 +37,11 @@ def test_long_values_are_cut_in_the_middle_with_their_length() -> None:
     assert len(shown) <= 60
 
 
+@pytest.mark.parametrize("digits", [100, 3_000, 5_000])
+def test_long_numbers_are_cut(digits: int) -> None:
+    assert len(render(10**digits, 60)) <= 62
+
+
 def test_long_hex_is_cut_in_the_middle() -> None:
     assert render(bytes(range(128, 256)), 40) == "80 81 82 83 ... ff (128 bytes)"
 

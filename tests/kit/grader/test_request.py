@@ -57,6 +57,15 @@ def test_paths_from_home(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (request.submission, request.checks, request.report) == (lab, lab, lab / "out")
 
 
+def test_paths_from_the_home_of_nobody(lab: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ask(lab, report=Path("~no such user/out")).report == tmp_path / "~no such user" / "out"
+    with pytest.raises(UsageError, match=r"The submission .*/~no such user does not exist"):
+        ask(lab, submission=Path("~no such user"))
+    with pytest.raises(UsageError, match="There are no checks in ~no such user"):
+        ask(lab, checks=Path("~no such user"))
+
+
 def test_paths_of_all_languages(lab: Path, tmp_path: Path) -> None:
     submission = tmp_path / "\u200d\u0644\u200c\u0647 ünï 'x' \"q\"\u00a0é"
     shutil.copytree(lab, submission)

@@ -568,6 +568,25 @@ def test_answer_that_cannot_be_written_is_a_failure(
     assert re.fullmatch("a value of type (int|list) .* written", failed.actual)
 
 
+def test_exception_that_cannot_be_written_ends_its_check_alone(write_checks: Write, grade_lab: Grade) -> None:
+    write_checks('''
+        @step("1.1", starts=())
+        def test_key():
+            """It is known."""
+            {}[10**5000]
+
+        @step("1.3", starts=())
+        def test_words():
+            """It is so."""
+            raise AssertionError(10**5000)
+    ''')
+    result = grade_lab()
+    assert result.complete
+    broken, wrong = check(result, "test_key"), check(result, "test_words")
+    assert (broken.verdict, wrong.verdict) == (Verdict.ERROR, Verdict.FAIL)
+    assert re.fullmatch("KeyError: a value of type KeyError .* written", broken.message)
+
+
 def test_private_checks_of_one_name_in_two_files(tmp_path: Path, grade_lab: Grade) -> None:
     (tmp_path / "test_a.py").write_text(SECRET.format(what=False))
     (tmp_path / "test_b.py").write_text(SECRET.format(what=True))
@@ -583,11 +602,32 @@ def test_private_checks_by_a_roundabout_path_stay_private(tmp_path: Path, grade_
     assert [found.name for found in result.checks if found.private] == ["test_secret"]
 
 
+def test_private_checks_that_are_the_labs_own_run_once(
+    lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    write_checks(f'''
+        @step("1.1", starts=())
+        def test_count():
+            """It counts."""
+            with open({str(lab / "count")!r}, "a") as count:
+                count.write("x")
+    ''')
+    grade_lab(checks=lab)
+    assert (lab / "count").read_text() == "x"
+
+
 def test_private_file_without_a_check_is_refused(tmp_path: Path, grade_lab: Grade) -> None:
     (tmp_path / "test_a.py").write_text(SECRET.format(what=True))
     (tmp_path / "test_b.py").write_text(SECRET.format(what=True).replace("test_", "tset_"))
     with pytest.raises(ConfigError, match=r"test_b\.py: has no check"):
         grade_lab(checks=tmp_path)
+
+
+def test_private_check_of_no_step_is_named(tmp_path: Path, grade_lab: Grade) -> None:
+    where = tmp_path / "test_a.py"
+    where.write_text("class TestIt:\n    def test_x(self):\n        pass\n")
+    with pytest.raises(ConfigError, match=re.escape(f"{where}::TestIt::test_x: belongs to no step")):
+        grade_lab(checks=where)
 
 
 @pytest.mark.parametrize("name", ["a course [2]", "a::course"])
