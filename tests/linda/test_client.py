@@ -441,6 +441,33 @@ def test_a_connection_on_which_another_thread_waits_says_so(address: Address) ->
         assert linda.universe.count(("a", int)) == 1
 
 
+def test_a_connection_on_which_another_thread_still_sends_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def admit() -> socket.socket:
+            admitted, _ = listener.accept()
+            admitted.recv(1_000)
+            admitted.sendall(encode(Done(1)))
+            return admitted
+
+        def send() -> str:
+            with pytest.raises(PeerClosed) as caught:
+                linda.send(bytes(64 * 1024 * 1024))
+            return str(caught.value)
+
+        thread, admitted = in_thread(admit)
+        linda = connect(Address(*listener.getsockname()), timeout_s=LIMIT_S)
+        thread.join(LIMIT_S)
+        with admitted[0]:
+            thread, told = in_thread(send)
+            admitted[0].recv(1)  # it has begun
+            with pytest.raises(UsageError, match="Another thread waits"):
+                linda.new_space()
+            linda.close()
+            thread.join(LIMIT_S)
+    assert told == [f"The connection to {linda.address} is closed."]
+
+
 @pytest.mark.parametrize("subscribed", [False, True])
 def test_a_connection_that_another_thread_closes_waits_no_longer(address: Address, subscribed: bool) -> None:
     with connect(address) as other:
