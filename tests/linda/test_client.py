@@ -186,6 +186,23 @@ def test_within_a_transaction_two_things_end_the_waiting(address: Address) -> No
             linda.universe.in_(("a",), timeout_s=0.01)
 
 
+def test_a_transaction_is_undone_though_another_thread_waits_on_its_connection(address: Address) -> None:
+    with connect(address) as linda, connect(address) as other:
+
+        def wait() -> None:
+            with pytest.raises(PeerClosed):
+                linda.universe.in_(("never",))
+
+        other.universe.out(("task", 1))
+        with pytest.raises(ZeroDivisionError), linda.transaction() as together:
+            together(linda.universe).in_(("task", int))
+            thread, _ = in_thread(wait)
+            until(other.waiting, "it does not wait")
+            raise ZeroDivisionError
+        thread.join(LIMIT_S)
+        assert other.universe.in_(("task", int), timeout_s=LIMIT_S) == ("task", 1)
+
+
 def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
     with connect(address) as other:
         other.universe.out(("task", 1))
