@@ -181,7 +181,7 @@ def _read(path: Path, kind: Any) -> dict[str, Any]:
     try:
         text = path.read_bytes()
         msgspec.json.decode(text, type=kind)
-    except (FileNotFoundError, ValueError, msgspec.DecodeError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, msgspec.DecodeError):
         return {}
     found: dict[str, Any] = json.loads(text)
     return found
