@@ -476,8 +476,9 @@ def test_a_connection_on_which_another_thread_still_sends_says_so() -> None:
         linda = connect(Address(*listener.getsockname()), timeout_s=LIMIT_S)
         thread.join(LIMIT_S)
         with admitted[0]:
+            admitted[0].settimeout(LIMIT_S)
             thread, told = in_thread(send)
-            admitted[0].recv(1)  # it has begun
+            assert admitted[0].recv(1)  # it has begun
             with pytest.raises(UsageError, match="Another thread waits"):
                 linda.new_space()
             linda.close()
