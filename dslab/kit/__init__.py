@@ -9,5 +9,5 @@ importing only what is below it::
     topology    a compose file becomes running services, as local processes or as containers
     links       the proxies that carry, record and break every connection
     trace       what the links saw, and the picture of it
-    errors, address, stopping
+    errors, address, descriptors, disk, stopping
 """

@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import resource
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dslab.kit.address import Address
+from dslab.kit.descriptors import prepare_descriptors
 from dslab.kit.errors import DslabError, MachineError, PeerRefused
 from dslab.linda.kinds import ANY, Fields, Formal, show
 from dslab.linda.messages import DEFAULT_ADDRESS
@@ -133,8 +133,7 @@ def run_server(options: argparse.Namespace) -> None:
     from dslab.linda.calls import token_or_default
     from dslab.linda.server import Options, serve
 
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor per client
+    prepare_descriptors()  # one per client
     served = Options(token=token_or_default(token_in(options.token_file)), data=options.data)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # a round trip a fifth shorter
         runner.run(serve(Address.parse(options.bind), served))

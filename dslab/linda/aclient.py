@@ -293,7 +293,7 @@ class AsyncTupleSpace(Handle):
 
 def _compute(fields: tuple[Any, ...], computed: Future[Fields]) -> None:
     try:
-        computed.set_result(tuple([field() if is_function(field) else field for field in fields]))
+        computed.set_result(tuple(field() if is_function(field) else field for field in fields))
     except BaseException as error:  # noqa: BLE001  who awaits it hears of it
         computed.set_exception(error)
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerError, PeerRefused
+from dslab.kit.errors import PeerError, PeerRefused, UsageError
 from dslab.linda.calls import (
     DEFAULT_TIMEOUT_S,
     blocked_of,
@@ -141,8 +141,12 @@ class Client(Connection):
             yield transaction
             number_of(self.call(Commit(self.next_request(), transaction.end())))
         except BaseException:
-            with suppress(PeerError):  # a connection that broke has undone it
+            try:
                 number_of(self.call(Abort(self.next_request(), transaction.end())))
+            except PeerError:
+                pass  # a connection that broke has undone it
+            except UsageError:  # another thread waits on the connection, whose end undoes it as well
+                self.close()
             raise
 
     def waiting(self) -> list[WaitsFor]:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from math import inf
-from typing import NoReturn
 from weakref import WeakSet
 
 from dslab.kit.address import Address
@@ -45,7 +45,7 @@ class Connection:
         _set_patience(connected, timeout_s)
         self._patience_s = inf  # what is left of it
         self._received = bytearray()
-        self._receiving = False  # or it has ended in an error, and the connection with it
+        self._busy = False  # with an exchange, or one has ended in an error, and the connection with it
         self.next_request = count(1).__next__
         self._remedy: str | None = None
         _connections.add(self)
@@ -64,8 +64,12 @@ class Connection:
         Raises:
             FieldError: It is too long, and has not been sent.
         """
-        self.send(encode_request(message))
-        return self.receive(message.request, wait_s)
+        return self._exchange(encode_request(message), (message.request,), wait_s)[0]
+
+    def call_all(self, messages: Sequence[FromClient]) -> list[FromServer]:
+        """Send requests in one piece and wait for all their replies. Raises as `call` does."""
+        data = b"".join(map(encode_request, messages))
+        return self._exchange(data, [message.request for message in messages], 0.0)
 
     def leave_to_parent(self) -> None:
         """Close it after a fork, in the new process: in the other it goes on."""
@@ -76,45 +80,57 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        connected = self._free()
-        try:
-            connected.sendall(data)
-        except OSError as error:
-            self.close()
-            raise PeerClosed(f"{self.address} closed the connection, or takes no more.") from error
-        except BaseException:  # a part may have gone out: what comes next would be taken for the rest
-            self.close()
-            raise
+        self._exchange(data, (), 0.0)
 
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply, which must be that of a request."""
+        return self._exchange(b"", (request,), wait_s)[0]
+
+    def _exchange(self, data: bytes, requests: Sequence[int], wait_s: float | None) -> list[FromServer]:
+        """Send what there is and receive a reply to each request, with nobody else in between."""
         connected = self._free()
+        replies = []
+        try:
+            self._busy = True
+            if data:
+                self._send(connected, data)
+            for request in requests:  # a comprehension takes longer, and mostly there is one
+                replies.append(self._receive(connected, request, wait_s))
+        except BaseException:  # Ctrl-C too: a part may have gone out, a reply may be still to come
+            self.close()
+            raise
+        self._busy = False
+        return replies
+
+    def _send(self, connected: socket.socket, data: bytes) -> None:
+        try:
+            connected.sendall(data)
+        except OSError as error:
+            raise self._ended(", or takes no more") from error
+
+    def _receive(self, connected: socket.socket, request: int, wait_s: float | None) -> FromServer:
         self._patience_s = inf if wait_s is None else wait_s + 0.9 * self.timeout_s
         try:
-            self._receiving = True
             reply = decode_reply(self._body(connected))
         except BlockingIOError as error:
-            self.close()
             raise PeerSilent(f"{self.address} did not answer within {self.timeout_s:g} s.") from error
         except OSError as error:
             raise self._ended(f": {error.strerror}") from error
-        except BaseException:  # Ctrl-C too: the reply is still to come
-            self.close()
-            raise
-        if reply.request != request:
-            self._object(reply)
-        self._receiving = False
-        return reply
+        if reply.request == request:
+            return reply
+        if isinstance(reply, Refused):  # it says why it is about to hang up
+            raise RefusedError(reply.reason)
+        raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
 
     def _free(self) -> socket.socket:
-        """Give the socket, on which nobody waits for a reply: two threads would take each other's.
+        """Give the socket, if no other thread uses it: two would take each other's replies.
 
         Raises:
             UsageError: Another thread does.
         """
         if self._socket is None:
             raise self._closed()
-        if self._receiving:
+        if self._busy:
             message = f"Another thread waits for a reply on the connection to {self.address}."
             raise UsageError(message, remedy="Let each thread connect for itself.")
         return self._socket
@@ -157,18 +173,10 @@ class Connection:
         """Say who closed the connection: the server, or another thread of this program."""
         if self._socket is None:
             return self._closed()
-        self.close()
         return PeerClosed(f"{self.address} closed the connection{how}.")
 
     def _closed(self) -> PeerClosed:
         return PeerClosed(f"The connection to {self.address} is closed.", remedy=self._remedy)
-
-    def _object(self, reply: FromServer) -> NoReturn:
-        """Say why a reply to another request is none to this one."""
-        self.close()
-        if isinstance(reply, Refused):
-            raise RefusedError(reply.reason)
-        raise PeerViolation(f"The server answered request {reply.request}, which was not open.")
 
 
 def _set_patience(connected: socket.socket, timeout_s: float) -> None:

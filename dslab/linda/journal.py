@@ -102,7 +102,7 @@ class Journal:
         try:
             new = self._written_aside()
         except OSError as error:
-            self._rewrite_at_bytes = self._file.tell() + _COMPACT_FROM_BYTES
+            self._rewrite_at_bytes = self._file.tell() * 3 // 2  # each try may write as much as is live
             _log.warning("%s goes on growing, as it cannot be written anew: %s.", self._path, error.strerror)
             return
         self._file.close()  # to look at the folder takes a descriptor, perhaps the last

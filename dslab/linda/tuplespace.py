@@ -18,7 +18,7 @@ from __future__ import annotations
 import atexit
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from itertools import islice
@@ -35,7 +35,6 @@ from dslab.linda.messages import (
     Notify,
     Out,
     Rd,
-    encode_request,
 )
 from dslab.linda.transaction import Transaction, check_outside
 from dslab.linda.values import Fields, Handle, not_a_tuple, to_wire
@@ -56,8 +55,8 @@ class Caller(Protocol):
     def call(self, message: FromClient, wait_s: float | None = 0.0) -> FromServer:
         """Send a request and wait for its reply."""
 
-    def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+    def call_all(self, messages: Sequence[FromClient]) -> list[FromServer]:
+        """Send requests in one piece and wait for all their replies."""
 
     def receive(self, request: int, wait_s: float | None = 0.0) -> FromServer:
         """Wait for the next reply."""
@@ -135,8 +134,7 @@ class TupleSpace(Handle):
                 Out(client.next_request(), self.number, to_wire(fields), None, self._within)
                 for fields in batch
             ]
-            client.send(b"".join(map(encode_request, messages)))
-            for reply in [client.receive(message.request) for message in messages]:
+            for reply in client.call_all(messages):
                 number_of(reply)
 
     def count(self, template: Fields) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ import uvicorn
 import uvloop
 
 from dslab.kit.address import Address
+from dslab.kit.descriptors import prepare_descriptors
 from dslab.kit.errors import MachineError
 from dslab.kit.stopping import stop_event
 from dslab.objectstore.access import Rules
@@ -140,8 +140,7 @@ async def serve(address: Address, options: Options) -> None:
 
 def run(address: Address, options: Options) -> None:
     """Serve in this process: the whole life of a server."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # one descriptor per client, one per open file
+    prepare_descriptors()  # one per client, one per open file
     gc.freeze()  # what was imported stays: the collector need not look at it again and again
     gc.enable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

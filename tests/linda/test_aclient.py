@@ -477,6 +477,17 @@ def test_a_server_that_hangs_up_says_why() -> None:
         asyncio.run(scenario(address))
 
 
+def test_an_evaluation_that_raises_stop_iteration_ends(address: Address) -> None:
+    """No future of asyncio takes a StopIteration, so that nobody would hear of it."""
+
+    async def scenario() -> None:
+        async with await connect(address) as linda, asyncio.timeout(LIMIT_S):
+            with pytest.raises(RuntimeError, match="StopIteration"):
+                await linda.universe.eval_(("next", lambda: next(iter(()))))
+
+    asyncio.run(scenario())
+
+
 def test_evaluations_may_wait_for_one_another(address: Address) -> None:
     async def scenario() -> None:
         together = threading.Barrier(40, timeout=LIMIT_S)

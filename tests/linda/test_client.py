@@ -186,6 +186,23 @@ def test_within_a_transaction_two_things_end_the_waiting(address: Address) -> No
             linda.universe.in_(("a",), timeout_s=0.01)
 
 
+def test_a_transaction_is_undone_though_another_thread_waits_on_its_connection(address: Address) -> None:
+    with connect(address) as linda, connect(address) as other:
+
+        def wait() -> None:
+            with pytest.raises(PeerClosed):
+                linda.universe.in_(("never",))
+
+        other.universe.out(("task", 1))
+        with pytest.raises(ZeroDivisionError), linda.transaction() as together:
+            together(linda.universe).in_(("task", int))
+            thread, _ = in_thread(wait)
+            until(other.waiting, "it does not wait")
+            raise ZeroDivisionError
+        thread.join(LIMIT_S)
+        assert other.universe.in_(("task", int), timeout_s=LIMIT_S) == ("task", 1)
+
+
 def test_a_transaction_is_undone_when_its_client_dies(address: Address) -> None:
     with connect(address) as other:
         other.universe.out(("task", 1))
@@ -439,6 +456,34 @@ def test_a_connection_on_which_another_thread_waits_says_so(address: Address) ->
         assert results == [("a", 2)]
         linda.universe.out(("a", 3))
         assert linda.universe.count(("a", int)) == 1
+
+
+def test_a_connection_on_which_another_thread_still_sends_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def admit() -> socket.socket:
+            admitted, _ = listener.accept()
+            admitted.recv(1_000)
+            admitted.sendall(encode(Done(1)))
+            return admitted
+
+        def send() -> str:
+            with pytest.raises(PeerClosed) as caught:
+                linda.send(bytes(64 * 1024 * 1024))
+            return str(caught.value)
+
+        thread, admitted = in_thread(admit)
+        linda = connect(Address(*listener.getsockname()), timeout_s=LIMIT_S)
+        thread.join(LIMIT_S)
+        with admitted[0]:
+            admitted[0].settimeout(LIMIT_S)
+            thread, told = in_thread(send)
+            assert admitted[0].recv(1)  # it has begun
+            with pytest.raises(UsageError, match="Another thread waits"):
+                linda.new_space()
+            linda.close()
+            thread.join(LIMIT_S)
+    assert told == [f"The connection to {linda.address} is closed."]
 
 
 @pytest.mark.parametrize("subscribed", [False, True])

@@ -253,6 +253,19 @@ def test_the_server_stops_cleanly(serve_process: Serve, stop: signal.Signals) ->
     assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize("closed", [0, 2])
+def test_the_server_stops_cleanly_whose_caller_closed_a_stream(closed: int) -> None:
+    server = f"exec {sys.executable} -m dslab.linda server --bind 127.0.0.1:0 {closed}<&-"
+    with subprocess.Popen(server, shell=True, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("listening on ")
+            process.terminate()
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+
+
 def test_the_server_wants_a_token(serve_process: Serve, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("sesame\n")
     address, _ = serve_process("--token-file", str(tmp_path / "token"))

@@ -209,10 +209,34 @@ def test_a_log_that_cannot_be_written_anew_goes_on(
         assert grown.stat().st_size > 3_000_000
         assert list(tuples_in(grown.parent)) == [1]
         assert not (tmp_path / "log" / "space.new").exists()
-    assert caplog.text.count("cannot be written anew: No space left on device") == 2  # not at each write
+    assert caplog.text.count("cannot be written anew: No space left on device") == 3  # not at each write
     swept = grow(200)
     assert swept.stat().st_size < 2_500_000
     assert list(tuples_in(swept.parent)) == [1]
+    journal.close()
+
+
+def test_what_is_written_anew_in_vain_is_no_more_than_what_is_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that has room for a part of the log only is not filled with it again and again."""
+    spaces, in_vain = Spaces(durable=True), 0
+    spaces.load([Stored(number, 0, ("kept", b"x" * 1_000), None) for number in range(1, 5_001)], 0)
+    journal = Journal(tmp_path, spaces)
+
+    def fill(file: BinaryIO, data: bytes) -> None:
+        nonlocal in_vain
+        file.write(data)
+        if (tmp_path / "space.new").exists():
+            in_vain += len(data)
+            if file.tell() > 4_000_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dslab.linda.journal.write_whole", fill)
+    for number in range(10_000, 10_300):
+        journal.write([Stored(number, 0, ("gone", b"x" * 100_000), None)])
+        journal.write([Dropped(number)])
+    assert 0 < in_vain < 300 * 100_000
     journal.close()
 
 

@@ -121,7 +121,7 @@ def include(reference: Reference, page: Path, root: Path) -> str:
     source = path.read_text(encoding="utf-8")
     if reference.lines:
         first, last = reference.lines
-        lines = source.splitlines()
+        lines = source_lines(source)
         if not 1 <= first <= last <= len(lines):
             raise ConfigError(
                 f"{page}: {reference.path} has no lines {first} to {last}.", remedy=f"It has {len(lines)}."

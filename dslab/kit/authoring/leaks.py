@@ -69,7 +69,7 @@ def _runs(lines: list[str]) -> Iterator[Run]:
 
 
 def _runs_with_lines(text: str, lengths: set[int]) -> Iterator[tuple[int, Run]]:
-    numbered = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    numbered = [(number, line.strip()) for number, line in enumerate(source_lines(text), 1) if line.strip()]
     for start, (number, _line) in enumerate(numbered):
         for length in lengths:
             yield number, tuple(line for _, line in numbered[start : start + length])

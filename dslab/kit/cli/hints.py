@@ -34,5 +34,5 @@ def _read(path: Path) -> Told:
     """What the file says; nothing if it is damaged: a program that is graded may have written it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Told)
-    except (FileNotFoundError, ValueError, msgspec.DecodeError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, msgspec.DecodeError):
         return {}

@@ -185,6 +185,6 @@ def _read(path: Path, kind: Any) -> dict[str, Any]:
         text = path.read_bytes()
         msgspec.json.decode(text, type=kind)
         found: dict[str, Any] = json.loads(text)
-    except (FileNotFoundError, ValueError, RecursionError, msgspec.DecodeError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, RecursionError, msgspec.DecodeError):
         return {}
     return found

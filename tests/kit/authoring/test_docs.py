@@ -65,6 +65,12 @@ def test_include_shows_the_named_piece(course: Course, reference: str, shown: st
     assert docs.refresh(path, course) == expected
 
 
+def test_lines_are_counted_as_an_editor_counts_them(course: Course) -> None:
+    (course.root / "pages.py").write_text('"""Two: \x0c \u2028"""\n\x0c\nfirst = 1\nsecond = 2\n')
+    path = page(course, "<!-- include: pages.py:3-4 -->\n<!-- end -->\n")
+    assert "```python\nfirst = 1\nsecond = 2\n```" in docs.refresh(path, course)
+
+
 def test_refresh_twice_changes_nothing(course: Course) -> None:
     path = page(course, "<!-- include: framing.py -->\n<!-- end -->\n")
     path.write_text(docs.refresh(path, course))

@@ -188,6 +188,16 @@ def test_a_leak_stops_the_release(leak: str, course: Course) -> None:
     )
 
 
+def test_lines_of_a_region_leak_whatever_characters_stand_in_them(course: Course) -> None:
+    """Some look like the end of a line to ``str.splitlines``, and are none in Python."""
+    name, text, message = LEAKS["lines of a region"]
+    solution = course.root / "solutions" / "01-greeting" / "greeter.py"
+    for path, source in ((solution, SOLUTION), (course.root / name, text)):
+        path.write_text(source.replace(" of the ", " of\u2028the "))
+    with pytest.raises(ConfigError, match=message):
+        make_release(course)
+
+
 def test_what_the_reading_material_says_is_no_secret(course: Course) -> None:
     (course.root / "dslab" / "echo.py").write_text(SOLUTION.replace("SOLUTION", ""))
     (course.root / "README.md").write_text(LEAKS["lines of a region"][1])

@@ -228,3 +228,10 @@ def test_without_a_standard_output(course: Path) -> None:
     command = f"exec {sys.executable} -P -m dslab test 1 --step 1.1 >&-"
     done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_without_a_standard_error_the_exit_status_is_the_same(course: Path) -> None:
+    assert course.is_dir()
+    command = f"exec {sys.executable} -P -m dslab hint 99.1 2>&-"
+    done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, b"")

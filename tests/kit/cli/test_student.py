@@ -180,6 +180,18 @@ def test_damaged_records_are_as_if_they_were_not_there(
     assert "Hint 1 of 3" in run("hint", "1.1").out
 
 
+def test_folders_in_the_place_of_records_are_as_if_they_were_not_there(
+    course: Path, run: Run, record: Record
+) -> None:
+    record(1, s1_1=60)
+    for name in ("progress.json", "hints.json"):
+        (course / ".dslab" / name).unlink(missing_ok=True)
+        (course / ".dslab" / name).mkdir()
+    assert "60 of 100" in run("progress").out
+    assert "Hint 1 of 3" in run("hint", "1.1").out
+    assert "Hint 2 of 3" in run("hint", "1.1").out
+
+
 @pytest.mark.parametrize(
     "more",
     [
