@@ -25,7 +25,6 @@ per record as in SQLite's and LevelDB's logs.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import struct
@@ -37,7 +36,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import msgspec
 
-from dslab.kit.disk import sync_folder, write_whole
+from dslab.kit.disk import lock_file, sync_folder, write_whole
 from dslab.kit.errors import MachineError
 from dslab.linda.protocol import Change, Dropped, Opened, Spaces
 from dslab.linda.store import Stored
@@ -223,15 +222,11 @@ def _damaged(path: Path, offset: int) -> MachineError:
 def _lock(folder: Path) -> BinaryIO:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("wb")
+        return lock_file(folder / "lock")
+    except BlockingIOError as error:
+        raise MachineError(f"Another server uses {folder}.") from error
     except OSError as error:
         raise _no_place(folder, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise MachineError(f"Another server uses {folder}.") from error
-    return lock
 
 
 def _no_place(folder: Path, error: OSError) -> MachineError:

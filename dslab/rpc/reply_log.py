@@ -35,7 +35,6 @@ Source: ch. 8, RPC semantics (server crashes); J. Gray and A. Reuter, "Transacti
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 import zlib
@@ -47,7 +46,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from dslab.kit.disk import sync_folder, write_whole
+from dslab.kit.disk import lock_file, sync_folder, write_whole
 from dslab.kit.errors import MachineError
 from dslab.rpc.messages import Response
 from dslab.rpc.protocol import Change
@@ -162,18 +161,11 @@ def _locked(path: Path) -> BinaryIO:
     The log itself is replaced now and then, so another file is locked, which stays.
     """
     try:
-        lock = _beside(path, "lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise
+        return lock_file(_beside(path, "lock"))
     except BlockingIOError as error:
         raise MachineError(f"Another server uses {path}.") from error
-    except OSError as error:  # there are file systems on which nothing can be locked
+    except OSError as error:
         raise MachineError(f"Cannot use {path}: {error.strerror}.") from error
-    os.register_at_fork(after_in_child=lock.close)  # a child may outlive its server
-    return lock
 
 
 def restore(cache: ReplyCache, data: bytes) -> None:

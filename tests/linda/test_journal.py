@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
+import multiprocessing
 import os
 import random
 import shutil
@@ -172,6 +174,40 @@ def test_one_server_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="Another server uses"):
         Journal(tmp_path, Spaces(durable=True))
     journal.close()
+
+
+def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(MachineError, match="No locks available"):
+        Journal(tmp_path, Spaces(durable=True))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
+def test_a_child_that_outlives_its_server_does_not_keep_the_folder(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, Spaces(durable=True))
+    fork = multiprocessing.get_context("fork")
+    began, ends = fork.Event(), fork.Event()
+
+    def outlive() -> None:
+        began.set()
+        ends.wait(30)
+
+    child = fork.Process(target=outlive)
+    child.start()
+    try:
+        assert began.wait(30)
+        with pytest.raises(MachineError, match="Another server uses"):
+            Journal(tmp_path, Spaces(durable=True))
+        journal.close()
+        Journal(tmp_path, Spaces(durable=True)).close()
+    finally:
+        ends.set()
+        child.join()
 
 
 def test_the_log_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:
