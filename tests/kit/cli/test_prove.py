@@ -50,8 +50,10 @@ def interrupted(course: Path, *words: str) -> int:
         deadline_s = time.monotonic() + 40
         while not begun.exists() and time.monotonic() < deadline_s:
             time.sleep(0.01)
+        has_begun = begun.exists()
         proving.send_signal(signal.SIGINT)
         status = proving.wait(25)
+    assert has_begun, "the trial took too long to come to its last check"
     checks.write_text(whole)
     return status
 
