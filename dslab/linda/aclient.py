@@ -234,19 +234,19 @@ class AsyncTupleSpace(Handle):
         """Give every tuple that matches, from the first step of the iteration on, as it is put.
 
         It ends with the iteration, or in the error that ends the connection.
+
+        Raises:
+            UsageError: `aconnection.MAX_UNREAD_BYTES` waited to be read: those have come, later ones do not.
         """
         check_outside(self._transaction, "notify")
         client = self._client
         wire = to_wire(template, template=True)
         request = client.next_request()
-        queue = client.subscribe(request)
+        notices = client.subscribe(request)
         try:
             number_of(await client.call(Notify(request, self.number, wire)))
             while True:
-                reply = await queue.get()
-                if isinstance(reply, PeerError):
-                    raise reply
-                fields = fields_of(reply, client.space)
+                fields = fields_of(await notices.get(), client.space)
                 if fields is not None:
                     yield fields
         finally:

@@ -14,7 +14,7 @@ from itertools import count
 from typing import cast
 
 from dslab.kit.address import Address
-from dslab.kit.errors import PeerClosed, PeerError, PeerSilent
+from dslab.kit.errors import PeerClosed, PeerError, PeerSilent, UsageError
 from dslab.linda.calls import MAX_REPLY_BYTES
 from dslab.linda.messages import (
     LENGTH,
@@ -32,9 +32,48 @@ from dslab.linda.messages import (
     encode_request,
 )
 
+MAX_UNREAD_BYTES = 64 * 1024 * 1024
+"""So many bytes of a subscription may wait for whoever iterates it. To stop reading from the server instead
+would hold up the replies to all other requests, the iterator's own among them."""
+
 _PIECE_BYTES = 64 * 1024
 _ROUNDS = 8
 """Of the loop, until a task hears that it is cancelled: one, and one more for each group that it is in."""
+
+
+class Notices:
+    """The tuples of a subscription that wait to be read, and last what ended it."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[tuple[FromServer | PeerError | UsageError, int]] = asyncio.Queue()
+        self._unread_bytes = 0
+        self._ended = False
+
+    def put(self, reply: FromServer, size: int) -> None:
+        """Take a tuple, which came in ``size`` bytes; of those beyond `MAX_UNREAD_BYTES` none."""
+        if self._ended:
+            return
+        self._unread_bytes += size
+        if self._unread_bytes <= MAX_UNREAD_BYTES:
+            self._queue.put_nowait((reply, size))
+        else:
+            unread = f"{self._queue.qsize():,} tuples of a subscription wait to be read, and no more can."
+            self.end(
+                UsageError(unread, remedy="Iterate it in a task of its own, or let a template ask for less.")
+            )
+
+    def end(self, error: PeerError | UsageError) -> None:
+        """Let nothing more come."""
+        self._ended = True
+        self._queue.put_nowait((error, 0))
+
+    async def get(self) -> FromServer:
+        """Wait for the next; the error that ended it comes after all that came before."""
+        reply, size = await self._queue.get()
+        self._unread_bytes -= size
+        if isinstance(reply, PeerError | UsageError):
+            raise reply
+        return reply
 
 
 class AsyncConnection(asyncio.BufferedProtocol):
@@ -61,7 +100,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         self._end = LENGTH.size  # of the reply that comes next, as far as is known
         self._unsent = bytearray()
         self._open: dict[int, tuple[FromClient, asyncio.Future[FromServer]]] = {}
-        self._subscriptions: dict[int, asyncio.Queue[FromServer | PeerError]] = {}
+        self._subscriptions: dict[int, Notices] = {}
         self._returning: set[asyncio.Future[FromServer]] = set()  # what is cancelled or put back
 
     async def settle(self) -> None:
@@ -120,10 +159,10 @@ class AsyncConnection(asyncio.BufferedProtocol):
         """
         return self._begin(message, encode_request(message))
 
-    def subscribe(self, request: int) -> asyncio.Queue[FromServer | PeerError]:
-        """Give where the tuples of a subscription come, and at the end what ended it."""
-        queue = self._subscriptions[request] = asyncio.Queue()
-        return queue
+    def subscribe(self, request: int) -> Notices:
+        """Give where the tuples of a subscription come."""
+        notices = self._subscriptions[request] = Notices()
+        return notices
 
     def unsubscribe(self, request: int) -> None:
         """Let no more of them come."""
@@ -167,7 +206,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
             if end > len(received):
                 self._end = LENGTH.size + length
                 break
-            self._take(decode_reply(received[start + LENGTH.size : end]))
+            self._take(decode_reply(received[start + LENGTH.size : end]), length)
             start = end
         return start
 
@@ -179,7 +218,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     # ---- inside
 
-    def _take(self, reply: FromServer) -> None:
+    def _take(self, reply: FromServer, size: int) -> None:
         opened = self._open.pop(reply.request, None)
         if opened is not None:
             message, future = opened
@@ -190,7 +229,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         elif isinstance(reply, Refused) and not reply.request:  # it says why it is about to hang up
             self._finish(PeerClosed(f"{self.address} closes the connection: {reply.reason}"))
         elif reply.request in self._subscriptions:
-            self._subscriptions[reply.request].put_nowait(reply)
+            self._subscriptions[reply.request].put(reply, size)
 
     def _give_up(self, message: FromClient, future: asyncio.Future[FromServer]) -> None:
         """Take it that nobody waits for a reply any more, which may have come all the same."""
@@ -253,5 +292,5 @@ class AsyncConnection(asyncio.BufferedProtocol):
             if not future.done():
                 future.set_exception(error)
         self._open.clear()
-        for queue in self._subscriptions.values():
-            queue.put_nowait(error)
+        for notices in self._subscriptions.values():
+            notices.end(error)

@@ -16,6 +16,7 @@ import pytest
 
 from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerRefused, PeerSilent, UsageError
+from dslab.linda import aconnection
 from dslab.linda import client as blocking
 from dslab.linda.aclient import AsyncClient, AsyncTupleSpace, connect
 from dslab.linda.calls import NoTuple, RefusedError
@@ -382,6 +383,46 @@ def test_a_subscription_ends_in_an_error_when_the_server_dies(serve_process: Cal
                 await subscriber
             with pytest.raises(PeerClosed):
                 await anext(linda.universe.notify(("a", int)))
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_that_nobody_reads_takes_no_memory_without_end(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aconnection, "MAX_UNREAD_BYTES", 2_000)
+
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            events = linda.universe.notify(("a", int, str))
+            first = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            await linda.universe.out(("a", 0, ""))
+            assert await first == ("a", 0, "")
+            for number in range(1, 101):
+                await linda.universe.out(("a", number, "x" * 90))
+            numbers = []
+            with pytest.raises(UsageError, match="tuples of a subscription wait to be read"):
+                async for fields in events:
+                    numbers.append(fields[1])
+            assert numbers == list(range(1, len(numbers) + 1))
+            assert 15 <= len(numbers) <= 20  # of some 100 bytes each
+            assert await linda.universe.count(("a", int, str)) == 101
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_that_is_read_goes_on(address: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aconnection, "MAX_UNREAD_BYTES", 2_000)
+
+    async def scenario() -> None:
+        async with await connect(address) as linda:
+            events = linda.universe.notify(("a", int))
+            for number in range(1_000):
+                next_one = asyncio.ensure_future(anext(events))
+                await asyncio.sleep(0)
+                await linda.universe.out(("a", number))
+                assert await next_one == ("a", number)
 
     asyncio.run(scenario())
 
