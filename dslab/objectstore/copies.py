@@ -20,6 +20,7 @@ from dslab.objectstore.documents import MEDIA_TYPE, time_text, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import (
     MAX_PUT_BYTES,
+    NULL_VERSION,
     Bucket,
     Checksum,
     Content,
@@ -54,11 +55,11 @@ class Found(NamedTuple):
 
 async def copy_object(service: Service, call: Call, send: Send) -> None:
     """Copy an object, with its metadata or with other."""
-    bucket = service.bucket(call, Action.WRITE)
+    service.bucket(call, Action.WRITE)
     from_bucket, source, version = await _of_source(service, call, _copy_object)
     headers = {
         **_XML,
-        **object_headers.version_header(bucket, version),
+        **object_headers.new_version_header(version),
         **_source_header(from_bucket, source),
     }
     content = version.content
@@ -180,7 +181,8 @@ def _changes(call: Call) -> bool:
 
 
 def _source_header(bucket: Bucket, source: Version) -> dict[str, str]:
-    if bucket.versioning is Versioning.NEVER:
+    """The header that tells which version was copied: as little ``null`` as is told of what was written."""
+    if source.version_id == NULL_VERSION and bucket.versioning is not Versioning.ENABLED:
         return {}
     return {"x-amz-copy-source-version-id": source.version_id}
 

@@ -14,7 +14,7 @@ from dslab.objectstore import checksums
 from dslab.objectstore.access import check_acl
 from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
-from dslab.objectstore.messages import Bucket, Checksum, Meta, Version, Versioning
+from dslab.objectstore.messages import NULL_VERSION, Bucket, Checksum, Meta, Version, Versioning
 from dslab.objectstore.protocol import check_metadata, check_tags
 
 DEFAULT_TYPE = "binary/octet-stream"
@@ -115,17 +115,22 @@ def wants_checksum(call: Call) -> bool:
     return call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
 
 
-def of_put(bucket: Bucket, version: Version) -> dict[str, str]:
+def of_put(version: Version) -> dict[str, str]:
     """The headers that tell what was put."""
-    headers = {"etag": f'"{version.content.etag}"', **version_header(bucket, version)}
+    headers = {"etag": f'"{version.content.etag}"', **new_version_header(version)}
     if version.content.checksum:
         headers |= checksum_headers(version.content.checksum)
     return headers
 
 
 def version_header(bucket: Bucket, version: Version) -> dict[str, str]:
-    """The header that tells the version, where there are versions."""
+    """The header that tells which version was read, where there are versions."""
     return {} if bucket.versioning is Versioning.NEVER else {"x-amz-version-id": version.version_id}
+
+
+def new_version_header(version: Version) -> dict[str, str]:
+    """The header that tells the version of what was written, if it has one of its own: S3 tells no ``null``."""
+    return {} if version.version_id == NULL_VERSION else {"x-amz-version-id": version.version_id}
 
 
 def checksum_headers(checksum: Checksum) -> dict[str, str]:

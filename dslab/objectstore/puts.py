@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 async def put_object(service: Service, call: Call, send: Send) -> None:
     """Put an object. What can be refused before its body has come is refused then."""
-    bucket = service.bucket(call, Action.WRITE)
+    service.bucket(call, Action.WRITE)
     meta = object_headers.meta_of(call.headers)
     intake = Intake(call)
     conditions = write_conditions(service, call)
@@ -37,7 +37,7 @@ async def put_object(service: Service, call: Call, send: Send) -> None:
         return service.store.put(target.bucket, target.key, draft, content, meta, conditions)
 
     version = await take_in(service, intake, publish)
-    await answer(call.id, send, 200, object_headers.of_put(bucket, version))
+    await answer(call.id, send, 200, object_headers.of_put(version))
 
 
 async def put_part(service: Service, call: Call, send: Send) -> None:
