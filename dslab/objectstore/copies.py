@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, answer
@@ -71,6 +71,7 @@ async def copy_part(service: Service, call: Call, send: Send) -> None:
     """Copy a range of an object as a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
     upload, number = part_target(service, call)
+    encryption.check_part(call.headers)
     copy = partial(_copy_part, upload=upload, number=number)
     from_bucket, source, part = await _of_source(service, call, copy)
     headers = {**_XML, **_source_header(from_bucket, source)}
@@ -150,6 +151,7 @@ def _source(service: Service, call: Call) -> Found:
         raise S3Error("InvalidRequest", "A delete marker is nothing that could be copied.")
     source = present(found, key, version_id if question else None)
     call.check(service.rules, Action.READ, bucket, source)
+    encryption.check_source(call.headers)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
     return Found(bucket, source, bool(question))
 

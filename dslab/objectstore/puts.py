@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.blobs import Draft
@@ -44,6 +44,7 @@ async def put_part(service: Service, call: Call, send: Send) -> None:
     """Put a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
     upload, number = part_target(service, call)
+    encryption.check_part(call.headers)
     intake = Intake(call, keep=upload.algorithm)
     if upload.declared and intake.announced not in (None, upload.algorithm):
         raise S3Error(
