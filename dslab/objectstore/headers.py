@@ -46,7 +46,7 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     """
     encryption.check_write(headers)
     if not _LOCKS.isdisjoint(headers):
-        raise S3Error("InvalidRequest", "This store has no object lock.")
+        raise S3Error("InvalidRequest", "Bucket is missing ObjectLockConfiguration")
     if any(name.startswith("x-amz-grant-") for name in headers):
         raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
     kept = {name: headers[name] for name in KEPT if name in headers}
