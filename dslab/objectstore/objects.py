@@ -151,7 +151,8 @@ def _part_range(service: Service, call: Call, version: Version) -> tuple[int, in
                 headers |= object_headers.checksum_headers(kind)
             return start, start + segment.size_bytes, headers
         start += segment.size_bytes
-    raise S3Error("InvalidPartNumber")
+    count = str(version.content.parts or 1)
+    raise S3Error("InvalidPartNumber", PartNumberRequested=str(number), ActualPartCount=count)
 
 
 def _if_range(call: Call, version: Version) -> bool:
