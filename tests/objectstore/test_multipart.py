@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from dslab.objectstore import checksums
 from dslab.objectstore.messages import Content, Meta, Version
-from tests.objectstore.conftest import Served
+from tests.objectstore.conftest import Served, client
 
 MIB = 1024 * 1024
 FIVE = 5 * MIB
@@ -208,6 +208,31 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     assert [one[name] for one in attributes["ObjectParts"]["Parts"]] == [part[name] for part in parts]
     assert attributes["ObjectParts"]["TotalPartsCount"] == 2
     assert attributes["Checksum"] == {name: total, "ChecksumType": "COMPOSITE"}
+
+
+def test_a_part_of_a_composite_checksum_has_one(served: Served, bucket: str) -> None:
+    """Where the checksum is of the whole object, or was not asked for, a part may come without."""
+    s3 = client(served, request_checksum_calculation="when_required")
+    for kind, is_taken in (
+        ({"ChecksumAlgorithm": "SHA256"}, False),
+        ({"ChecksumAlgorithm": "CRC32"}, False),
+        ({"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}, True),
+        ({"ChecksumAlgorithm": "CRC64NVME"}, True),
+        ({}, True),
+    ):
+        part = {**begin(s3, bucket, **kind), "PartNumber": 1, "Body": b"x"}
+        if is_taken:
+            s3.upload_part(**part)
+            continue
+        with pytest.raises(ClientError) as error:
+            s3.upload_part(**part)
+        told = error.value.response["Error"]
+        name = kind["ChecksumAlgorithm"].lower()
+        mismatch = f"expected checksum Type: {name}, actual checksum Type: null"
+        assert told["Code"] == "InvalidRequest"
+        assert told["Message"] == f"Checksum Type mismatch occurred, {mismatch}"
+        s3.upload_part(**part, ChecksumAlgorithm=kind["ChecksumAlgorithm"])
+    s3.close()
 
 
 def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
