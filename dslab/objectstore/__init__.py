@@ -7,8 +7,8 @@ servers may stand in front of one folder, and a client need not care which one i
 Read in this order:
 
 1. ``messages``: what is kept and handed out, and the interface as a table. ``errors``: what is refused.
-2. ``protocol``: S3's rules as pure functions: names, ranges, conditions. ``checksums`` and ``subresources``
-   beside it.
+2. ``protocol``: S3's rules as pure functions: names, ranges, conditions. ``checksums``, ``encryption`` and
+   ``subresources`` beside it.
 3. ``blobs``, ``contents``: bytes on a disk, safe from crashes. ``index``: which bytes are whose, and the
    instant at which a PUT happens. ``buckets``, ``versions``, ``uploads``, ``listing``: what it can be asked.
 4. ``store``, ``multipart``: all of that together. No HTTP up to here.

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from httptools import (
@@ -35,6 +37,7 @@ from dslab.objectstore.call import HOST_ID, Receive, Scope, new_id
 from dslab.objectstore.documents import MEDIA_TYPE, error_document
 from dslab.objectstore.errors import ClientGone, S3Error
 from dslab.objectstore.files import EXTENSION, FileSender
+from dslab.objectstore.headers import http_date
 from dslab.objectstore.short import head_of
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -191,16 +194,21 @@ class Connection(HttpToolsProtocol):
         return True
 
     def _write(self, head: bytes, body: bytes) -> None:
-        date = b"".join([b"%b: %b\r\n" % line for line in self.server_state.default_headers])
-        self.transport.write(b"%b%b\r\n%b" % (head, date, body))
+        self.transport.write(b"%bdate: %b\r\n\r\n%b" % (head, _date(int(time.time())), body))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Any) -> None:
-        """Run the application, with one more message that it may send."""
+        """Run the application, with one more message that it may send, and the date when it answers.
+
+        uvicorn writes the one that was when the request came, or up to a second before. No object may have
+        been modified later than that: RFC 9110, section 8.8.2.1.
+        """
         cycle, files = send.__self__, self._files
         assert files is not None
 
         async def send_files_too(message: MutableMapping[str, Any]) -> None:
             if message["type"] != EXTENSION:
+                if message["type"] == "http.response.start":
+                    cycle.default_headers = [(b"date", _date(int(time.time())))]
                 await send(message)
                 return
             start, count = message["offset"], message["count"]
@@ -237,6 +245,11 @@ class Connection(HttpToolsProtocol):
         self._seen = now
         if self.idle_s >= PATIENCE_S:
             self.transport.abort()
+
+
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> bytes:
+    return http_date(seconds).encode()
 
 
 async def watch(connections: Iterable[Any]) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, answer
@@ -20,6 +20,7 @@ from dslab.objectstore.documents import MEDIA_TYPE, time_text, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import (
     MAX_PUT_BYTES,
+    NULL_VERSION,
     Bucket,
     Checksum,
     Content,
@@ -54,11 +55,11 @@ class Found(NamedTuple):
 
 async def copy_object(service: Service, call: Call, send: Send) -> None:
     """Copy an object, with its metadata or with other."""
-    bucket = service.bucket(call, Action.WRITE)
+    service.bucket(call, Action.WRITE)
     from_bucket, source, version = await _of_source(service, call, _copy_object)
     headers = {
         **_XML,
-        **object_headers.version_header(bucket, version),
+        **object_headers.new_version_header(version),
         **_source_header(from_bucket, source),
     }
     content = version.content
@@ -70,6 +71,7 @@ async def copy_part(service: Service, call: Call, send: Send) -> None:
     """Copy a range of an object as a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
     upload, number = part_target(service, call)
+    encryption.check_part(call.headers)
     copy = partial(_copy_part, upload=upload, number=number)
     from_bucket, source, part = await _of_source(service, call, copy)
     headers = {**_XML, **_source_header(from_bucket, source)}
@@ -149,6 +151,7 @@ def _source(service: Service, call: Call) -> Found:
         raise S3Error("InvalidRequest", "A delete marker is nothing that could be copied.")
     source = present(found, key, version_id if question else None)
     call.check(service.rules, Action.READ, bucket, source)
+    encryption.check_source(call.headers)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
     return Found(bucket, source, bool(question))
 
@@ -180,7 +183,8 @@ def _changes(call: Call) -> bool:
 
 
 def _source_header(bucket: Bucket, source: Version) -> dict[str, str]:
-    if bucket.versioning is Versioning.NEVER:
+    """The header that tells which version was copied: as little ``null`` as is told of what was written."""
+    if source.version_id == NULL_VERSION and bucket.versioning is not Versioning.ENABLED:
         return {}
     return {"x-amz-copy-source-version-id": source.version_id}
 

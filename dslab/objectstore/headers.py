@@ -10,11 +10,11 @@ from email.utils import formatdate
 from functools import lru_cache
 from urllib.parse import parse_qsl
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, encryption
 from dslab.objectstore.access import check_acl
 from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
-from dslab.objectstore.messages import Bucket, Checksum, Meta, Version, Versioning
+from dslab.objectstore.messages import NULL_VERSION, Bucket, Checksum, Meta, Version, Versioning
 from dslab.objectstore.protocol import check_metadata, check_tags
 
 DEFAULT_TYPE = "binary/octet-stream"
@@ -34,25 +34,19 @@ STORAGE_CLASSES = (
     *("GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "EXPRESS_ONEZONE"),
 )
 
-_REFUSED = {
-    "x-amz-server-side-encryption": "NotImplemented",
-    "x-amz-server-side-encryption-customer-algorithm": "NotImplemented",
-    "x-amz-object-lock-mode": "InvalidRequest",
-    "x-amz-object-lock-retain-until-date": "InvalidRequest",
-    "x-amz-object-lock-legal-hold": "InvalidRequest",
-}
+_LOCKS = frozenset(f"x-amz-object-lock-{each}" for each in ("mode", "retain-until-date", "legal-hold"))
 
 
 def meta_of(headers: Mapping[str, str]) -> Meta:
     """Read what a request says about the object that it puts.
 
     Raises:
-        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidArgument; NotImplemented, it asks
-            for what is not there.
+        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidArgument; NotImplemented,
+            InvalidRequest, it asks for what is not there; as `encryption.check_write`.
     """
-    for name, code in _REFUSED.items():
-        if name in headers:
-            raise S3Error(code, f"This store does not have what {name} asks for.")
+    encryption.check_write(headers)
+    if not _LOCKS.isdisjoint(headers):
+        raise S3Error("InvalidRequest", "Bucket is missing ObjectLockConfiguration")
     if any(name.startswith("x-amz-grant-") for name in headers):
         raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
     kept = {name: headers[name] for name in KEPT if name in headers}
@@ -115,17 +109,22 @@ def wants_checksum(call: Call) -> bool:
     return call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
 
 
-def of_put(bucket: Bucket, version: Version) -> dict[str, str]:
+def of_put(version: Version) -> dict[str, str]:
     """The headers that tell what was put."""
-    headers = {"etag": f'"{version.content.etag}"', **version_header(bucket, version)}
+    headers = {"etag": f'"{version.content.etag}"', **new_version_header(version)}
     if version.content.checksum:
         headers |= checksum_headers(version.content.checksum)
     return headers
 
 
 def version_header(bucket: Bucket, version: Version) -> dict[str, str]:
-    """The header that tells the version, where there are versions."""
+    """The header that tells which version was read, where there are versions."""
     return {} if bucket.versioning is Versioning.NEVER else {"x-amz-version-id": version.version_id}
+
+
+def new_version_header(version: Version) -> dict[str, str]:
+    """The header that tells the version of what was written, if it has one of its own: no ``null``."""
+    return {} if version.version_id == NULL_VERSION else {"x-amz-version-id": version.version_id}
 
 
 def checksum_headers(checksum: Checksum) -> dict[str, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dslab.objectstore import encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, begin
@@ -109,6 +110,7 @@ def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
 
 def _look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
     bucket, version = service.object(call)
+    encryption.check_read(call.headers)
     Conditions.of(call.headers).check_read(version)
     start, end, status, more = _which(service, call, version)
     is_whole = end - start == version.content.size_bytes
@@ -149,7 +151,8 @@ def _part_range(service: Service, call: Call, version: Version) -> tuple[int, in
                 headers |= object_headers.checksum_headers(kind)
             return start, start + segment.size_bytes, headers
         start += segment.size_bytes
-    raise S3Error("InvalidPartNumber")
+    count = str(version.content.parts or 1)
+    raise S3Error("InvalidPartNumber", PartNumberRequested=str(number), ActualPartCount=count)
 
 
 def _if_range(call: Call, version: Version) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.blobs import Draft
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 async def put_object(service: Service, call: Call, send: Send) -> None:
     """Put an object. What can be refused before its body has come is refused then."""
-    bucket = service.bucket(call, Action.WRITE)
+    service.bucket(call, Action.WRITE)
     meta = object_headers.meta_of(call.headers)
     intake = Intake(call)
     conditions = write_conditions(service, call)
@@ -37,20 +37,16 @@ async def put_object(service: Service, call: Call, send: Send) -> None:
         return service.store.put(target.bucket, target.key, draft, content, meta, conditions)
 
     version = await take_in(service, intake, publish)
-    await answer(call.id, send, 200, object_headers.of_put(bucket, version))
+    await answer(call.id, send, 200, object_headers.of_put(version))
 
 
 async def put_part(service: Service, call: Call, send: Send) -> None:
     """Put a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
     upload, number = part_target(service, call)
+    encryption.check_part(call.headers)
     intake = Intake(call, keep=upload.algorithm)
-    if upload.declared and intake.announced not in (None, upload.algorithm):
-        raise S3Error(
-            "InvalidRequest",
-            f"Checksum Type mismatch occurred, expected checksum Type: {upload.algorithm.lower()}, "
-            f"actual checksum Type: {str(intake.announced).lower()}",
-        )
+    _check_algorithm(upload, intake.announced)
     target = call.target
 
     def publish(draft: Draft, content: Content) -> Part:
@@ -61,6 +57,21 @@ async def put_part(service: Service, call: Call, send: Send) -> None:
     if intake.confirmed:
         headers |= dict([checksums.header_of(intake.confirmed)])
     await answer(call.id, send, 200, headers)
+
+
+def _check_algorithm(upload: Upload, announced: str | None) -> None:
+    """Has a part the checksum that its upload was begun with?
+
+    It may come without, unless the object's is to be made of the parts' ones: then the client counts each.
+
+    Raises:
+        S3Error: InvalidRequest.
+    """
+    if not upload.declared or announced == upload.algorithm or (announced is None and not upload.composite):
+        return
+    expected, actual = upload.algorithm.lower(), (announced or "null").lower()
+    message = f"expected checksum Type: {expected}, actual checksum Type: {actual}"
+    raise S3Error("InvalidRequest", f"Checksum Type mismatch occurred, {message}")
 
 
 async def take_in(service: Service, intake: Intake, publish: Callable[[Draft, Content], T]) -> T:

@@ -43,9 +43,12 @@ BUCKET_REFUSED = frozenset({
 
 OBJECT_SERVED = frozenset({"acl", "attributes", "tagging", "uploads"})
 OBJECT_REFUSED = frozenset({
-    *("annotation", "encryption", "legal-hold", "renameObject", "restore", "retention", "select", "torrent"),
+    *("annotation", "encryption", "renameObject", "restore", "select", "torrent"),
 })  # fmt: skip
 
+OBJECT_LOCKS = frozenset({"legal-hold", "retention"})
+"""What can be asked and said of objects in a bucket with object lock, which no bucket here has."""
+
 OF_BUCKETS = BUCKET_SERVED | BUCKET_ABSENT.keys() | BUCKET_EMPTY.keys() | BUCKET_REFUSED
-OF_OBJECTS = OBJECT_SERVED | OBJECT_REFUSED
+OF_OBJECTS = OBJECT_SERVED | OBJECT_REFUSED | OBJECT_LOCKS
 """An object's parts have none of these words: they are told by ``uploadId``, which has a value."""

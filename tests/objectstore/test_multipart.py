@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from dslab.objectstore import checksums
 from dslab.objectstore.messages import Content, Meta, Version
-from tests.objectstore.conftest import Served
+from tests.objectstore.conftest import Served, client
 
 MIB = 1024 * 1024
 FIVE = 5 * MIB
@@ -40,6 +40,12 @@ def parts_of(s3: Any, upload: dict[str, str], bodies: list[bytes]) -> dict[str, 
         for number, body in enumerate(bodies, 1)
     ]
     return {"Parts": [{"ETag": etag, "PartNumber": number} for number, etag in enumerate(etags, 1)]}
+
+
+def assert_no_part(error: ClientError, number: int, count: int) -> None:
+    told: Any = error.response["Error"]
+    assert (told["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]) == ("InvalidPartNumber", 416)
+    assert (told["PartNumberRequested"], told["ActualPartCount"]) == (str(number), str(count))
 
 
 def test_parts_become_an_object(s3: Any, bucket: str) -> None:
@@ -68,7 +74,9 @@ def test_parts_become_an_object(s3: Any, bucket: str) -> None:
     part = s3.get_object(Bucket=bucket, Key="key", PartNumber=3)
     assert (part["Body"].read(), part["PartsCount"]) == (b"the end", 3)
     assert part["ContentRange"] == f"bytes {2 * FIVE}-{2 * FIVE + 6}/{2 * FIVE + 7}"
-    assert refused(s3.get_object, Bucket=bucket, Key="key", PartNumber=4) == ("InvalidPartNumber", 416)
+    with pytest.raises(ClientError) as error:
+        s3.get_object(Bucket=bucket, Key="key", PartNumber=4)
+    assert_no_part(error.value, 4, 3)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
@@ -109,7 +117,9 @@ def test_a_copy_is_of_one_piece(s3: Any, bucket: str) -> None:
         got = s3.get_object(Bucket=bucket, Key=key, PartNumber=1, ChecksumMode="ENABLED")
         assert (got["Body"].read(), got["ETag"], got.get("PartsCount")) == (whole, done["ETag"], None)
         assert (got["ChecksumSHA256"], got["ChecksumType"]) == (digest, "FULL_OBJECT")
-        assert refused(s3.get_object, Bucket=bucket, Key=key, PartNumber=2)[1] == 416
+        with pytest.raises(ClientError) as error:
+            s3.get_object(Bucket=bucket, Key=key, PartNumber=2)
+        assert_no_part(error.value, 2, 1)
         told = s3.get_object_attributes(Bucket=bucket, Key=key, ObjectAttributes=["ObjectParts", "ETag"])
         assert "ObjectParts" not in told
 
@@ -198,6 +208,31 @@ def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     assert [one[name] for one in attributes["ObjectParts"]["Parts"]] == [part[name] for part in parts]
     assert attributes["ObjectParts"]["TotalPartsCount"] == 2
     assert attributes["Checksum"] == {name: total, "ChecksumType": "COMPOSITE"}
+
+
+def test_a_part_of_a_composite_checksum_has_one(served: Served, bucket: str) -> None:
+    """Where the checksum is of the whole object, or was not asked for, a part may come without."""
+    s3 = client(served, request_checksum_calculation="when_required")
+    for kind, is_taken in (
+        ({"ChecksumAlgorithm": "SHA256"}, False),
+        ({"ChecksumAlgorithm": "CRC32"}, False),
+        ({"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"}, True),
+        ({"ChecksumAlgorithm": "CRC64NVME"}, True),
+        ({}, True),
+    ):
+        part = {**begin(s3, bucket, **kind), "PartNumber": 1, "Body": b"x"}
+        if is_taken:
+            s3.upload_part(**part)
+            continue
+        with pytest.raises(ClientError) as error:
+            s3.upload_part(**part)
+        told = error.value.response["Error"]
+        name = kind["ChecksumAlgorithm"].lower()
+        mismatch = f"expected checksum Type: {name}, actual checksum Type: null"
+        assert told["Code"] == "InvalidRequest"
+        assert told["Message"] == f"Checksum Type mismatch occurred, {mismatch}"
+        s3.upload_part(**part, ChecksumAlgorithm=kind["ChecksumAlgorithm"])
+    s3.close()
 
 
 def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:

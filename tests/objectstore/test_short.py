@@ -7,11 +7,13 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn.server
 from botocore.exceptions import ClientError
 
 from dslab.objectstore import connection, index, listing, objects, short
@@ -30,6 +32,7 @@ SIZES = {
     "large": short.SMALL_BYTES + 1,
     "huge": 3_000_000,
 }
+LONG_AGO = "Sun, 06 Nov 1994 08:49:37 GMT"
 VARYING = (b"date", b"x-amz-request-id", b"connection")
 
 
@@ -125,6 +128,26 @@ def test_both_ways_have_one_answer(filled: tuple[Served, dict[str, bytes]], text
     assert b"x-amz-id-2: dslab" in told
     for _ in range(2):  # the second may be from memory
         assert ask(served, at_once) == (told, body)
+
+
+def test_nothing_was_modified_after_the_date_of_an_answer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though uvicorn looks at the clock once a second; here it never does."""
+    monkeypatch.setattr(uvicorn.server, "formatdate", lambda *_, **__: LONG_AGO)
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    with httpx.Client(base_url=served.url, trust_env=False) as http:
+        http.put("/bucket")
+        for name, size in SIZES.items():
+            answers = [http.put(f"/bucket/{name}", content=bytes(size))]
+            answers += [http.get(f"/bucket/{name}") for _ in range(2)]  # the second may be from memory
+            asks = {"x-amz-object-attributes": "ETag"}
+            answers += [http.get(f"/bucket/{name}?attributes", headers=asks), http.get("/bucket/nothing")]
+            for answer in answers:
+                told = {"last-modified": LONG_AGO, **answer.headers}
+                date, modified = (parsedate_to_datetime(told[name]) for name in ("date", "last-modified"))
+                assert parsedate_to_datetime(LONG_AGO) < date
+                assert modified <= date
 
 
 def test_the_short_way_is_taken(

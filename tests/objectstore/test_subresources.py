@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import product
 from typing import Any
 
 import botocore.session
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from dslab.objectstore.subresources import (
     BUCKET_REFUSED,
@@ -20,6 +22,18 @@ from tests.objectstore.conftest import ID, SECRET, Serve
 from tests.objectstore.test_buckets import refused
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def told(call: Any, **options: Any) -> tuple[str, int, str]:
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    response = error.value.response
+    return (
+        response["Error"]["Code"],
+        response["ResponseMetadata"]["HTTPStatusCode"],
+        response["Error"]["Message"],
+    )
 
 
 def operations() -> list[tuple[str, str, str]]:
@@ -80,6 +94,39 @@ def test_what_a_word_has_no_method_for_is_refused(open_http: httpx.Client) -> No
     for path in ("/bucket?versioning", "/bucket?uploads", "/bucket/k?acl"):
         answer = open_http.delete(path)
         assert (answer.status_code, "MethodNotAllowed" in answer.text) == (405, True)
+
+
+def test_no_bucket_has_object_lock(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    one = {"Bucket": bucket, "Key": "key"}
+    for call, options in (
+        (s3.get_object_legal_hold, {}),
+        (s3.put_object_legal_hold, {"LegalHold": {"Status": "ON"}}),
+        (s3.get_object_retention, {}),
+        (s3.put_object_retention, {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": LATER}}),
+    ):
+        message = "Bucket is missing Object Lock Configuration"
+        assert told(call, **one, **options) == ("InvalidRequest", 400, message)
+    for lock in (
+        {"ObjectLockMode": "GOVERNANCE", "ObjectLockRetainUntilDate": LATER},
+        {"ObjectLockLegalHoldStatus": "ON"},
+    ):
+        message = "Bucket is missing ObjectLockConfiguration"
+        for call in (s3.put_object, s3.create_multipart_upload):
+            assert told(call, **one, **lock) == ("InvalidRequest", 400, message)
+
+
+def test_object_lock_is_refused_to_a_bucket_that_keeps_no_versions_and_is_not_there_for_others(
+    s3: Any, bucket: str
+) -> None:
+    put = s3.put_object_lock_configuration
+    lock = {"Bucket": bucket, "ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}}
+    message = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+    assert told(put, **lock) == ("InvalidBucketState", 409, message)
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+        code = ("NotImplemented", 501) if status == "Enabled" else ("InvalidBucketState", 409)
+        assert told(put, **lock)[:2] == code
 
 
 def test_other_words_are_ignored(open_http: httpx.Client) -> None:

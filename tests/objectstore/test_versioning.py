@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -65,8 +66,9 @@ def test_a_suspended_bucket_overwrites_the_null_version_only(s3: Any, bucket: st
     turn(s3, bucket, "Enabled")
     first = put(s3, bucket, b"1")
     turn(s3, bucket, "Suspended")
-    assert put(s3, bucket, b"2") == "null"
-    assert put(s3, bucket, b"3") == "null"
+    for body in (b"2", b"3"):
+        assert put(s3, bucket, body) is None, "as S3 answers, though it tells a reader"
+        assert s3.head_object(Bucket=bucket, Key="key")["VersionId"] == "null"
     assert read(s3, bucket, VersionId=first) == b"1"
     assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == 2
     gone = s3.delete_object(Bucket=bucket, Key="key")
@@ -76,6 +78,31 @@ def test_a_suspended_bucket_overwrites_the_null_version_only(s3: Any, bucket: st
     assert [one["VersionId"] for one in listed["DeleteMarkers"]] == ["null"]
     s3.delete_object(Bucket=bucket, Key="key", VersionId="null")
     assert read(s3, bucket) == b"1"
+
+
+def test_no_way_to_write_into_a_suspended_bucket_tells_a_version(
+    s3: Any, http: httpx.Client, bucket: str
+) -> None:
+    turn(s3, bucket, "Enabled")
+    first = put(s3, bucket, b"1")
+    turn(s3, bucket, "Suspended")
+    put(s3, bucket, b"2")
+    upload = {"Bucket": bucket, "Key": "parts"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    copied = s3.upload_part_copy(**upload, PartNumber=1, CopySource=f"{bucket}/key")
+    part = {"PartNumber": 1, "ETag": copied["CopyPartResult"]["ETag"]}
+    form = s3.generate_presigned_post(bucket, "form")
+    answers = [
+        copied,
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]}),
+        s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/key"),
+    ]
+    for answer in answers:
+        assert answer.keys().isdisjoint({"VersionId", "CopySourceVersionId"}), answer
+    posted = http.post(f"/{bucket}", data=form["fields"], files={"file": b"x"})
+    assert (posted.status_code, "x-amz-version-id" in posted.headers) == (204, False)
+    older = s3.copy_object(Bucket=bucket, Key="copy", CopySource=f"{bucket}/key?versionId={first}")
+    assert older["CopySourceVersionId"] == first
 
 
 def test_copy_of_a_version_brings_it_back(s3: Any, bucket: str) -> None:

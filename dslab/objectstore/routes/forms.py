@@ -172,7 +172,7 @@ def _answer(service: Service, call: Call, fields: Mapping[str, str], key: str, v
     bucket = service.store.bucket(call.target.bucket)
     path = f"/{auth.encode(key)}" if call.in_host else f"/{bucket.name}/{auth.encode(key)}"
     location = f"http://{call.host}{path}"
-    headers = {"etag": etag, "location": location, **object_headers.version_header(bucket, version)}
+    headers = {"etag": etag, "location": location, **object_headers.new_version_header(version)}
     redirect = fields.get("success_action_redirect") or fields.get("redirect")
     if (
         redirect

@@ -89,7 +89,7 @@ def list_parts(  # noqa: PLR0917
 @router.post("/{bucket}/{key}?uploadId", summary="CompleteMultipartUpload")
 async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") -> Response:
     """Make an object of the parts."""
-    bucket = service.bucket(call, Action.WRITE)
+    service.bucket(call, Action.WRITE)
     target = call.target
     # A checksum in the headers is that of the object to be, not of this document.
     parts = await service.run(read_parts, await whole(call, MAX_DOCUMENT_BYTES, summed=False))
@@ -114,7 +114,7 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
     if checksum:
         children.append((f"Checksum{checksum.algorithm}", checksum.value))
         children.append(("ChecksumType", checksum.kind))
-    return xml("CompleteMultipartUploadResult", children, object_headers.version_header(bucket, version))
+    return xml("CompleteMultipartUploadResult", children, object_headers.new_version_header(version))
 
 
 @router.delete("/{bucket}/{key}?uploadId", summary="AbortMultipartUpload", status_code=204)

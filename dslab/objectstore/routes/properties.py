@@ -5,7 +5,9 @@ Source: Amazon S3 API Reference: PutObjectTagging, PutObjectAcl, GetObjectAttrib
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 from fastapi.responses import Response
 
@@ -21,7 +23,7 @@ from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
 from dslab.objectstore.routes.settings import tag_set
 from dslab.objectstore.service import Service, look_again
-from dslab.objectstore.subresources import OBJECT_REFUSED
+from dslab.objectstore.subresources import OBJECT_LOCKS, OBJECT_REFUSED
 
 router = subject("properties of objects")
 
@@ -128,13 +130,23 @@ def _number(text: str) -> int:
     return int(text)
 
 
+async def no_lock(service: Here, call: ObjectCall) -> Response:
+    """No object is locked, as no bucket has object lock."""
+    service.bucket(call, Action.OWN)
+    raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
+
+
 async def not_implemented(service: Here, call: ObjectCall) -> Response:
     """This store does not have that."""
     service.bucket(call, Action.OWN)
     raise S3Error("NotImplemented")
 
 
+def _add(method: str, word: str, route: Callable[..., Any]) -> None:
+    router.add_api_route(f"/{{bucket}}/{{key}}?{word}", route, methods=[method], summary=f"{method} {word}")
+
+
 for _word, _method in product(sorted(OBJECT_REFUSED), ("GET", "PUT", "POST", "DELETE")):
-    router.add_api_route(
-        f"/{{bucket}}/{{key}}?{_word}", not_implemented, methods=[_method], summary=f"{_method} {_word}"
-    )
+    _add(_method, _word, not_implemented)
+for _word, _method in product(sorted(OBJECT_LOCKS), ("GET", "PUT")):
+    _add(_method, _word, no_lock)

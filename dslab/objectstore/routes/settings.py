@@ -138,6 +138,15 @@ async def not_implemented(service: Here, call: BucketCall) -> Response:
     raise S3Error("NotImplemented")
 
 
+async def put_object_lock(service: Here, call: BucketCall) -> Response:
+    """This store does not have that either; but a bucket must keep its versions before it may be asked."""
+    bucket = service.bucket(call, Action.OWN)
+    if bucket.versioning is not Versioning.ENABLED:
+        message = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
+        raise S3Error("InvalidBucketState", message)
+    return await not_implemented(service, call)
+
+
 async def delete_nothing(service: Here, call: BucketCall) -> Response:
     """There is none, so it is as good as deleted."""
     service.bucket(call, Action.OWN)
@@ -153,7 +162,7 @@ _getters = {word: _missing(code) for word, code in BUCKET_ABSENT.items()}
 _getters |= {word: _nothing(name, list(children)) for word, (name, children) in BUCKET_EMPTY.items()}
 for _word, _getter in _getters.items():
     _add("GET", _word, _getter)
-    _add("PUT", _word, not_implemented)
+    _add("PUT", _word, put_object_lock if _word == "object-lock" else not_implemented)
     _add("DELETE", _word, delete_nothing, 204)
 for _word, _method in product(sorted(BUCKET_REFUSED), ("GET", "PUT", "POST", "DELETE")):
     _add(_method, _word, not_implemented)
