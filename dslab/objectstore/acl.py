@@ -8,6 +8,7 @@ Source: Amazon S3 User Guide, Access control list (ACL) overview.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from dslab.objectstore.access import OWNER, check_acl
@@ -18,12 +19,19 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 _AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 
-_GRANTS: Mapping[str, frozenset[tuple[str, str]]] = {
+_GROUPS = (_ALL, _AUTHENTICATED)
+
+Grants: TypeAlias = frozenset[tuple[str, str]]
+"""To whom, an account or a group, and what."""
+
+_TO_OWNER: Grants = frozenset({(OWNER, "FULL_CONTROL")})
+_TO_OTHERS: Mapping[str, Grants] = {
     "private": frozenset(),
     "public-read": frozenset({(_ALL, "READ")}),
     "public-read-write": frozenset({(_ALL, "READ"), (_ALL, "WRITE")}),
     "authenticated-read": frozenset({(_AUTHENTICATED, "READ")}),
 }
+"""What a canned ACL grants beside everything to the owner. Those that are not here grant nothing more."""
 
 
 def document(acl: str) -> bytes:
@@ -35,7 +43,7 @@ def document(acl: str) -> bytes:
     owner = SubElement(root, "Owner")
     _owner(owner)
     grants = SubElement(root, "AccessControlList")
-    for group, permission in sorted(_GRANTS.get(acl, frozenset())):
+    for group, permission in sorted(_TO_OTHERS.get(acl, frozenset())):
         SubElement(_grant(grants, "Group", permission), "URI").text = group
     _owner(_grant(grants, "CanonicalUser", "FULL_CONTROL"))
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root)
@@ -46,7 +54,7 @@ def wanted(headers: Mapping[str, str], body: bytes) -> str:
 
     Raises:
         S3Error: MalformedACLError, MalformedXML; InvalidArgument or UnresolvableGrantByEmailAddress, there is
-            no such account; NotImplemented, no canned ACL says that.
+            no such account; NotImplemented, no canned ACL grants that, no more and no less.
     """
     if any(name.startswith("x-amz-grant-") for name in headers):
         raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
@@ -58,22 +66,33 @@ def wanted(headers: Mapping[str, str], body: bytes) -> str:
     owner = root.findtext("Owner/ID")
     if owner not in (None, OWNER):
         raise S3Error("AccessDenied")
-    grants = set()
-    for grant in root.findall("AccessControlList/Grant"):
-        group, permission = grant.findtext("Grantee/URI"), grant.findtext("Permission")
-        if permission not in ("FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"):
-            raise S3Error("MalformedACLError")
-        if group is not None:
-            grants.add((group, permission))
-        elif grant.find("Grantee/EmailAddress") is not None:
-            raise S3Error("UnresolvableGrantByEmailAddress")
-        elif (account := grant.findtext("Grantee/ID", "")) != OWNER:
-            message = "Invalid id: all keys of this store are of one account."
-            raise S3Error("InvalidArgument", message, ArgumentName="CanonicalUser/ID", ArgumentValue=account)
-    for acl, canned in _GRANTS.items():
-        if grants == canned:
+    grants = {_granted(grant) for grant in root.findall("AccessControlList/Grant")}
+    for acl, to_others in _TO_OTHERS.items():
+        if grants == to_others | _TO_OWNER:
             return acl
-    raise S3Error("NotImplemented", "No canned ACL says that.")
+    names = ", ".join(_TO_OTHERS)
+    message = f"Only grants of a canned ACL are implemented: FULL_CONTROL to the owner, and those of {names}."
+    raise S3Error("NotImplemented", message)
+
+
+def _granted(grant: Element) -> tuple[str, str]:
+    """Read to whom one grant is, and what it grants."""
+    permission = grant.findtext("Permission")
+    if permission not in ("FULL_CONTROL", "READ", "WRITE", "READ_ACP", "WRITE_ACP"):
+        raise S3Error("MalformedACLError")
+    group = grant.findtext("Grantee/URI")
+    if group is not None:
+        if group not in _GROUPS:
+            message = "Invalid group uri"
+            raise S3Error("InvalidArgument", message, ArgumentName="Group/URI", ArgumentValue=group)
+        return group, permission
+    if grant.find("Grantee/EmailAddress") is not None:
+        raise S3Error("UnresolvableGrantByEmailAddress")
+    account = grant.findtext("Grantee/ID", "")
+    if account != OWNER:
+        message = "Invalid id: all keys of this store are of one account."
+        raise S3Error("InvalidArgument", message, ArgumentName="CanonicalUser/ID", ArgumentValue=account)
+    return account, permission
 
 
 def _grant(grants: Element, kind: str, permission: str) -> Element:

@@ -134,8 +134,40 @@ def test_acl(s3: Any, bucket: str) -> None:
     assert refused(s3.put_bucket_acl, Bucket=bucket, GrantRead="id=x") == ("NotImplemented", 501)
 
 
+ME = {"Type": "CanonicalUser", "ID": "dslab"}
+ALL = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        [],
+        *([(ME, permission)] for permission in ("WRITE", "WRITE_ACP", "READ", "READ_ACP")),
+        [(ALL, "READ")],
+        [(ME, "READ"), (ALL, "READ")],
+        [(ME, "FULL_CONTROL"), (ALL, "WRITE")],
+        [(ME, "FULL_CONTROL"), (ME, "READ")],
+    ],
+    ids=lambda grants: " ".join(f"{who['Type']}:{what}" for who, what in grants) or "none",
+)
+def test_grants_that_no_canned_acl_gives_change_nothing(s3: Any, bucket: str, grants: list[Any]) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="authenticated-read")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="authenticated-read")
+    told = s3.get_bucket_acl(Bucket=bucket)
+    listed = [{"Grantee": grantee, "Permission": permission} for grantee, permission in grants]
+    policy = {"Owner": told["Owner"], "Grants": listed}
+    for put, get, where in (
+        (s3.put_bucket_acl, s3.get_bucket_acl, {}),
+        (s3.put_object_acl, s3.get_object_acl, {"Key": "k"}),
+    ):
+        with pytest.raises(ClientError, match="FULL_CONTROL to the owner, and those of private, public-read"):
+            put(Bucket=bucket, **where, AccessControlPolicy=policy)
+        assert get(Bucket=bucket, **where)["Grants"] == told["Grants"]
+
+
 STRANGERS = [
     ({"Type": "CanonicalUser", "ID": "nobody"}, "InvalidArgument"),
+    ({"Type": "Group", "URI": "dslab"}, "InvalidArgument"),
     ({"Type": "AmazonCustomerByEmail", "EmailAddress": "a@b.example"}, "UnresolvableGrantByEmailAddress"),
 ]
 
