@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from dslab.objectstore.access import OWNER, check_acl
+from dslab.objectstore.access import OWNER, check_acl, check_no_grants
 from dslab.objectstore.documents import NAMESPACE, read
 from dslab.objectstore.errors import S3Error
 
@@ -56,8 +56,7 @@ def wanted(headers: Mapping[str, str], body: bytes) -> str:
         S3Error: MalformedACLError, MalformedXML; InvalidArgument or UnresolvableGrantByEmailAddress, there is
             no such account; NotImplemented, no canned ACL grants that, no more and no less.
     """
-    if any(name.startswith("x-amz-grant-") for name in headers):
-        raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
+    check_no_grants(headers)
     if "x-amz-acl" in headers:
         return check_acl(headers["x-amz-acl"])
     if not body.strip():

@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from dslab.objectstore import checksums
-from dslab.objectstore.access import check_acl
+from dslab.objectstore.access import check_acl, check_no_grants
 from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import Bucket, Checksum, Meta, Version, Versioning
@@ -53,8 +53,7 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     for name, code in _REFUSED.items():
         if name in headers:
             raise S3Error(code, f"This store does not have what {name} asks for.")
-    if any(name.startswith("x-amz-grant-") for name in headers):
-        raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
+    check_no_grants(headers)
     kept = {name: headers[name] for name in KEPT if name in headers}
     if "content-encoding" in kept:
         codings = [one.strip() for one in kept.pop("content-encoding").split(",")]

@@ -394,6 +394,13 @@ def test_a_presigned_url_cannot_say_everything(
     assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
 
 
+def test_a_presigned_url_grants_nothing(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    url = presigned_put(served, f"/{bucket}/k", ("x-amz-grant-read", "id=dslab"))
+    answer = http.put(url, content=b"x")
+    assert (answer.status_code, "<Code>NotImplemented</Code>" in answer.text) == (501, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
 def test_what_is_in_a_query_that_nobody_signed_says_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
     assert http.put(f"/{bucket}/k?x-amz-acl=public-read", content=b"x").status_code == 200

@@ -165,6 +165,13 @@ def test_grants_that_no_canned_acl_gives_change_nothing(s3: Any, bucket: str, gr
         assert get(Bucket=bucket, **where)["Grants"] == told["Grants"]
 
 
+def test_grants_in_headers_are_refused(s3: Any) -> None:
+    for name in ("GrantRead", "GrantFullControl"):
+        options = {"Bucket": "granted", name: "id=dslab"}
+        assert refused(s3.create_bucket, **options) == ("NotImplemented", 501)
+    assert refused(s3.head_bucket, Bucket="granted") == ("404", 404)
+
+
 STRANGERS = [
     ({"Type": "CanonicalUser", "ID": "nobody"}, "InvalidArgument"),
     ({"Type": "Group", "URI": "dslab"}, "InvalidArgument"),

@@ -8,7 +8,7 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from dslab.objectstore import access
-from dslab.objectstore.access import Action, check_acl
+from dslab.objectstore.access import Action, check_acl, check_no_grants
 from dslab.objectstore.buckets import MAX_BUCKETS
 from dslab.objectstore.documents import MEDIA_TYPE, Child, read, text_of, time_text
 from dslab.objectstore.errors import S3Error
@@ -55,6 +55,7 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
     check_bucket_name(name)
     if not service.rules.may(call.key, Action.OWN, name, "private"):
         raise S3Error("AccessDenied")
+    check_no_grants(call.headers)
     acl = check_acl(call.headers.get("x-amz-acl", "private"))
     if call.headers.get("x-amz-bucket-object-lock-enabled", "false").lower() == "true":
         raise S3Error("NotImplemented", "This store has no object lock.")
