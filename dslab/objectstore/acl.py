@@ -19,7 +19,16 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _ALL = "http://acs.amazonaws.com/groups/global/AllUsers"
 _AUTHENTICATED = "http://acs.amazonaws.com/groups/global/AuthenticatedUsers"
 
-_GROUPS = (_ALL, _AUTHENTICATED)
+_LOG_DELIVERY = "http://acs.amazonaws.com/groups/s3/LogDelivery"
+_GROUPS = (_ALL, _AUTHENTICATED, _LOG_DELIVERY)
+
+_EC2 = "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c"
+_NAMES = {OWNER: OWNER, _EC2: "za-team"}
+"""Accounts that a canned ACL names, and what they are called.
+
+That of Amazon EC2 has no key here, and the group that delivers logs no member: what is granted to them is
+told, and opens nothing to anybody.
+"""
 
 Grants: TypeAlias = frozenset[tuple[str, str]]
 """To whom, an account or a group, and what."""
@@ -30,8 +39,10 @@ _TO_OTHERS: Mapping[str, Grants] = {
     "public-read": frozenset({(_ALL, "READ")}),
     "public-read-write": frozenset({(_ALL, "READ"), (_ALL, "WRITE")}),
     "authenticated-read": frozenset({(_AUTHENTICATED, "READ")}),
+    "log-delivery-write": frozenset({(_LOG_DELIVERY, "WRITE"), (_LOG_DELIVERY, "READ_ACP")}),
+    "aws-exec-read": frozenset({(_EC2, "READ")}),
 }
-"""What a canned ACL grants beside everything to the owner. Those that are not here grant nothing more."""
+"""What a canned ACL grants beside everything to the owner. The others name the bucket's: the same."""
 
 
 def document(acl: str) -> bytes:
@@ -40,12 +51,13 @@ def document(acl: str) -> bytes:
     S3 promises no order. Some clients sort by who is named, and only if the first one is: groups are not.
     """
     root = Element("AccessControlPolicy", {"xmlns": NAMESPACE, "xmlns:xsi": _XSI})
-    owner = SubElement(root, "Owner")
-    _owner(owner)
+    _name(SubElement(root, "Owner"), OWNER)
     grants = SubElement(root, "AccessControlList")
-    for group, permission in sorted(_TO_OTHERS.get(acl, frozenset())):
-        SubElement(_grant(grants, "Group", permission), "URI").text = group
-    _owner(_grant(grants, "CanonicalUser", "FULL_CONTROL"))
+    for grantee, permission in (*sorted(_TO_OTHERS.get(acl, frozenset())), *_TO_OWNER):
+        grant = SubElement(grants, "Grant")
+        kind = "CanonicalUser" if grantee in _NAMES else "Group"
+        _name(SubElement(grant, "Grantee", {"xsi:type": kind}), grantee)
+        SubElement(grant, "Permission").text = permission
     return b'<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root)
 
 
@@ -88,19 +100,16 @@ def _granted(grant: Element) -> tuple[str, str]:
     if grant.find("Grantee/EmailAddress") is not None:
         raise S3Error("UnresolvableGrantByEmailAddress")
     account = grant.findtext("Grantee/ID", "")
-    if account != OWNER:
+    if account not in _NAMES:
         message = "Invalid id: all keys of this store are of one account."
         raise S3Error("InvalidArgument", message, ArgumentName="CanonicalUser/ID", ArgumentValue=account)
     return account, permission
 
 
-def _grant(grants: Element, kind: str, permission: str) -> Element:
-    grant = SubElement(grants, "Grant")
-    grantee = SubElement(grant, "Grantee", {"xsi:type": kind})
-    SubElement(grant, "Permission").text = permission
-    return grantee
-
-
-def _owner(element: Element) -> None:
-    SubElement(element, "ID").text = OWNER
-    SubElement(element, "DisplayName").text = OWNER
+def _name(element: Element, grantee: str) -> None:
+    """Say who it is: an account or a group."""
+    if grantee in _NAMES:
+        SubElement(element, "ID").text = grantee
+        SubElement(element, "DisplayName").text = _NAMES[grantee]
+    else:
+        SubElement(element, "URI").text = grantee

@@ -134,6 +134,44 @@ def test_acl(s3: Any, bucket: str) -> None:
     assert refused(s3.put_bucket_acl, Bucket=bucket, GrantRead="id=x") == ("NotImplemented", 501)
 
 
+NOBODY_HERE = {
+    "log-delivery-write": [
+        ({"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, "READ_ACP"),
+        ({"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, "WRITE"),
+    ],
+    "aws-exec-read": [
+        (
+            {
+                "Type": "CanonicalUser",
+                "ID": "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c",
+                "DisplayName": "za-team",
+            },
+            "READ",
+        )
+    ],
+    "bucket-owner-read": [],
+}
+
+
+@pytest.mark.parametrize("acl", NOBODY_HERE)
+def test_what_is_granted_to_nobody_here_is_told(s3: Any, bucket: str, http: httpx.Client, acl: str) -> None:
+    s3.create_bucket(Bucket=bucket, ACL=acl)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL=acl)
+    for put, get, where in (
+        (s3.put_bucket_acl, s3.get_bucket_acl, {}),
+        (s3.put_object_acl, s3.get_object_acl, {"Key": "k"}),
+    ):
+        for _ in range(2):
+            told = get(Bucket=bucket, **where)
+            grants = [(one["Grantee"], one["Permission"]) for one in told["Grants"]]
+            mine = ({"Type": "CanonicalUser", **told["Owner"]}, "FULL_CONTROL")
+            assert grants == [*NOBODY_HERE[acl], mine]
+            policy = {"Owner": told["Owner"], "Grants": told["Grants"]}
+            put(Bucket=bucket, **where, AccessControlPolicy=policy)
+    assert [http.get(f"/{bucket}{path}").status_code for path in ("", "/k")] == [403, 403]
+    assert http.put(f"/{bucket}/k", content=b"y").status_code == 403
+
+
 ME = {"Type": "CanonicalUser", "ID": "dslab"}
 ALL = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
 
