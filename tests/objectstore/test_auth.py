@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -241,6 +241,29 @@ def test_a_key_for_one_bucket(served: Served, s3: Any, bucket: str) -> None:
         assert refused(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
         assert [one["Name"] for one in limited.list_buckets()["Buckets"]] == ["mybucket"]
         assert refused(limited.put_object, Bucket="mybucket", Key="k", Body=b"") == "AccessDenied"
+
+
+def test_a_name_that_is_taken_by_others(serve: Serve) -> None:
+    """Only a key that makes buckets is told so, and neither is the bucket another one afterwards."""
+    keys = ("MINE:secret:rw:mine", "READER:secret:ro:mine", "ALL:secret:ro")
+    served = serve(f"{ID}:{SECRET}", *keys)
+    with ExitStack() as stack:
+        s3, mine, *readers = (
+            stack.enter_context(closing(client(served, key))) for key in (f"{ID}:{SECRET}", *keys)
+        )
+        s3.create_bucket(Bucket="theirs", ACL="authenticated-read")
+        told = s3.get_bucket_acl(Bucket="theirs")["Grants"]
+        for options in ({}, {"ACL": "public-read-write"}, {"GrantRead": "id=dslab"}):
+            assert refused(mine.create_bucket, Bucket="theirs", **options) == "BucketAlreadyExists"
+        assert refused(mine.create_bucket, Bucket="nobodys") == "AccessDenied"
+        assert refused(mine.put_bucket_acl, Bucket="theirs", ACL="private") == "AccessDenied"
+        for name in ("theirs", "nobodys", "mine"):
+            assert [refused(one.create_bucket, Bucket=name) for one in readers] == ["AccessDenied"] * 2
+            assert httpx.put(f"{served.url}/{name}", trust_env=False).status_code == 403
+        mine.create_bucket(Bucket="mine")
+        mine.create_bucket(Bucket="mine")
+        assert s3.get_bucket_acl(Bucket="theirs")["Grants"] == told
+        assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["mine", "theirs"]
 
 
 def test_a_key_allows_nothing_less_than_none(served: Served, s3: Any, bucket: str) -> None:
