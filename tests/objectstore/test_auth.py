@@ -371,6 +371,34 @@ def test_a_presigned_url_expires(http: httpx.Client, served: Served, bucket: str
         assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
 
 
+A_WEEK = (
+    "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
+    "604800 seconds"
+)
+
+
+@pytest.mark.parametrize(
+    ("expires", "message"),
+    [
+        ("-1", "X-Amz-Expires must be non-negative"),
+        ("-99999999999999999999", "X-Amz-Expires must be non-negative"),
+        ("", "X-Amz-Expires should be a number."),
+        ("-", "X-Amz-Expires should be a number."),
+        ("--1", "X-Amz-Expires should be a number."),
+        ("1.5", "X-Amz-Expires should be a number."),
+        ("604801", A_WEEK),
+        ("99999999999999999999", A_WEEK),
+    ],
+)
+def test_for_how_long_a_presigned_url_cannot_be_good(expires: str, message: str) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = dict(presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)) | {"X-Amz-Expires": expires}
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(request, query=tuple(query.items())), EXAMPLE_TIME_S)
+    assert (error.value.code, error.value.status) == ("AuthorizationQueryParametersError", 400)
+    assert str(error.value) == message
+
+
 def presigned_put(served: Served, path: str, *more: tuple[str, str]) -> str:
     """A URL such as Amazon's JavaScript SDK makes: what would be headers is in the query."""
     request = Request("PUT", path.encode(), more, {"host": str(served.address)})
