@@ -257,17 +257,18 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _time_of(headers: Mapping[str, str]) -> str:
     time = headers.get("x-amz-date")
-    if time is None:
-        date_s = parse_http_date(headers.get("date"))
-        if date_s is None:
-            raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
-        return time_text(date_s)
     try:
-        _seconds(time)
+        told_s = parse_http_date(headers.get("date")) if time is None else _seconds(time)
+        if told_s is None or told_s < 0:
+            raise undated()
+        return time or time_text(told_s)
     except ValueError as error:
-        message = "AWS authentication requires a valid Date or x-amz-date header"
-        raise S3Error("AccessDenied", message) from error
-    return time
+        raise undated() from error
+
+
+def undated() -> S3Error:
+    """How a request is refused that does not say when it was made. None was made before 1970."""
+    return S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
 
 
 # ---- signing

@@ -163,6 +163,30 @@ def test_clocks_may_differ_by_15_minutes(late_s: float, code: str) -> None:
     assert error.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("dates", "code"),
+    [
+        ({"x-amz-date": "19500707T215304Z"}, "AccessDenied"),
+        ({"x-amz-date": "19691231T235959Z"}, "AccessDenied"),
+        ({"x-amz-date": "00010101T000000Z"}, "AccessDenied"),
+        ({"x-amz-date": ""}, "AccessDenied"),
+        ({"date": "Fri, 07 Jul 1950 21:53:04 GMT"}, "AccessDenied"),
+        ({"date": "Mon, 01 Jan 0999 00:00:00 GMT"}, "AccessDenied"),
+        ({"date": "Fri, 31 Dec 9999 23:59:59 -2300"}, "AccessDenied"),  # a year of five digits in UTC
+        ({"x-amz-date": "19700101T000000Z"}, "RequestTimeTooSkewed"),
+        ({"date": "Thu, 01 Jan 1970 00:00:00 GMT"}, "RequestTimeTooSkewed"),
+    ],
+    ids=str,
+)
+def test_before_1970_nothing_was_signed(dates: dict[str, str], code: str) -> None:
+    headers = {name: value for name, value in signed().headers.items() if name != "x-amz-date"}
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(signed(), headers={**headers, **dates}), EXAMPLE_TIME_S)
+    assert (error.value.code, error.value.status) == (code, 403)
+    if code == "AccessDenied":
+        assert "requires a valid Date or x-amz-date header" in str(error.value)
+
+
 MALFORMED = {
     "AWS4-HMAC-SHA256": ("AuthorizationHeaderMalformed", 400),
     "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=host, Signature=" + "0" * 64: (
