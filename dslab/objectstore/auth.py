@@ -167,7 +167,7 @@ def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: floa
     access_key, day, region = _credential(credential, "AuthorizationHeaderMalformed")
     time = _time_of(headers)
     if abs(now_s - _seconds(time)) > MAX_SKEW_S:
-        raise S3Error("RequestTimeTooSkewed", RequestTime=time, ServerTime=time_text(now_s))
+        raise too_skewed(time, now_s)
     if time[:8] != day:
         raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not that of the request.")
     payload = headers.get("x-amz-content-sha256")
@@ -269,6 +269,16 @@ def _time_of(headers: Mapping[str, str]) -> str:
 def undated() -> S3Error:
     """How a request is refused that does not say when it was made. None was made before 1970."""
     return S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+
+
+def too_skewed(told: str, now_s: float) -> S3Error:
+    """How a request is refused whose clock goes wrong. A client may set its own by what it is told."""
+    return S3Error(
+        "RequestTimeTooSkewed",
+        RequestTime=told,
+        ServerTime=datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        MaxAllowedSkewMilliseconds=str(MAX_SKEW_S * 1000),
+    )
 
 
 # ---- signing

@@ -161,6 +161,11 @@ def test_clocks_may_differ_by_15_minutes(late_s: float, code: str) -> None:
     with pytest.raises(S3Error) as error:
         claim_of(request, EXAMPLE_TIME_S + late_s)
     assert error.value.code == code
+    assert error.value.details == {
+        "RequestTime": "20130524T000000Z",
+        "ServerTime": "2013-05-23T23:44:59Z" if late_s < 0 else "2013-05-24T00:15:01Z",
+        "MaxAllowedSkewMilliseconds": "900000",
+    }
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,16 @@ def test_another_time_is_refused(headers: dict[str, str], now_s: float, code: st
     assert error.value.code == code
 
 
+def test_who_is_late_is_told_the_time() -> None:
+    with pytest.raises(S3Error) as error:
+        verify(signed(), now_s=DATE_S + auth.MAX_SKEW_S + 1)
+    assert error.value.details == {
+        "RequestTime": DATE,
+        "ServerTime": "2007-03-27T19:51:43Z",
+        "MaxAllowedSkewMilliseconds": "900000",
+    }
+
+
 def test_one_request_has_one_claim() -> None:
     query = (("AWSAccessKeyId", ID), ("Signature", "x"), ("Expires", "9999999999"))
     with pytest.raises(S3Error, match="Only one auth mechanism"):
