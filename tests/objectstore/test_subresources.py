@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from dslab.objectstore.subresources import (
+    BUCKET_ABSENT,
+    BUCKET_EMPTY,
     BUCKET_REFUSED,
     OBJECT_REFUSED,
     OF_BUCKETS,
@@ -80,6 +82,17 @@ def test_what_a_word_has_no_method_for_is_refused(open_http: httpx.Client) -> No
     for path in ("/bucket?versioning", "/bucket?uploads", "/bucket/k?acl"):
         answer = open_http.delete(path)
         assert (answer.status_code, "MethodNotAllowed" in answer.text) == (405, True)
+
+
+def test_what_is_not_implemented_is_named(open_http: httpx.Client) -> None:
+    open_http.put("/bucket")
+    asked = [("PUT", f"/bucket?{word}", word) for word in (*BUCKET_ABSENT, *BUCKET_EMPTY)]
+    asked += [(method, f"/bucket?{word}&id=x", word) for word, method in product(BUCKET_REFUSED, METHODS)]
+    asked += [(method, f"/bucket/k?{word}", word) for word, method in product(OBJECT_REFUSED, METHODS)]
+    for method, url, word in asked:
+        answer = open_http.request(method, url, content=b"<x/>")
+        message = f"<Message>This store does not have the subresource {word}.</Message>"
+        assert (answer.status_code, message in answer.text) == (501, True), (method, url, answer.text)
 
 
 def test_other_words_are_ignored(open_http: httpx.Client) -> None:

@@ -14,12 +14,12 @@ from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, MEDIA_TYPE, Child, read_tags
-from dslab.objectstore.errors import S3Error
+from dslab.objectstore.errors import S3Error, no_subresource
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Version
 from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
-from dslab.objectstore.routes.settings import tag_set
+from dslab.objectstore.routes.settings import Route, tag_set
 from dslab.objectstore.service import Service, look_again
 from dslab.objectstore.subresources import OBJECT_REFUSED
 
@@ -128,13 +128,16 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def not_implemented(service: Here, call: ObjectCall) -> Response:
-    """This store does not have that."""
-    service.bucket(call, Action.OWN)
-    raise S3Error("NotImplemented")
+def _refused(word: str) -> Route:
+    async def refused(service: Here, call: ObjectCall) -> Response:
+        """This store does not have that."""
+        service.bucket(call, Action.OWN)
+        raise no_subresource(word)
+
+    return refused
 
 
 for _word, _method in product(sorted(OBJECT_REFUSED), ("GET", "PUT", "POST", "DELETE")):
     router.add_api_route(
-        f"/{{bucket}}/{{key}}?{_word}", not_implemented, methods=[_method], summary=f"{_method} {_word}"
+        f"/{{bucket}}/{{key}}?{_word}", _refused(_word), methods=[_method], summary=f"{_method} {_word}"
     )
