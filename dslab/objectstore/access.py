@@ -161,6 +161,16 @@ def _public(key: Key | None, action: Action, bucket_acl: str, object_acl: str) -
             return False
 
 
+def check_no_grants(headers: Mapping[str, str]) -> None:
+    """Refuse grants in headers: taken and forgotten, they would leave something open or shut.
+
+    Raises:
+        S3Error: NotImplemented.
+    """
+    if any(name.startswith("x-amz-grant-") for name in headers):
+        raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
+
+
 def check_acl(name: str) -> str:
     """Read a canned ACL.
 

@@ -167,7 +167,7 @@ def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: floa
     access_key, day, region = _credential(credential, "AuthorizationHeaderMalformed")
     time = _time_of(headers)
     if abs(now_s - _seconds(time)) > MAX_SKEW_S:
-        raise S3Error("RequestTimeTooSkewed", RequestTime=time, ServerTime=time_text(now_s))
+        raise too_skewed(time, now_s)
     if time[:8] != day:
         raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not that of the request.")
     payload = headers.get("x-amz-content-sha256")
@@ -184,27 +184,40 @@ def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s:
     if query["x-amz-algorithm"] != ALGORITHM:
         raise S3Error(code, f"X-Amz-Algorithm only supports {ALGORITHM}.")
     access_key, day, region = _credential(query["x-amz-credential"], code)
-    time, expires = query["x-amz-date"], query["x-amz-expires"]
+    time = query["x-amz-date"]
     try:
         started_s = _seconds(time)
     except ValueError as error:
         raise S3Error(code, "X-Amz-Date must be in the ISO8601 Long Format.") from error
-    if not (expires.isascii() and expires.isdigit()):
-        raise S3Error(code, "X-Amz-Expires should be a number.")
-    if len(expires) > 9 or int(expires) > MAX_EXPIRES_S:
-        raise S3Error(code, "X-Amz-Expires must be less than a week (in seconds).")
+    expires_s = _expires_s(query["x-amz-expires"], code)
     if time[:8] != day:
         raise S3Error(code, "The day of the credential is not that of the request.")
     if started_s > now_s + MAX_SKEW_S:
         raise S3Error("AccessDenied", "Request is not yet valid")
-    if now_s > started_s + int(expires):
-        ended = datetime.fromtimestamp(started_s + int(expires), UTC)
+    if now_s > started_s + expires_s:
+        ended = datetime.fromtimestamp(started_s + expires_s, UTC)
         raise S3Error("AccessDenied", "Request has expired", Expires=ended.isoformat())
     payload = _check_payload(
         query.get("x-amz-content-sha256") or headers.get("x-amz-content-sha256", UNSIGNED)
     )
     names = _names(query["x-amz-signedheaders"])
     return Claim(access_key, day, region, time, names, query["x-amz-signature"], payload, presigned=True)
+
+
+def _expires_s(text: str, code: str) -> int:
+    """Read for how long a URL may be used."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise S3Error(code, "X-Amz-Expires should be a number.")
+    if text.startswith("-"):
+        raise S3Error(code, "X-Amz-Expires must be non-negative")
+    if len(digits) > 9 or int(digits) > MAX_EXPIRES_S:
+        message = (
+            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be "
+            f"less than {MAX_EXPIRES_S} seconds"
+        )
+        raise S3Error(code, message)
+    return int(digits)
 
 
 def _check_payload(payload: str) -> str:
@@ -244,17 +257,28 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _time_of(headers: Mapping[str, str]) -> str:
     time = headers.get("x-amz-date")
-    if time is None:
-        date_s = parse_http_date(headers.get("date"))
-        if date_s is None:
-            raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
-        return time_text(date_s)
     try:
-        _seconds(time)
+        told_s = parse_http_date(headers.get("date")) if time is None else _seconds(time)
+        if told_s is None or told_s < 0:
+            raise undated()
+        return time or time_text(told_s)
     except ValueError as error:
-        message = "AWS authentication requires a valid Date or x-amz-date header"
-        raise S3Error("AccessDenied", message) from error
-    return time
+        raise undated() from error
+
+
+def undated() -> S3Error:
+    """How a request is refused that does not say when it was made. None was made before 1970."""
+    return S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+
+
+def too_skewed(told: str, now_s: float) -> S3Error:
+    """How a request is refused whose clock goes wrong. A client may set its own by what it is told."""
+    return S3Error(
+        "RequestTimeTooSkewed",
+        RequestTime=told,
+        ServerTime=datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        MaxAllowedSkewMilliseconds=str(MAX_SKEW_S * 1000),
+    )
 
 
 # ---- signing

@@ -20,7 +20,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dslab.objectstore.auth import MAX_SKEW_S, OLDER, Request, time_text
+from dslab.objectstore.auth import MAX_SKEW_S, OLDER, Request, too_skewed, undated
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.protocol import parse_http_date
 
@@ -98,10 +98,10 @@ def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: floa
     date, amz_date = headers.get("date"), headers.get("x-amz-date")
     told = date if amz_date is None else amz_date
     told_s = parse_http_date(told)
-    if told is None or told_s is None:
-        raise S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+    if told is None or told_s is None or told_s < 0:
+        raise undated()
     if abs(now_s - told_s) > MAX_SKEW_S:
-        raise S3Error("RequestTimeTooSkewed", RequestTime=told, ServerTime=time_text(now_s))
+        raise too_skewed(told, now_s)
     return Claim(access_key, told if amz_date is None else "", signed)
 
 

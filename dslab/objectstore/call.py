@@ -31,7 +31,9 @@ MAX_QUERY_FIELDS = 200
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-_IN_A_PRESIGNED_QUERY = re.compile("x-amz-(acl|storage-class|tagging|meta-.*|server-side-encryption.*)")
+_IN_A_PRESIGNED_QUERY = re.compile(
+    "x-amz-(acl|grant-.*|storage-class|tagging|meta-.*|server-side-encryption.*)"
+)
 _IN_AN_OLDER_QUERY = re.compile("x-amz-.*")
 
 EXPECTED_OWNER = ("x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner")

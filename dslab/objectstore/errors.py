@@ -166,5 +166,10 @@ class S3Error(DslabError):
         self.details = details
 
 
+def no_subresource(word: str) -> S3Error:
+    """How what this store lacks is refused: S3, which has it, has no words for that."""
+    return S3Error("NotImplemented", f"This store does not have the subresource {word}.")
+
+
 class ClientGone(DslabError):
     """The client hung up before its request was whole: nobody is there to answer to, and nothing happened."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 from urllib.parse import parse_qsl
 
 from dslab.objectstore import checksums, encryption
-from dslab.objectstore.access import check_acl
+from dslab.objectstore.access import check_acl, check_no_grants
 from dslab.objectstore.call import Call
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import NULL_VERSION, Bucket, Checksum, Meta, Version, Versioning
@@ -47,8 +47,7 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     encryption.check_write(headers)
     if not _LOCKS.isdisjoint(headers):
         raise S3Error("InvalidRequest", "Bucket is missing ObjectLockConfiguration")
-    if any(name.startswith("x-amz-grant-") for name in headers):
-        raise S3Error("NotImplemented", "Grants are not implemented; canned ACLs (x-amz-acl) are.")
+    check_no_grants(headers)
     kept = {name: headers[name] for name in KEPT if name in headers}
     if "content-encoding" in kept:
         codings = [one.strip() for one in kept.pop("content-encoding").split(",")]

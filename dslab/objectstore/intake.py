@@ -190,7 +190,7 @@ def declared_length(call: Call, *, chunked: bool) -> int:
     name = "x-amz-decoded-content-length" if chunked else "content-length"
     text = call.headers.get(name)
     if text is None or (chunked and not text.isdecimal()):
-        raise S3Error("MissingContentLength", f"You must provide the {name} HTTP header.")
+        raise S3Error("MissingContentLength")
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise S3Error("InvalidArgument", f"{name} is not a length.", ArgumentName=name, ArgumentValue=text)
     return int(text)

@@ -67,8 +67,8 @@ class Policy:
         length = (0, MAX_PUT_BYTES)
         for condition in conditions:
             match condition:
-                case dict() if condition and all(isinstance(value, str) for value in condition.values()):
-                    exact += [(name.lower(), value) for name, value in condition.items()]
+                case dict():
+                    exact.append(_simple(condition))
                 case [str(operator), str(name), str(value)] if name.startswith("$"):
                     _operation(operator, exact, starts).append((name[1:].lower(), value))
                 case [str(operator), least, most] if operator.lower() == "content-length-range":
@@ -99,6 +99,18 @@ class Policy:
         extra = [name for name in fields if name not in named and not name.startswith("x-ignore-")]
         if extra:
             raise _denied(f"Extra input fields: {', '.join(extra)}")
+
+
+def _simple(condition: Mapping[str, Any]) -> tuple[str, str]:
+    """Read ``{"bucket": "photos"}``: two fields are two conditions."""
+    kind = "Invalid Policy: Invalid Simple-Condition:"
+    if len(condition) != 1:
+        message = f"{kind} Simple-Conditions must have exactly one property specified."
+        raise S3Error("InvalidPolicyDocument", message)
+    ((name, value),) = condition.items()
+    if not isinstance(value, str):
+        raise S3Error("InvalidPolicyDocument", f"{kind} value must be a string.")
+    return name.lower(), value
 
 
 def _operation(operator: str, exact: list[Any], starts: list[Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -161,6 +161,35 @@ def test_clocks_may_differ_by_15_minutes(late_s: float, code: str) -> None:
     with pytest.raises(S3Error) as error:
         claim_of(request, EXAMPLE_TIME_S + late_s)
     assert error.value.code == code
+    assert error.value.details == {
+        "RequestTime": "20130524T000000Z",
+        "ServerTime": "2013-05-23T23:44:59Z" if late_s < 0 else "2013-05-24T00:15:01Z",
+        "MaxAllowedSkewMilliseconds": "900000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("dates", "code"),
+    [
+        ({"x-amz-date": "19500707T215304Z"}, "AccessDenied"),
+        ({"x-amz-date": "19691231T235959Z"}, "AccessDenied"),
+        ({"x-amz-date": "00010101T000000Z"}, "AccessDenied"),
+        ({"x-amz-date": ""}, "AccessDenied"),
+        ({"date": "Fri, 07 Jul 1950 21:53:04 GMT"}, "AccessDenied"),
+        ({"date": "Mon, 01 Jan 0999 00:00:00 GMT"}, "AccessDenied"),
+        ({"date": "Fri, 31 Dec 9999 23:59:59 -2300"}, "AccessDenied"),  # a year of five digits in UTC
+        ({"x-amz-date": "19700101T000000Z"}, "RequestTimeTooSkewed"),
+        ({"date": "Thu, 01 Jan 1970 00:00:00 GMT"}, "RequestTimeTooSkewed"),
+    ],
+    ids=str,
+)
+def test_before_1970_nothing_was_signed(dates: dict[str, str], code: str) -> None:
+    headers = {name: value for name, value in signed().headers.items() if name != "x-amz-date"}
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(signed(), headers={**headers, **dates}), EXAMPLE_TIME_S)
+    assert (error.value.code, error.value.status) == (code, 403)
+    if code == "AccessDenied":
+        assert "requires a valid Date or x-amz-date header" in str(error.value)
 
 
 MALFORMED = {
@@ -241,6 +270,29 @@ def test_a_key_for_one_bucket(served: Served, s3: Any, bucket: str) -> None:
         assert refused(limited.list_objects_v2, Bucket=bucket) == "AccessDenied"
         assert [one["Name"] for one in limited.list_buckets()["Buckets"]] == ["mybucket"]
         assert refused(limited.put_object, Bucket="mybucket", Key="k", Body=b"") == "AccessDenied"
+
+
+def test_a_name_that_is_taken_by_others(serve: Serve) -> None:
+    """Only a key that makes buckets is told so, and neither is the bucket another one afterwards."""
+    keys = ("MINE:secret:rw:mine", "READER:secret:ro:mine", "ALL:secret:ro")
+    served = serve(f"{ID}:{SECRET}", *keys)
+    with ExitStack() as stack:
+        s3, mine, *readers = (
+            stack.enter_context(closing(client(served, key))) for key in (f"{ID}:{SECRET}", *keys)
+        )
+        s3.create_bucket(Bucket="theirs", ACL="authenticated-read")
+        told = s3.get_bucket_acl(Bucket="theirs")["Grants"]
+        for options in ({}, {"ACL": "public-read-write"}, {"GrantRead": "id=dslab"}):
+            assert refused(mine.create_bucket, Bucket="theirs", **options) == "BucketAlreadyExists"
+        assert refused(mine.create_bucket, Bucket="nobodys") == "AccessDenied"
+        assert refused(mine.put_bucket_acl, Bucket="theirs", ACL="private") == "AccessDenied"
+        for name in ("theirs", "nobodys", "mine"):
+            assert [refused(one.create_bucket, Bucket=name) for one in readers] == ["AccessDenied"] * 2
+            assert httpx.put(f"{served.url}/{name}", trust_env=False).status_code == 403
+        mine.create_bucket(Bucket="mine")
+        mine.create_bucket(Bucket="mine")
+        assert s3.get_bucket_acl(Bucket="theirs")["Grants"] == told
+        assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["mine", "theirs"]
 
 
 def test_a_key_allows_nothing_less_than_none(served: Served, s3: Any, bucket: str) -> None:
@@ -348,6 +400,34 @@ def test_a_presigned_url_expires(http: httpx.Client, served: Served, bucket: str
         assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True)
 
 
+A_WEEK = (
+    "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
+    "604800 seconds"
+)
+
+
+@pytest.mark.parametrize(
+    ("expires", "message"),
+    [
+        ("-1", "X-Amz-Expires must be non-negative"),
+        ("-99999999999999999999", "X-Amz-Expires must be non-negative"),
+        ("", "X-Amz-Expires should be a number."),
+        ("-", "X-Amz-Expires should be a number."),
+        ("--1", "X-Amz-Expires should be a number."),
+        ("1.5", "X-Amz-Expires should be a number."),
+        ("604801", A_WEEK),
+        ("99999999999999999999", A_WEEK),
+    ],
+)
+def test_for_how_long_a_presigned_url_cannot_be_good(expires: str, message: str) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = dict(presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)) | {"X-Amz-Expires": expires}
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(request, query=tuple(query.items())), EXAMPLE_TIME_S)
+    assert (error.value.code, error.value.status) == ("AuthorizationQueryParametersError", 400)
+    assert str(error.value) == message
+
+
 def presigned_put(served: Served, path: str, *more: tuple[str, str]) -> str:
     """A URL such as Amazon's JavaScript SDK makes: what would be headers is in the query."""
     request = Request("PUT", path.encode(), more, {"host": str(served.address)})
@@ -392,6 +472,13 @@ def test_a_presigned_url_cannot_say_everything(
 ) -> None:
     answer = http.put(presigned_put(served, f"/{bucket}/k", more), content=b"x")
     assert (answer.status_code, "InvalidArgument" in answer.text) == (400, True), answer.text
+
+
+def test_a_presigned_url_grants_nothing(http: httpx.Client, served: Served, s3: Any, bucket: str) -> None:
+    url = presigned_put(served, f"/{bucket}/k", ("x-amz-grant-read", "id=dslab"))
+    answer = http.put(url, content=b"x")
+    assert (answer.status_code, "<Code>NotImplemented</Code>" in answer.text) == (501, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
 def test_what_is_in_a_query_that_nobody_signed_says_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:

@@ -122,12 +122,25 @@ def test_who_does_not_know_the_secret_is_refused(secret: str) -> None:
         ({"date": ""}, DATE_S, "AccessDenied"),
         ({"date": "yesterday"}, DATE_S, "AccessDenied"),
         ({"x-amz-date": "20070327T193642Z"}, DATE_S, "AccessDenied"),
+        ({"date": "Fri, 07 Jul 1950 21:53:04 GMT"}, DATE_S, "AccessDenied"),
+        ({"x-amz-date": "Wed, 31 Dec 1969 23:59:59 GMT", "date": DATE}, DATE_S, "AccessDenied"),
+        ({"date": "Thu, 01 Jan 1970 00:00:00 GMT"}, DATE_S, "RequestTimeTooSkewed"),
     ],
 )
 def test_another_time_is_refused(headers: dict[str, str], now_s: float, code: str) -> None:
     with pytest.raises(S3Error) as error:
         verify(signed(**headers), now_s=now_s)
     assert error.value.code == code
+
+
+def test_who_is_late_is_told_the_time() -> None:
+    with pytest.raises(S3Error) as error:
+        verify(signed(), now_s=DATE_S + auth.MAX_SKEW_S + 1)
+    assert error.value.details == {
+        "RequestTime": DATE,
+        "ServerTime": "2007-03-27T19:51:43Z",
+        "MaxAllowedSkewMilliseconds": "900000",
+    }
 
 
 def test_one_request_has_one_claim() -> None:

@@ -134,8 +134,85 @@ def test_acl(s3: Any, bucket: str) -> None:
     assert refused(s3.put_bucket_acl, Bucket=bucket, GrantRead="id=x") == ("NotImplemented", 501)
 
 
+NOBODY_HERE = {
+    "log-delivery-write": [
+        ({"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, "READ_ACP"),
+        ({"Type": "Group", "URI": "http://acs.amazonaws.com/groups/s3/LogDelivery"}, "WRITE"),
+    ],
+    "aws-exec-read": [
+        (
+            {
+                "Type": "CanonicalUser",
+                "ID": "6aa5a366c34c1cbe25dc49211496e913e0351eb0e8c37aa3477e40942ec6b97c",
+                "DisplayName": "za-team",
+            },
+            "READ",
+        )
+    ],
+    "bucket-owner-read": [],
+}
+
+
+@pytest.mark.parametrize("acl", NOBODY_HERE)
+def test_what_is_granted_to_nobody_here_is_told(s3: Any, bucket: str, http: httpx.Client, acl: str) -> None:
+    s3.create_bucket(Bucket=bucket, ACL=acl)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL=acl)
+    for put, get, where in (
+        (s3.put_bucket_acl, s3.get_bucket_acl, {}),
+        (s3.put_object_acl, s3.get_object_acl, {"Key": "k"}),
+    ):
+        for _ in range(2):
+            told = get(Bucket=bucket, **where)
+            grants = [(one["Grantee"], one["Permission"]) for one in told["Grants"]]
+            mine = ({"Type": "CanonicalUser", **told["Owner"]}, "FULL_CONTROL")
+            assert grants == [*NOBODY_HERE[acl], mine]
+            policy = {"Owner": told["Owner"], "Grants": told["Grants"]}
+            put(Bucket=bucket, **where, AccessControlPolicy=policy)
+    assert [http.get(f"/{bucket}{path}").status_code for path in ("", "/k")] == [403, 403]
+    assert http.put(f"/{bucket}/k", content=b"y").status_code == 403
+
+
+ME = {"Type": "CanonicalUser", "ID": "dslab"}
+ALL = {"Type": "Group", "URI": "http://acs.amazonaws.com/groups/global/AllUsers"}
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        [],
+        *([(ME, permission)] for permission in ("WRITE", "WRITE_ACP", "READ", "READ_ACP")),
+        [(ALL, "READ")],
+        [(ME, "READ"), (ALL, "READ")],
+        [(ME, "FULL_CONTROL"), (ALL, "WRITE")],
+        [(ME, "FULL_CONTROL"), (ME, "READ")],
+    ],
+    ids=lambda grants: " ".join(f"{who['Type']}:{what}" for who, what in grants) or "none",
+)
+def test_grants_that_no_canned_acl_gives_change_nothing(s3: Any, bucket: str, grants: list[Any]) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="authenticated-read")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", ACL="authenticated-read")
+    told = s3.get_bucket_acl(Bucket=bucket)
+    listed = [{"Grantee": grantee, "Permission": permission} for grantee, permission in grants]
+    policy = {"Owner": told["Owner"], "Grants": listed}
+    for put, get, where in (
+        (s3.put_bucket_acl, s3.get_bucket_acl, {}),
+        (s3.put_object_acl, s3.get_object_acl, {"Key": "k"}),
+    ):
+        with pytest.raises(ClientError, match="FULL_CONTROL to the owner, and those of private, public-read"):
+            put(Bucket=bucket, **where, AccessControlPolicy=policy)
+        assert get(Bucket=bucket, **where)["Grants"] == told["Grants"]
+
+
+def test_grants_in_headers_are_refused(s3: Any) -> None:
+    for name in ("GrantRead", "GrantFullControl"):
+        options = {"Bucket": "granted", name: "id=dslab"}
+        assert refused(s3.create_bucket, **options) == ("NotImplemented", 501)
+    assert refused(s3.head_bucket, Bucket="granted") == ("404", 404)
+
+
 STRANGERS = [
     ({"Type": "CanonicalUser", "ID": "nobody"}, "InvalidArgument"),
+    ({"Type": "Group", "URI": "dslab"}, "InvalidArgument"),
     ({"Type": "AmazonCustomerByEmail", "EmailAddress": "a@b.example"}, "UnresolvableGrantByEmailAddress"),
 ]
 

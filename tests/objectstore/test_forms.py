@@ -172,6 +172,39 @@ def test_forms_that_are_refused(http: httpx.Client, s3: Any, bucket: str, case: 
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ({"x-amz-meta-a": "1", "x-amz-meta-b": "2"}, "must have exactly one property specified."),
+        ({}, "must have exactly one property specified."),
+        ({"x-amz-meta-a": 1}, "value must be a string."),
+    ],
+)
+def test_a_condition_is_of_one_field(http: httpx.Client, bucket: str, condition: Any, message: str) -> None:
+    fields = fields_of(policy(bucket, condition), **{"x-amz-meta-a": "1", "x-amz-meta-b": "2"})  # type: ignore[arg-type]
+    answer = post(http, bucket, fields)
+    told = ElementTree.fromstring(answer.content)
+    assert (answer.status_code, told.findtext("Code")) == (400, "InvalidPolicyDocument")
+    assert str(told.findtext("Message")).endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "limit"),
+    [
+        (b"12", "EntityTooSmall", ("MinSizeAllowed", "3")),
+        (b"12345", "EntityTooLarge", ("MaxSizeAllowed", "4")),
+    ],
+)
+def test_a_file_of_the_wrong_size_is_told_the_right_one(
+    http: httpx.Client, bucket: str, body: bytes, code: str, limit: tuple[str, str]
+) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, ["content-length-range", 3, 4])), body)
+    told = ElementTree.fromstring(answer.content)
+    name, size = limit
+    assert (told.findtext("Code"), told.findtext("ProposedSize")) == (code, str(len(body)))
+    assert told.findtext(name) == size
+
+
 def test_a_forged_form(http: httpx.Client, bucket: str) -> None:
     good = fields_of(policy(bucket))
     other = fields_of(policy(bucket, ["starts-with", "$acl", ""]))["policy"]

@@ -245,7 +245,8 @@ REFUSED = {
     "more than a number": (head("PUT", "/bucket/k", "Content-Length: 99999999999999999999999"), b""),
     "no length": (
         head("PUT", "/bucket/k", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
-        b"MissingContentLength",
+        b"<Code>MissingContentLength</Code>"
+        b"<Message>You must provide the Content-Length HTTP header.</Message>",
     ),
     "a long document": (
         head("POST", "/bucket?delete", "Content-MD5: x", f"Content-Length: {1 << 30}"),

@@ -13,6 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from dslab.objectstore.subresources import (
+    BUCKET_ABSENT,
+    BUCKET_EMPTY,
     BUCKET_REFUSED,
     OBJECT_REFUSED,
     OF_BUCKETS,
@@ -127,6 +129,19 @@ def test_object_lock_is_refused_to_a_bucket_that_keeps_no_versions_and_is_not_th
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
         code = ("NotImplemented", 501) if status == "Enabled" else ("InvalidBucketState", 409)
         assert told(put, **lock)[:2] == code
+
+
+def test_what_is_not_implemented_is_named(open_http: httpx.Client) -> None:
+    open_http.put("/bucket")
+    asked = [
+        ("PUT", f"/bucket?{word}", word) for word in (*BUCKET_ABSENT, *BUCKET_EMPTY) if word != "object-lock"
+    ]
+    asked += [(method, f"/bucket?{word}&id=x", word) for word, method in product(BUCKET_REFUSED, METHODS)]
+    asked += [(method, f"/bucket/k?{word}", word) for word, method in product(OBJECT_REFUSED, METHODS)]
+    for method, url, word in asked:
+        answer = open_http.request(method, url, content=b"<x/>")
+        message = f"<Message>This store does not have the subresource {word}.</Message>"
+        assert (answer.status_code, message in answer.text) == (501, True), (method, url, answer.text)
 
 
 def test_other_words_are_ignored(open_http: httpx.Client) -> None:

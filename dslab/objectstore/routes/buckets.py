@@ -8,14 +8,14 @@ from fastapi import Query
 from fastapi.responses import Response
 
 from dslab.objectstore import access
-from dslab.objectstore.access import Action, check_acl
+from dslab.objectstore.access import Action, Key, check_acl, check_no_grants
 from dslab.objectstore.buckets import MAX_BUCKETS
 from dslab.objectstore.documents import MEDIA_TYPE, Child, read, text_of, time_text
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.protocol import check_bucket_name, check_region
 from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
-from dslab.objectstore.service import DEFAULT_REGION
+from dslab.objectstore.service import DEFAULT_REGION, Service
 
 MAX_SMALL_BYTES = 64 * 1024
 
@@ -54,7 +54,8 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
     name = call.target.bucket
     check_bucket_name(name)
     if not service.rules.may(call.key, Action.OWN, name, "private"):
-        raise S3Error("AccessDenied")
+        raise _not_yours(service, call.key, name)
+    check_no_grants(call.headers)
     acl = check_acl(call.headers.get("x-amz-acl", "private"))
     if call.headers.get("x-amz-bucket-object-lock-enabled", "false").lower() == "true":
         raise S3Error("NotImplemented", "This store has no object lock.")
@@ -68,6 +69,21 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
         check_region(region)
     await service.run(service.store.create_bucket, name, region, acl)
     return empty(headers={"location": f"/{name}"})
+
+
+def _not_yours(service: Service, key: Key | None, name: str) -> S3Error:
+    """Say why a bucket of that name cannot be made.
+
+    To a key that makes buckets of other names, one that is there is as another account's, and the name is
+    taken. HEAD tells no less. Who may make none whatever their name is told so, and nothing of the name.
+    """
+    if key is None or key.read_only:
+        return S3Error("AccessDenied")
+    try:
+        service.store.bucket(name)
+    except S3Error:
+        return S3Error("AccessDenied")
+    return S3Error("BucketAlreadyExists", BucketName=name)
 
 
 @router.head("/{bucket}", summary="HeadBucket")

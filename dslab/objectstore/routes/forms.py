@@ -100,8 +100,9 @@ class _Upload:
     def finish(self, data: bytes) -> Version:
         """Write the rest of the file, and make it an object."""
         self.take(data)
-        if self._policy and self._size < self._policy.min_bytes:
-            raise S3Error("EntityTooSmall", ProposedSize=str(self._size))
+        least = self._policy.min_bytes if self._policy else 0
+        if self._size < least:
+            raise S3Error("EntityTooSmall", ProposedSize=str(self._size), MinSizeAllowed=str(least))
         checksum = checksums.encoded(self._algorithm, self._sum)
         if self._expected and self._expected != checksum:
             name = self._algorithm

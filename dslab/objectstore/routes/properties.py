@@ -5,9 +5,7 @@ Source: Amazon S3 API Reference: PutObjectTagging, PutObjectAcl, GetObjectAttrib
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 from fastapi.responses import Response
 
@@ -16,12 +14,12 @@ from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, MEDIA_TYPE, Child, read_tags
-from dslab.objectstore.errors import S3Error
+from dslab.objectstore.errors import S3Error, no_subresource
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Version
 from dslab.objectstore.protocol import check_tags
 from dslab.objectstore.routes.operation import Here, ObjectCall, empty, subject, xml
-from dslab.objectstore.routes.settings import tag_set
+from dslab.objectstore.routes.settings import Route, tag_set
 from dslab.objectstore.service import Service, look_again
 from dslab.objectstore.subresources import OBJECT_LOCKS, OBJECT_REFUSED
 
@@ -136,17 +134,20 @@ async def no_lock(service: Here, call: ObjectCall) -> Response:
     raise S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration")
 
 
-async def not_implemented(service: Here, call: ObjectCall) -> Response:
-    """This store does not have that."""
-    service.bucket(call, Action.OWN)
-    raise S3Error("NotImplemented")
+def _refused(word: str) -> Route:
+    async def refused(service: Here, call: ObjectCall) -> Response:
+        """This store does not have that."""
+        service.bucket(call, Action.OWN)
+        raise no_subresource(word)
+
+    return refused
 
 
-def _add(method: str, word: str, route: Callable[..., Any]) -> None:
+def _add(method: str, word: str, route: Route) -> None:
     router.add_api_route(f"/{{bucket}}/{{key}}?{word}", route, methods=[method], summary=f"{method} {word}")
 
 
 for _word, _method in product(sorted(OBJECT_REFUSED), ("GET", "PUT", "POST", "DELETE")):
-    _add(_method, _word, not_implemented)
+    _add(_method, _word, _refused(_word))
 for _word, _method in product(sorted(OBJECT_LOCKS), ("GET", "PUT")):
     _add(_method, _word, no_lock)

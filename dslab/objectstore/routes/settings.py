@@ -22,7 +22,7 @@ from dslab.objectstore.documents import (
     text_of,
     write_text,
 )
-from dslab.objectstore.errors import S3Error
+from dslab.objectstore.errors import S3Error, no_subresource
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Versioning
 from dslab.objectstore.protocol import check_tags
@@ -132,10 +132,13 @@ def _nothing(name: str, children: list[Child]) -> Route:
     return nothing
 
 
-async def not_implemented(service: Here, call: BucketCall) -> Response:
-    """This store does not have that."""
-    service.bucket(call, Action.OWN)
-    raise S3Error("NotImplemented")
+def _refused(word: str) -> Route:
+    async def refused(service: Here, call: BucketCall) -> Response:
+        """This store does not have that."""
+        service.bucket(call, Action.OWN)
+        raise no_subresource(word)
+
+    return refused
 
 
 async def put_object_lock(service: Here, call: BucketCall) -> Response:
@@ -144,7 +147,7 @@ async def put_object_lock(service: Here, call: BucketCall) -> Response:
     if bucket.versioning is not Versioning.ENABLED:
         message = "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"
         raise S3Error("InvalidBucketState", message)
-    return await not_implemented(service, call)
+    raise no_subresource("object-lock")
 
 
 async def delete_nothing(service: Here, call: BucketCall) -> Response:
@@ -162,7 +165,7 @@ _getters = {word: _missing(code) for word, code in BUCKET_ABSENT.items()}
 _getters |= {word: _nothing(name, list(children)) for word, (name, children) in BUCKET_EMPTY.items()}
 for _word, _getter in _getters.items():
     _add("GET", _word, _getter)
-    _add("PUT", _word, put_object_lock if _word == "object-lock" else not_implemented)
+    _add("PUT", _word, put_object_lock if _word == "object-lock" else _refused(_word))
     _add("DELETE", _word, delete_nothing, 204)
 for _word, _method in product(sorted(BUCKET_REFUSED), ("GET", "PUT", "POST", "DELETE")):
-    _add(_method, _word, not_implemented)
+    _add(_method, _word, _refused(_word))
