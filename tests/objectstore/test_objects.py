@@ -299,27 +299,39 @@ def test_copies_that_are_refused(s3: Any, bucket: str) -> None:
     s3.copy_object(Bucket=bucket, Key="from", CopySource=f"{bucket}/from", MetadataDirective="REPLACE")
 
 
-CHECKSUMS: dict[str, Any] = {
-    "CRC32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
-    "SHA1": lambda data: hashlib.sha1(data).digest(),
-    "SHA256": lambda data: hashlib.sha256(data).digest(),
-    "CRC32C": None,
-    "CRC64NVME": None,
+NINE = b"123456789"
+CHECKSUMS = {
+    "CRC32": zlib.crc32(NINE).to_bytes(4, "big"),
+    "CRC32C": (0xE3069283).to_bytes(4, "big"),
+    "CRC64NVME": (0xAE8B14860A799888).to_bytes(8, "big"),
+    "MD5": hashlib.md5(NINE).digest(),
+    "SHA1": hashlib.sha1(NINE).digest(),
+    "SHA256": hashlib.sha256(NINE).digest(),
+    "SHA512": hashlib.sha512(NINE).digest(),
+    "XXHASH128": bytes.fromhex("33119477ede5dcd5e9716427681d5860"),
+    "XXHASH3": bytes.fromhex("72dcb18b67a17dff"),
+    "XXHASH64": bytes.fromhex("8cb841db40e6ae83"),
 }
 
 
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
 def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
-    body = b"123456789"
+    body, expected = NINE, CHECKSUMS[algorithm]
     name = f"Checksum{algorithm}"
-    put: Any = s3.put_object(Bucket=bucket, Key="key", Body=body, ChecksumAlgorithm=algorithm)
-    known = {"CRC32C": (0xE3069283).to_bytes(4, "big"), "CRC64NVME": (0xAE8B14860A799888).to_bytes(8, "big")}
-    expected = known[algorithm] if algorithm in known else CHECKSUMS[algorithm](body)
+    # boto3 computes them all but MD5, which it wants to be told.
+    said = (
+        {name: base64.b64encode(expected).decode()}
+        if algorithm == "MD5"
+        else {"ChecksumAlgorithm": algorithm}
+    )
+    put: Any = s3.put_object(Bucket=bucket, Key="key", Body=body, **said)
     assert put[name] == base64.b64encode(expected).decode()
     assert put["ChecksumType"] == "FULL_OBJECT"
     head: Any = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert head[name] == put[name]
     assert name not in s3.head_object(Bucket=bucket, Key="key")
+    got: Any = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert (got["Body"].read(), got[name]) == (body, put[name])  # boto3 has held the one against the other
     attributes: Any = s3.get_object_attributes(
         Bucket=bucket, Key="key", ObjectAttributes=["Checksum", "ETag", "ObjectSize", "StorageClass"]
     )
@@ -341,7 +353,43 @@ def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
     assert error.value.response["Error"]["Message"] == f"Value for {header} header is invalid."
 
 
+@pytest.mark.parametrize("algorithm", CHECKSUMS)
+def test_a_checksum_in_a_trailer_in_a_form_and_of_a_copy(
+    s3: Any, http: httpx.Client, bucket: str, algorithm: Any
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    name, header = f"Checksum{algorithm}", f"x-amz-checksum-{algorithm.lower()}"
+    right, wrong = (
+        base64.b64encode(one).decode() for one in (CHECKSUMS[algorithm], CHECKSUMS[algorithm][::-1])
+    )
+    in_chunks = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length": "9",
+        "x-amz-trailer": header,
+    }
+    for told, status in ((wrong, 400), (right, 200)):
+        body = b"9\r\n%b\r\n0\r\n%b:%b\r\n\r\n" % (NINE, header.encode(), told.encode())
+        answer = http.put(f"/{bucket}/trailer", content=body, headers=in_chunks)
+        assert (answer.status_code, "<Code>BadDigest</Code>" in answer.text) == (status, status == 400)
+        form = {"key": "form", header: told}
+        answer = http.post(f"/{bucket}", data=form, files={"file": ("name", NINE)})
+        assert (answer.status_code < 300, "<Code>BadDigest</Code>" in answer.text) == (
+            status < 300,
+            status == 400,
+        )
+    s3.put_object(Bucket=bucket, Key="plain", Body=NINE)
+    source: Any = {"Bucket": bucket, "Key": "plain"}
+    copied: Any = s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, ChecksumAlgorithm=algorithm)
+    assert copied["CopyObjectResult"][name] == right
+    for key in ("trailer", "form", "copy"):
+        head: Any = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert (head[name], head["ChecksumType"]) == (right, "FULL_OBJECT")
+    listed: Any = s3.list_objects_v2(Bucket=bucket, Prefix="copy")["Contents"]
+    assert [one["ChecksumAlgorithm"] for one in listed] == [[algorithm]]
+
+
 NOTHING_SENT = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
+UNSUPPORTED = "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
 SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
 
 
@@ -352,7 +400,7 @@ SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
         ({"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-algorithm": "CRC32", **SENT}, ""),
         ({"x-amz-sdk-checksum-algorithm": "CRC32"}, NOTHING_SENT),
         ({"x-amz-sdk-checksum-algorithm": "SHA1", **SENT}, "x-amz-sdk-checksum-algorithm header is invalid"),
-        ({"x-amz-sdk-checksum-algorithm": "MD4", **SENT}, "Checksum algorithm provided is unsupported"),
+        ({"x-amz-sdk-checksum-algorithm": "MD4", **SENT}, f"{UNSUPPORTED} [{', '.join(CHECKSUMS)}]"),
         ({"x-amz-checksum-md4": "y/Q5Jg=="}, "The algorithm type you specified in x-amz-checksum- header"),
         ({"x-amz-checksum-md4": "y/Q5Jg==", **SENT}, "Expecting a single x-amz-checksum- header"),
         ({"x-amz-trailer": "x-amz-checksum-sha1", **SENT}, "Expecting a single x-amz-checksum- header"),
