@@ -121,7 +121,8 @@ def range_of(header: str, size_bytes: int) -> tuple[int, int] | None:
     """Give the bytes that a Range header asks for, as (from, to), the last one exclusive.
 
     Returns:
-        None for what is no single range of bytes: such a header is ignored, and the whole object sent.
+        None for what is no single range of bytes: such a header is ignored, and the whole object sent. So
+        it is if the last bytes of an empty object are asked for: they are all that it has.
 
     Raises:
         S3Error: InvalidRange, the object has no such bytes.
@@ -131,6 +132,8 @@ def range_of(header: str, size_bytes: int) -> tuple[int, int] | None:
         return None
     first, last = found[1], found[2]
     if not first:
+        if not size_bytes and int(last):
+            return None
         start, end = max(0, size_bytes - int(last)), size_bytes
     else:
         start, end = int(first), min(int(last) + 1, size_bytes) if last else size_bytes

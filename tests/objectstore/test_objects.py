@@ -122,8 +122,22 @@ def test_ranges(s3: Any, bucket: str, header: str, body: bytes, told: str | None
     assert got["ResponseMetadata"]["HTTPStatusCode"] == (206 if told else 200)
 
 
+@pytest.mark.parametrize("header", ["bytes=-1", "bytes=-10"])
+def test_the_last_bytes_of_nothing(s3: Any, bucket: str, header: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"")
+    for read in (s3.get_object, s3.head_object):
+        got = read(Bucket=bucket, Key="key", Range=header)
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert (got["ContentLength"], "ContentRange" in got) == (0, False)
+
+
 @pytest.mark.parametrize(
-    ("body", "header"), [(b"0123456789", "bytes=10-"), (b"0123456789", "bytes=-0"), (b"", "bytes=0-1")]
+    ("body", "header"),
+    [
+        (b"0123456789", "bytes=10-"),
+        (b"0123456789", "bytes=-0"),
+        *((b"", f"bytes={one}") for one in ("0-1", "0-0", "0-", "-0")),
+    ],
 )
 def test_a_range_that_is_not_there(s3: Any, bucket: str, body: bytes, header: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=body)
