@@ -147,6 +147,17 @@ def test_a_range_that_is_not_there(s3: Any, bucket: str, body: bytes, header: st
     assert error.value.response["ResponseMetadata"]["HTTPHeaders"]["content-range"] == f"bytes */{len(body)}"
 
 
+@pytest.mark.parametrize("number", ["-3", "0", "10001", "one", ""])
+def test_what_is_no_number_of_a_part_is_refused_though_there_is_no_object(
+    s3: Any, http: httpx.Client, bucket: str, number: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    answer = http.get(f"/{bucket}/none", params={"partNumber": number})
+    assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+    assert http.head(f"/{bucket}/none", params={"partNumber": number}).status_code == 400
+    assert http.get(f"/{bucket}/none", params={"partNumber": "3"}).status_code == 404
+
+
 def test_conditional_get(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="key", Body=b"x")["ETag"]
     modified = s3.head_object(Bucket=bucket, Key="key")["LastModified"]
