@@ -172,9 +172,19 @@ def overrides(call: Call) -> dict[str, str]:
     """The headers that a GET wants to be otherwise than they were put. Only who has a key may.
 
     Raises:
-        S3Error: InvalidRequest, it is anonymous; InvalidArgument, that is no header.
+        S3Error: InvalidRequest, it is anonymous; InvalidArgument, that is no header, or none of these.
     """
-    wanted = {_OVERRIDES[name]: value for name, value in call.query.items() if name in _OVERRIDES}
+    if not call.query:
+        return {}
+    said = {name: value for name, value in call.query.items() if name.startswith("response-")}
+    for name, value in said.items():
+        if name not in _OVERRIDES:
+            message = (
+                f"{name} is not in the set of overridable response headers. Please refer to the S3 API "
+                "documentation for a complete list of overridable response headers."
+            )
+            raise S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=value)
+    wanted = {_OVERRIDES[name]: value for name, value in said.items()}
     if wanted and call.key is None:
         message = "Request specific response headers cannot be used for anonymous GET requests."
         raise S3Error("InvalidRequest", message)

@@ -524,6 +524,20 @@ def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: st
 
 
 @pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
+@pytest.mark.parametrize("query", ["response-invalid=x", "response-content-type=a/b&response-etag="])
+def test_what_is_no_header_to_override_is_refused(
+    s3: Any, http: httpx.Client, bucket: str, query: str, size: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=bytes(size), ACL="public-read")
+    name = query.rpartition("&")[2].partition("=")[0]
+    answer = http.get(f"/{bucket}/key?{query}")
+    assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+    told = "is not in the set of overridable response headers. Please refer to the S3 API documentation for"
+    assert f"<Message>{name} {told} a complete list of overridable response headers.</Message>" in answer.text
+    assert http.head(f"/{bucket}/key?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
 def test_text_that_is_no_latin_1_is_given_back_as_utf_8(
     served: Served, s3: Any, http: httpx.Client, bucket: str, size: int
 ) -> None:
