@@ -87,7 +87,11 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) -> dict[str, str]:
-    """The headers that tell of an object, for GET and HEAD; of a range without the checksum of the whole."""
+    """The headers that tell of an object, for GET and HEAD; of a range without the checksum of the whole.
+
+    Raises:
+        S3Error: As `wants_checksum`.
+    """
     content, meta = version.content, version.meta
     headers = {
         "last-modified": http_date(int(version.modified_s)),
@@ -98,14 +102,23 @@ def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) 
     }
     if meta.tags:
         headers["x-amz-tagging-count"] = str(len(meta.tags))
-    if is_whole and content.checksum and wants_checksum(call):
+    if wants_checksum(call) and is_whole and content.checksum:
         headers |= checksum_headers(content.checksum)
     return headers
 
 
 def wants_checksum(call: Call) -> bool:
-    """Does a GET want to be told the checksum?"""
-    return call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+    """Does a GET want to be told the checksum?
+
+    Raises:
+        S3Error: InvalidRequest, it says neither that nor nothing.
+    """
+    mode = call.headers.get("x-amz-checksum-mode")
+    if mode is None:
+        return False
+    if mode.upper() != "ENABLED":
+        raise S3Error("InvalidRequest", "Value for x-amz-checksum-mode header is invalid.")
+    return True
 
 
 def of_put(version: Version) -> dict[str, str]:

@@ -413,6 +413,23 @@ def test_a_checksum_in_a_trailer_in_a_form_and_of_a_copy(
     assert [one["ChecksumAlgorithm"] for one in listed] == [[algorithm]]
 
 
+@pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
+@pytest.mark.parametrize("mode", ["ENABLED", "enabled", "foo", "DISABLED"])
+def test_the_mode_of_checksums_is_one_word(
+    s3: Any, http: httpx.Client, bucket: str, mode: str, size: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=bytes(size), ACL="public-read")
+    is_known = mode.upper() == "ENABLED"
+    for more, status in (({}, 200), ({"range": "bytes=0-0"}, 206)):
+        headers = {"x-amz-checksum-mode": mode, **more}
+        answer = http.get(f"/{bucket}/key", headers=headers)
+        assert answer.status_code == (status if is_known else 400)
+        told = "<Message>Value for x-amz-checksum-mode header is invalid.</Message>"
+        assert (told in answer.text) == (not is_known)
+        assert is_known or "<Code>InvalidRequest</Code>" in answer.text
+        assert http.head(f"/{bucket}/key", headers=headers).status_code == answer.status_code
+
+
 NOTHING_SENT = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
 UNSUPPORTED = "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
 SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
