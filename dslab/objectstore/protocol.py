@@ -363,24 +363,31 @@ def multipart_etag(etags: Iterable[str]) -> str:
 
 
 def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, str]:
-    """Hold tags to S3's rules.
+    """Hold tags to S3's rules, one by one, and then their number.
 
     Raises:
-        S3Error: InvalidTag, they are too many; one is too long, twice there, Amazon's own, or has forbidden
-            characters.
+        S3Error: InvalidTag, one is too long, twice there, Amazon's own, or has forbidden characters; they are
+            too many.
     """
-    if len(tags) > most:
-        raise S3Error("InvalidTag", f"There cannot be more than {most} tags.")
+    checked: dict[str, str] = {}
     for name, value in tags:
-        if name.startswith("aws:"):
-            raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", TagKey=name)
-        if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
-            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
-        if len(value) > MAX_TAG_VALUE or not _TAG_CHARACTERS.fullmatch(value):
-            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", TagKey=name)
-    if len({name for name, _ in tags}) < len(tags):
-        raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
-    return dict(tags)
+        _check_tag(name, value)
+        if name in checked:
+            raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", TagKey=name)
+        checked[name] = value
+    if len(checked) > most:
+        what = "Object tags" if most == MAX_TAGS else "Bucket tag count"
+        raise S3Error("InvalidTag", f"{what} cannot be greater than {most}")
+    return checked
+
+
+def _check_tag(name: str, value: str) -> None:
+    if name.startswith("aws:"):
+        raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", TagKey=name)
+    if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
+        raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
+    if len(value) > MAX_TAG_VALUE or not _TAG_CHARACTERS.fullmatch(value):
+        raise S3Error("InvalidTag", "The TagValue you have provided is invalid", TagKey=name)
 
 
 def check_metadata(headers: Mapping[str, str]) -> None:

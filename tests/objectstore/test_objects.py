@@ -477,7 +477,7 @@ def test_content_md5(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x"
 
 
-def test_tags(s3: Any, bucket: str) -> None:
+def test_tags(s3: Any, http: httpx.Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=b"x", Tagging="a=1&b=two%20words")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == [
         {"Key": "a", "Value": "1"},
@@ -486,16 +486,24 @@ def test_tags(s3: Any, bucket: str) -> None:
     tags: Any = [{"Key": f"k{number}", "Value": "v"} for number in range(10)]
     s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": tags})
     assert s3.head_object(Bucket=bucket, Key="key")["TagCount"] == 10
-    for more, code in (
-        ([*tags, {"Key": "k10", "Value": "v"}], "InvalidTag"),
-        ([{"Key": "k" * 129, "Value": "v"}], "InvalidTag"),
-        ([{"Key": "aws:k", "Value": "v"}], "InvalidTag"),
-        ([{"Key": "k", "Value": "v" * 257}], "InvalidTag"),
-        ([{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}], "InvalidTag"),
+    twice = [{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}]
+    for more, message, key in (
+        ([*tags, {"Key": "k10", "Value": "v"}], "Object tags cannot be greater than 10", None),
+        ([*tags, tags[0]], "Cannot provide multiple Tags with the same key", "k0"),
+        ([{"Key": "k" * 129, "Value": "v"}], "The TagKey you have provided is invalid", "k" * 129),
+        ([{"Key": "aws:k", "Value": "v"}], "System tags cannot be added/updated by requester", "aws:k"),
+        ([{"Key": "k", "Value": "v" * 257}], "The TagValue you have provided is invalid", "k"),
+        (twice, "Cannot provide multiple Tags with the same key", "k"),
     ):
         with pytest.raises(ClientError) as error:
             s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": more})
-        assert refused(error.value) == (code, 400)
+        told: Any = error.value.response["Error"]
+        assert refused(error.value) == ("InvalidTag", 400)
+        assert (told["Message"], told.get("TagKey")) == (message, key)
+    nameless = "".join(f"<Tag><Key>{key}</Key><Value/></Tag>" for key in (*range(10), ""))
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    answer = http.put(f"/{bucket}/key?tagging", content=f"<Tagging><TagSet>{nameless}</TagSet></Tagging>")
+    assert "<Message>The TagKey you have provided is invalid</Message><TagKey></TagKey>" in answer.text
     s3.delete_object_tagging(Bucket=bucket, Key="key")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
 
