@@ -5,10 +5,11 @@ Source: Amazon S3 User Guide, Working with object metadata.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from dslab.objectstore import checksums, encryption
 from dslab.objectstore.access import check_acl, check_no_grants
@@ -33,6 +34,8 @@ STORAGE_CLASSES = (
     *("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"),
     *("GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "EXPRESS_ONEZONE"),
 )
+
+_TAG = re.compile("((?:[^=%]|%[0-9A-Fa-f]{2})+)(?:=((?:[^=%]|%[0-9A-Fa-f]{2})*))?")
 
 _LOCKS = frozenset(f"x-amz-object-lock-{each}" for each in ("mode", "retain-until-date", "legal-hold"))
 
@@ -73,17 +76,28 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
     text = headers.get("x-amz-tagging")
     if not text:
         return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict")
-    except ValueError as error:
-        raise S3Error("InvalidArgument", ArgumentName="x-amz-tagging", ArgumentValue=text) from error
-    if len({name for name, _ in pairs}) < len(pairs):
+    pairs = [_tag_in(pair) for pair in text.split("&") if pair]
+    tags = [pair for pair in pairs if pair]
+    if len({name for name, _ in tags}) < len(pairs):
         message = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
             "without tag name duplicates."
         )
         raise S3Error("InvalidArgument", message, ArgumentName="x-amz-tagging", ArgumentValue=text)
-    return check_tags(pairs)
+    return check_tags(tags)
+
+
+def _tag_in(pair: str) -> tuple[str, str] | None:
+    """Read one tag of a header; None for what is none."""
+    found = _TAG.fullmatch(pair)
+    try:
+        return (_decoded(found[1]), _decoded(found[2] or "")) if found else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode()
 
 
 def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) -> dict[str, str]:

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import Served
 
 KEYS = [
@@ -506,6 +508,33 @@ def test_tags(s3: Any, http: httpx.Client, bucket: str) -> None:
     assert "<Message>The TagKey you have provided is invalid</Message><TagKey></TagKey>" in answer.text
     s3.delete_object_tagging(Bucket=bucket, Key="key")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("", {}),
+        ("&&", {}),
+        ("key", {"key": ""}),
+        ("key=&", {"key": ""}),
+        ("&a=1&&b", {"a": "1", "b": ""}),
+        ("a%2E=b%2F", {"a.": "b/"}),
+        ("a++b=c%20d", {"a  b": "c d"}),
+        ("%3D=%3D", {"=": "="}),
+        ("%C3%A9=\u00e9", {"\u00e9": "\u00e9"}),
+        *((text, None) for text in ("=", "=x", "a=b=c", "a==", "key%", "%4", "%zz=1", "a=%", "%E9", "a=%ff")),
+        *((text, None) for text in ("a=1&a=2", "a&%61", "a=1&=")),
+    ],
+)
+def test_tags_in_a_header(text: str, tags: dict[str, str] | None) -> None:
+    headers = {"x-amz-tagging": text.encode().decode("latin-1")}
+    if tags is not None:
+        assert object_headers.tags_of(headers) == tags
+        return
+    with pytest.raises(S3Error, match="shall be encoded as UTF-8 then URLEncoded URL query") as error:
+        object_headers.tags_of(headers)
+    assert error.value.code == "InvalidArgument"
+    assert error.value.details == {"ArgumentName": "x-amz-tagging", "ArgumentValue": text}
 
 
 def test_no_key_is_reserved_in_a_bucket_s_host(s3: Any, bucket: str, http: httpx.Client) -> None:
