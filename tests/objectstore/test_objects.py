@@ -380,6 +380,36 @@ def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
     assert error.value.response["Error"]["Message"] == f"Value for {header} header is invalid."
 
 
+@pytest.mark.parametrize("key", ["key", "none"])
+def test_what_attributes_are_asked_for_is_looked_at_before_the_object(
+    s3: Any, http: httpx.Client, bucket: str, key: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ACL="public-read")
+    missing = "header specifying the attributes to be retrieved is either missing or empty"
+    invalid = "<Code>InvalidArgument</Code><Message>Invalid attribute name specified.</Message>"
+    name = "<ArgumentName>x-amz-object-attributes</ArgumentName>"
+    for headers, told in (
+        ({}, f"<Code>InvalidRequest</Code><Message>The x-amz-object-attributes {missing}</Message>"),
+        ({"x-amz-object-attributes": ""}, missing),
+        ({"x-amz-object-attributes": "ETag,Colour"}, f"{invalid}{name}<ArgumentValue>Colour</ArgumentValue>"),
+    ):
+        answer = http.get(f"/{bucket}/{key}?attributes", headers=headers)
+        assert (answer.status_code, told in answer.text) == (400, True), answer.text
+        assert http.get(f"/no-such-bucket/{key}?attributes", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("most", ["-1", "many", "", "9999999999"])
+def test_what_is_no_number_of_parts_is_ignored(s3: Any, http: httpx.Client, bucket: str, most: str) -> None:
+    upload = {"Bucket": bucket, "Key": "key"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, ACL="public-read")["UploadId"]
+    parts = [{"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]}]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    asked = {"x-amz-object-attributes": "ObjectParts", "x-amz-max-parts": most}
+    answer = http.get(f"/{bucket}/key?attributes", headers=asked)
+    assert (answer.status_code, "<MaxParts>1000</MaxParts>" in answer.text) == (200, True), answer.text
+
+
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
 def test_a_checksum_in_a_trailer_in_a_form_and_of_a_copy(
     s3: Any, http: httpx.Client, bucket: str, algorithm: Any
