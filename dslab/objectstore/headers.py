@@ -44,8 +44,9 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     """Read what a request says about the object that it puts.
 
     Raises:
-        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidArgument; NotImplemented,
-            InvalidRequest, it asks for what is not there; as `encryption.check_write`.
+        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidRedirectLocation,
+            InvalidArgument; NotImplemented, InvalidRequest, it asks for what is not there; as
+            `encryption.check_write`.
     """
     encryption.check_write(headers)
     if not _LOCKS.isdisjoint(headers):
@@ -56,6 +57,8 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
         codings = [one.strip() for one in kept.pop("content-encoding").split(",")]
         if rest := ", ".join(one for one in codings if one and one != "aws-chunked"):
             kept["content-encoding"] = rest
+    if not kept.get("x-amz-website-redirect-location", "/").startswith(("http://", "https://", "/")):
+        raise S3Error("InvalidRedirectLocation")
     kept.setdefault("content-type", DEFAULT_TYPE)
     storage_class = kept.pop("x-amz-storage-class", "STANDARD")
     if storage_class not in STORAGE_CLASSES:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
+from itertools import product
 from typing import Any
 
 import httpx
@@ -88,6 +89,25 @@ def test_headers_are_kept(s3: Any, bucket: str) -> None:
     for got in (s3.head_object(Bucket=bucket, Key="key"), s3.get_object(Bucket=bucket, Key="key")):
         assert {name: got.get(name) for name in kept} == kept
         assert got["ExpiresString"] == "Thu, 01 Dec 2044 16:00:00 GMT"
+
+
+def test_where_a_redirect_may_lead(s3: Any, bucket: str) -> None:
+    source: Any = {"Bucket": bucket, "Key": "source"}
+    s3.put_object(**source, Body=b"x")
+    one = {"Bucket": bucket, "Key": "key"}
+    calls: Any = (
+        (s3.put_object, {}),
+        (s3.copy_object, {"CopySource": source}),
+        (s3.create_multipart_upload, {}),
+    )
+    for (call, more), to in product(calls, ("http://a", "https://a/b", "/a")):
+        call(**one, **more, WebsiteRedirectLocation=to)
+    for (call, more), to in product(calls, ("elsewhere", "ftp://a", "example.com/", "HTTP://a")):
+        with pytest.raises(ClientError) as error:
+            call(**one, **more, WebsiteRedirectLocation=to)
+        assert refused(error.value) == ("InvalidRedirectLocation", 400)
+        told = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        assert error.value.response["Error"]["Message"] == told
 
 
 def test_metadata_has_at_most_2_kib(s3: Any, bucket: str) -> None:
