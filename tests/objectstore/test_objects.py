@@ -517,12 +517,14 @@ def test_content_md5(s3: Any, bucket: str) -> None:
     for wrong, code in (
         (base64.b64encode(bytes(16)).decode(), "BadDigest"),
         ("bad", "InvalidDigest"),
+        (base64.b64encode(bytes(15)).decode(), "InvalidDigest"),
         ("", "InvalidDigest"),
     ):
         with pytest.raises(ClientError) as error:
             s3.put_object(Bucket=bucket, Key="key", Body=b"y", ContentMD5=wrong)
         assert refused(error.value) == (code, 400)
         told: Any = error.value.response["Error"]
+        assert (told.get("Content-MD5") or "") == (wrong if code == "InvalidDigest" else "")
         if code == "BadDigest":
             assert told["ExpectedDigest"] == "0" * 32
             assert told["CalculatedDigest"] == base64.b64encode(hashlib.md5(b"y").digest()).decode()
