@@ -54,8 +54,8 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     check_no_grants(headers)
     kept = {name: headers[name] for name in KEPT if name in headers}
     if "content-encoding" in kept:
-        codings = [one.strip() for one in kept.pop("content-encoding").split(",")]
-        if rest := ", ".join(one for one in codings if one and one != "aws-chunked"):
+        codings = kept.pop("content-encoding").split(",")
+        if rest := ",".join(one for one in codings if one.strip().lower() not in ("", "aws-chunked")).strip():
             kept["content-encoding"] = rest
     if not kept.get("x-amz-website-redirect-location", "/").startswith(("http://", "https://", "/")):
         raise S3Error("InvalidRedirectLocation")

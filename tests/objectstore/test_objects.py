@@ -91,6 +91,23 @@ def test_headers_are_kept(s3: Any, bucket: str) -> None:
         assert got["ExpiresString"] == "Thu, 01 Dec 2044 16:00:00 GMT"
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("gzip,aws-chunked,br", "gzip,br"),
+        ("gzip, br", "gzip, br"),
+        ("AWS-Chunked, gzip", "gzip"),
+        ("gzip, aws-chunked", "gzip"),
+        ("GZIP,", "GZIP"),
+        ("aws-chunked", None),
+        ("Aws-Chunked,aws-chunked", None),
+    ],
+)
+def test_how_a_body_travels_is_not_kept(s3: Any, bucket: str, sent: str, kept: str | None) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ContentEncoding=sent)
+    assert s3.head_object(Bucket=bucket, Key="key").get("ContentEncoding") == kept
+
+
 def test_where_a_redirect_may_lead(s3: Any, bucket: str) -> None:
     source: Any = {"Bucket": bucket, "Key": "source"}
     s3.put_object(**source, Body=b"x")
