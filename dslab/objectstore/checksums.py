@@ -2,11 +2,11 @@
 
 A client may send the checksum of a body, in a header or in a trailer; the store counts it too, refuses
 a body that came otherwise, and keeps it with the object. Of an object made of parts it is either of one piece
-(``FULL_OBJECT``: CRCs of parts can be combined, because they are linear) or the checksum of the parts'
-checksums (``COMPOSITE``).
+(``FULL_OBJECT``: CRCs of parts, and only these, can be combined, because they are linear) or the checksum of
+the parts' checksums (``COMPOSITE``).
 
 Source: Amazon S3 User Guide, Checking object integrity; RFC 3720, appendix B.4 (CRC-32C); NVM Express
-(CRC-64).
+(CRC-64); Yann Collet, xxHash fast digest algorithm (the canonical form of a sum is big-endian).
 """
 
 from __future__ import annotations
@@ -51,27 +51,53 @@ class _Crc:
         return self._value.to_bytes(self._size, "big")
 
 
+class _XxHash:
+    """``XXHASH3`` is XXH3 of 64 bits, which is not XXH64; ``XXHASH128`` is XXH3 of 128 bits."""
+
+    def __init__(self, state: crt.XXHash) -> None:
+        self._state = state
+
+    def update(self, data: bytes, /) -> None:
+        self._state.update(data)
+
+    def digest(self) -> bytes:
+        total: bytes = self._state.finalize()
+        return total
+
+
+_SUMMERS: Mapping[str, Callable[[], Summer]] = {
+    "CRC32": lambda: _Crc(zlib.crc32, 4),
+    "CRC32C": lambda: _Crc(crt.crc32c, 4),
+    "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
+    "MD5": lambda: hashlib.md5(usedforsecurity=False),
+    "SHA1": lambda: hashlib.sha1(usedforsecurity=False),
+    "SHA256": hashlib.sha256,
+    "SHA512": hashlib.sha512,
+    "XXHASH128": lambda: _XxHash(crt.XXHash.new_xxhash3_128()),
+    "XXHASH3": lambda: _XxHash(crt.XXHash.new_xxhash3_64()),
+    "XXHASH64": lambda: _XxHash(crt.XXHash.new_xxhash64()),
+}
+
+
 def summer(algorithm: str) -> Summer:
-    """Begin to sum."""
-    match algorithm:
-        case "CRC32":
-            return _Crc(zlib.crc32, 4)
-        case "CRC32C":
-            return _Crc(crt.crc32c, 4)
-        case "CRC64NVME":
-            return _Crc(crt.crc64nvme, 8)
-        case "SHA1":
-            return hashlib.sha1(usedforsecurity=False)
-        case "SHA256":
-            return hashlib.sha256()
-    raise S3Error(
-        "InvalidRequest",
-        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
-        f"[{', '.join(SIZES)}]",
-    )
+    """Begin to sum.
+
+    Raises:
+        S3Error: InvalidRequest, there is no such algorithm.
+    """
+    if algorithm not in _SUMMERS:
+        unsupported = (
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
+        )
+        raise S3Error("InvalidRequest", f"{unsupported} [{', '.join(_SUMMERS)}]")
+    return _SUMMERS[algorithm]()
 
 
-SIZES: Mapping[str, int] = {"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+SIZES: Mapping[str, int] = {
+    **{"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8},
+    **{"MD5": 16, "SHA1": 20, "SHA256": 32, "SHA512": 64},
+    **{"XXHASH128": 16, "XXHASH3": 8, "XXHASH64": 8},
+}
 """Algorithm: the length of its sum, in bytes."""
 
 _COMBINE: Mapping[str, Callable[[int, int, int], int]] = {
@@ -224,8 +250,8 @@ def multipart_kind(algorithm: str | None, kind: str | None) -> tuple[str, bool]:
             raise S3Error("InvalidRequest", "x-amz-checksum-type needs an x-amz-checksum-algorithm.")
         return DEFAULT, False
     composite = kind == "COMPOSITE" if kind else algorithm != DEFAULT
-    possible = {"CRC64NVME": (False,), "SHA1": (True,), "SHA256": (True,)}.get(algorithm, (True, False))
-    if kind not in (None, "", "COMPOSITE", "FULL_OBJECT") or composite not in possible:
+    possible = algorithm != DEFAULT if composite else algorithm in _COMBINE
+    if kind not in (None, "", "COMPOSITE", "FULL_OBJECT") or not possible:
         message = f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
         raise S3Error("InvalidRequest", message)
     return algorithm, composite

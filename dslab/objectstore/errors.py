@@ -60,6 +60,10 @@ CODES: Mapping[str, tuple[int, str]] = {
     ),
     "InvalidPolicyDocument": (400, "The content of the form does not meet the conditions of the policy."),
     "InvalidRange": (416, "The requested range is not satisfiable"),
+    "InvalidRedirectLocation": (
+        400,
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ),
     "InvalidRequest": (400, "Invalid request."),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),

@@ -5,10 +5,11 @@ Source: Amazon S3 User Guide, Working with object metadata.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_to_bytes
 
 from dslab.objectstore import checksums, encryption
 from dslab.objectstore.access import check_acl, check_no_grants
@@ -34,6 +35,8 @@ STORAGE_CLASSES = (
     *("GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "EXPRESS_ONEZONE"),
 )
 
+_TAG = re.compile("((?:[^=%]|%[0-9A-Fa-f]{2})+)(?:=((?:[^=%]|%[0-9A-Fa-f]{2})*))?")
+
 _LOCKS = frozenset(f"x-amz-object-lock-{each}" for each in ("mode", "retain-until-date", "legal-hold"))
 
 
@@ -41,8 +44,9 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     """Read what a request says about the object that it puts.
 
     Raises:
-        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidArgument; NotImplemented,
-            InvalidRequest, it asks for what is not there; as `encryption.check_write`.
+        S3Error: MetadataTooLarge, InvalidTag, InvalidStorageClass, InvalidRedirectLocation,
+            InvalidArgument; NotImplemented, InvalidRequest, it asks for what is not there; as
+            `encryption.check_write`.
     """
     encryption.check_write(headers)
     if not _LOCKS.isdisjoint(headers):
@@ -50,9 +54,11 @@ def meta_of(headers: Mapping[str, str]) -> Meta:
     check_no_grants(headers)
     kept = {name: headers[name] for name in KEPT if name in headers}
     if "content-encoding" in kept:
-        codings = [one.strip() for one in kept.pop("content-encoding").split(",")]
-        if rest := ", ".join(one for one in codings if one and one != "aws-chunked"):
+        codings = kept.pop("content-encoding").split(",")
+        if rest := ",".join(one for one in codings if one.strip().lower() not in ("", "aws-chunked")).strip():
             kept["content-encoding"] = rest
+    if not kept.get("x-amz-website-redirect-location", "/").startswith(("http://", "https://", "/")):
+        raise S3Error("InvalidRedirectLocation")
     kept.setdefault("content-type", DEFAULT_TYPE)
     storage_class = kept.pop("x-amz-storage-class", "STANDARD")
     if storage_class not in STORAGE_CLASSES:
@@ -73,21 +79,36 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
     text = headers.get("x-amz-tagging")
     if not text:
         return {}
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=False, errors="strict")
-    except ValueError as error:
-        raise S3Error("InvalidArgument", ArgumentName="x-amz-tagging", ArgumentValue=text) from error
-    if len({name for name, _ in pairs}) < len(pairs):
+    pairs = [_tag_in(pair) for pair in text.split("&") if pair]
+    tags = [pair for pair in pairs if pair]
+    if len({name for name, _ in tags}) < len(pairs):
         message = (
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters "
             "without tag name duplicates."
         )
         raise S3Error("InvalidArgument", message, ArgumentName="x-amz-tagging", ArgumentValue=text)
-    return check_tags(pairs)
+    return check_tags(tags)
+
+
+def _tag_in(pair: str) -> tuple[str, str] | None:
+    """Read one tag of a header; None for what is none."""
+    found = _TAG.fullmatch(pair)
+    try:
+        return (_decoded(found[1]), _decoded(found[2] or "")) if found else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _decoded(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode()
 
 
 def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) -> dict[str, str]:
-    """The headers that tell of an object, for GET and HEAD; of a range without the checksum of the whole."""
+    """The headers that tell of an object, for GET and HEAD; of a range without the checksum of the whole.
+
+    Raises:
+        S3Error: As `wants_checksum`.
+    """
     content, meta = version.content, version.meta
     headers = {
         "last-modified": http_date(int(version.modified_s)),
@@ -98,14 +119,23 @@ def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) 
     }
     if meta.tags:
         headers["x-amz-tagging-count"] = str(len(meta.tags))
-    if is_whole and content.checksum and wants_checksum(call):
+    if wants_checksum(call) and is_whole and content.checksum:
         headers |= checksum_headers(content.checksum)
     return headers
 
 
 def wants_checksum(call: Call) -> bool:
-    """Does a GET want to be told the checksum?"""
-    return call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+    """Does a GET want to be told the checksum?
+
+    Raises:
+        S3Error: InvalidRequest, it says neither that nor nothing.
+    """
+    mode = call.headers.get("x-amz-checksum-mode")
+    if mode is None:
+        return False
+    if mode.upper() != "ENABLED":
+        raise S3Error("InvalidRequest", "Value for x-amz-checksum-mode header is invalid.")
+    return True
 
 
 def of_put(version: Version) -> dict[str, str]:

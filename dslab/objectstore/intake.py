@@ -201,8 +201,10 @@ def _md5_of(text: str | None) -> bytes | None:
         return None
     try:
         digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise S3Error("InvalidDigest") from error
+    except (binascii.Error, ValueError):
+        digest = b""
     if len(digest) != 16:
-        raise S3Error("InvalidDigest")
+        error = S3Error("InvalidDigest")
+        error.details["Content-MD5"] = text  # which is no name of an argument
+        raise error
     return digest

@@ -74,7 +74,7 @@ class Checksum:
     """A checksum of a whole object, or of its parts' checksums.
 
     Attributes:
-        algorithm: ``CRC32``, ``CRC32C``, ``CRC64NVME``, ``SHA1`` or ``SHA256``.
+        algorithm: One of `checksums.SIZES`: ``CRC32``, ``SHA256``.
         value: In base64; of a composite one followed by ``-`` and the number of parts.
         composite: Whether it was made of the parts' checksums.
     """

@@ -109,10 +109,11 @@ def look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
 
 
 def _look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
+    part = part_number(call.query["partNumber"]) if "partNumber" in call.query else None
     bucket, version = service.object(call)
     encryption.check_read(call.headers)
     Conditions.of(call.headers).check_read(version)
-    start, end, status, more = _which(service, call, version)
+    start, end, status, more = _which(service, call, version, part)
     is_whole = end - start == version.content.size_bytes
     headers = object_headers.of_version(call, bucket, version, is_whole=is_whole) | overrides(call) | more
     headers["content-length"] = str(end - start)
@@ -120,15 +121,17 @@ def _look(service: Service, call: Call) -> tuple[int, dict[str, str], Contents]:
     return status, headers, Contents((), 0, 0) if is_head else service.store.open(version, start, end)
 
 
-def _which(service: Service, call: Call, version: Version) -> tuple[int, int, int, dict[str, str]]:
+def _which(
+    service: Service, call: Call, version: Version, part: int | None
+) -> tuple[int, int, int, dict[str, str]]:
     """Which bytes are asked for: from, to, the status, and the headers that tell it."""
     size = version.content.size_bytes
     header = call.headers.get("range")
-    if "partNumber" in call.query:
+    if part is not None:
         if header is not None:
             message = "Cannot specify both Range header and partNumber query parameter"
             raise S3Error("InvalidRequest", message)
-        start, end, more = _part_range(service, call, version)
+        start, end, more = _part_range(service, call, version, part)
         if not size:
             return 0, 0, 200, more
         return start, end, 206, {**more, "content-range": f"bytes {start}-{end - 1}/{size}"}
@@ -138,8 +141,9 @@ def _which(service: Service, call: Call, version: Version) -> tuple[int, int, in
     return *found, 206, {"content-range": f"bytes {found[0]}-{found[1] - 1}/{size}"}
 
 
-def _part_range(service: Service, call: Call, version: Version) -> tuple[int, int, dict[str, str]]:
-    number = part_number(call.query["partNumber"])
+def _part_range(
+    service: Service, call: Call, version: Version, number: int
+) -> tuple[int, int, dict[str, str]]:
     start = 0
     # What was uploaded as parts 1 and 1,000 is read as parts 1 and 2: from 1 to the count that is told.
     for place, segment in enumerate(service.store.parts(version), 1):
@@ -168,9 +172,19 @@ def overrides(call: Call) -> dict[str, str]:
     """The headers that a GET wants to be otherwise than they were put. Only who has a key may.
 
     Raises:
-        S3Error: InvalidRequest, it is anonymous; InvalidArgument, that is no header.
+        S3Error: InvalidRequest, it is anonymous; InvalidArgument, that is no header, or none of these.
     """
-    wanted = {_OVERRIDES[name]: value for name, value in call.query.items() if name in _OVERRIDES}
+    if not call.query:
+        return {}
+    said = {name: value for name, value in call.query.items() if name.startswith("response-")}
+    for name, value in said.items():
+        if name not in _OVERRIDES:
+            message = (
+                f"{name} is not in the set of overridable response headers. Please refer to the S3 API "
+                "documentation for a complete list of overridable response headers."
+            )
+            raise S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=value)
+    wanted = {_OVERRIDES[name]: value for name, value in said.items()}
     if wanted and call.key is None:
         message = "Request specific response headers cannot be used for anonymous GET requests."
         raise S3Error("InvalidRequest", message)

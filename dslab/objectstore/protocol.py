@@ -121,7 +121,8 @@ def range_of(header: str, size_bytes: int) -> tuple[int, int] | None:
     """Give the bytes that a Range header asks for, as (from, to), the last one exclusive.
 
     Returns:
-        None for what is no single range of bytes: such a header is ignored, and the whole object sent.
+        None for what is no single range of bytes: such a header is ignored, and the whole object sent. So
+        it is if the last bytes of an empty object are asked for: they are all that it has.
 
     Raises:
         S3Error: InvalidRange, the object has no such bytes.
@@ -131,6 +132,8 @@ def range_of(header: str, size_bytes: int) -> tuple[int, int] | None:
         return None
     first, last = found[1], found[2]
     if not first:
+        if not size_bytes and int(last):
+            return None
         start, end = max(0, size_bytes - int(last)), size_bytes
     else:
         start, end = int(first), min(int(last) + 1, size_bytes) if last else size_bytes
@@ -360,24 +363,31 @@ def multipart_etag(etags: Iterable[str]) -> str:
 
 
 def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, str]:
-    """Hold tags to S3's rules.
+    """Hold tags to S3's rules, one by one, and then their number.
 
     Raises:
-        S3Error: InvalidTag, they are too many; one is too long, twice there, Amazon's own, or has forbidden
-            characters.
+        S3Error: InvalidTag, one is too long, twice there, Amazon's own, or has forbidden characters; they are
+            too many.
     """
-    if len(tags) > most:
-        raise S3Error("InvalidTag", f"There cannot be more than {most} tags.")
+    checked: dict[str, str] = {}
     for name, value in tags:
-        if name.startswith("aws:"):
-            raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", TagKey=name)
-        if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
-            raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
-        if len(value) > MAX_TAG_VALUE or not _TAG_CHARACTERS.fullmatch(value):
-            raise S3Error("InvalidTag", "The TagValue you have provided is invalid", TagKey=name)
-    if len({name for name, _ in tags}) < len(tags):
-        raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key")
-    return dict(tags)
+        _check_tag(name, value)
+        if name in checked:
+            raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", TagKey=name)
+        checked[name] = value
+    if len(checked) > most:
+        what = "Object tags" if most == MAX_TAGS else "Bucket tag count"
+        raise S3Error("InvalidTag", f"{what} cannot be greater than {most}")
+    return checked
+
+
+def _check_tag(name: str, value: str) -> None:
+    if name.startswith("aws:"):
+        raise S3Error("InvalidTag", "System tags cannot be added/updated by requester", TagKey=name)
+    if not name or len(name) > MAX_TAG_KEY or not _TAG_CHARACTERS.fullmatch(name):
+        raise S3Error("InvalidTag", "The TagKey you have provided is invalid", TagKey=name)
+    if len(value) > MAX_TAG_VALUE or not _TAG_CHARACTERS.fullmatch(value):
+        raise S3Error("InvalidTag", "The TagValue you have provided is invalid", TagKey=name)
 
 
 def check_metadata(headers: Mapping[str, str]) -> None:

@@ -114,6 +114,11 @@ def test_tags(s3: Any, bucket: str) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}]
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
     assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    with pytest.raises(ClientError) as error:
+        many = [{"Key": f"k{number}", "Value": ""} for number in range(51)]
+        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": many})
+    told = error.value.response["Error"]
+    assert (told["Code"], told["Message"]) == ("InvalidTag", "Bucket tag count cannot be greater than 50")
     s3.delete_bucket_tagging(Bucket=bucket)
     assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
 

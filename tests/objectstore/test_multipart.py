@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from dslab.objectstore import checksums
 from dslab.objectstore.messages import Content, Meta, Version
 from tests.objectstore.conftest import Served, client
+from tests.objectstore.test_objects import CHECKSUMS
 
 MIB = 1024 * 1024
 FIVE = 5 * MIB
@@ -169,15 +170,18 @@ def test_an_aborted_upload_leaves_nothing(s3: Any, bucket: str, served: Any) -> 
     assert refused(s3.list_parts, **upload) == ("NoSuchUpload", 404)
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
+@pytest.mark.parametrize("algorithm", [one for one in CHECKSUMS if one != "CRC64NVME"])
 def test_composite_checksums(s3: Any, bucket: str, algorithm: str) -> None:
     name = f"Checksum{algorithm}"
     upload = begin(s3, bucket, ChecksumAlgorithm=algorithm)
     bodies = [bytes(FIVE), b"end"]
     parts = [
-        s3.upload_part(**upload, PartNumber=number, Body=body, ChecksumAlgorithm=algorithm)
+        s3.upload_part(**upload, PartNumber=number, Body=body, **{name: checksums.of(algorithm, body).value})
         for number, body in enumerate(bodies, 1)
     ]
+    listed = s3.list_parts(**upload)
+    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == (algorithm, "COMPOSITE")
+    assert [one[name] for one in listed["Parts"]] == [part[name] for part in parts]
     bare = [{"ETag": part["ETag"], "PartNumber": number} for number, part in enumerate(parts, 1)]
     assert (
         refused(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": bare})[0]
@@ -252,16 +256,15 @@ def test_a_checksum_of_the_whole(s3: Any, bucket: str) -> None:
     assert refused(complete, **upload, MultipartUpload=wanted, ChecksumType="COMPOSITE") == ("BadDigest", 400)
     told = {"ChecksumCRC32C": total, "ChecksumType": "FULL_OBJECT"}
     assert complete(**upload, MultipartUpload=wanted, **told)["ChecksumCRC32C"] == total
-    assert (
-        refused(
-            s3.create_multipart_upload,
-            Bucket=bucket,
-            Key="k",
-            ChecksumAlgorithm="SHA1",
-            ChecksumType="FULL_OBJECT",
-        )[1]
-        == 400
-    )
+    for algorithm in CHECKSUMS:
+        whole = {"Key": "k", "ChecksumAlgorithm": algorithm, "ChecksumType": "FULL_OBJECT"}
+        if algorithm.startswith("CRC"):
+            s3.create_multipart_upload(Bucket=bucket, **whole)
+            continue
+        with pytest.raises(ClientError) as error:
+            s3.create_multipart_upload(Bucket=bucket, **whole)
+        told_of = f"cannot be used with the {algorithm.lower()} checksum algorithm."
+        assert error.value.response["Error"]["Message"] == f"The FULL_OBJECT checksum type {told_of}"
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", "SHA1"])

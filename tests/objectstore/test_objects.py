@@ -6,12 +6,15 @@ import base64
 import hashlib
 import json
 import zlib
+from itertools import product
 from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from dslab.objectstore import headers as object_headers
+from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import Served
 
 KEYS = [
@@ -88,6 +91,42 @@ def test_headers_are_kept(s3: Any, bucket: str) -> None:
         assert got["ExpiresString"] == "Thu, 01 Dec 2044 16:00:00 GMT"
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("gzip,aws-chunked,br", "gzip,br"),
+        ("gzip, br", "gzip, br"),
+        ("AWS-Chunked, gzip", "gzip"),
+        ("gzip, aws-chunked", "gzip"),
+        ("GZIP,", "GZIP"),
+        ("aws-chunked", None),
+        ("Aws-Chunked,aws-chunked", None),
+    ],
+)
+def test_how_a_body_travels_is_not_kept(s3: Any, bucket: str, sent: str, kept: str | None) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ContentEncoding=sent)
+    assert s3.head_object(Bucket=bucket, Key="key").get("ContentEncoding") == kept
+
+
+def test_where_a_redirect_may_lead(s3: Any, bucket: str) -> None:
+    source: Any = {"Bucket": bucket, "Key": "source"}
+    s3.put_object(**source, Body=b"x")
+    one = {"Bucket": bucket, "Key": "key"}
+    calls: Any = (
+        (s3.put_object, {}),
+        (s3.copy_object, {"CopySource": source}),
+        (s3.create_multipart_upload, {}),
+    )
+    for (call, more), to in product(calls, ("http://a", "https://a/b", "/a")):
+        call(**one, **more, WebsiteRedirectLocation=to)
+    for (call, more), to in product(calls, ("elsewhere", "ftp://a", "example.com/", "HTTP://a")):
+        with pytest.raises(ClientError) as error:
+            call(**one, **more, WebsiteRedirectLocation=to)
+        assert refused(error.value) == ("InvalidRedirectLocation", 400)
+        told = "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."
+        assert error.value.response["Error"]["Message"] == told
+
+
 def test_metadata_has_at_most_2_kib(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=b"", Metadata={"a": "x" * 2047})
     with pytest.raises(ClientError) as error:
@@ -122,8 +161,22 @@ def test_ranges(s3: Any, bucket: str, header: str, body: bytes, told: str | None
     assert got["ResponseMetadata"]["HTTPStatusCode"] == (206 if told else 200)
 
 
+@pytest.mark.parametrize("header", ["bytes=-1", "bytes=-10"])
+def test_the_last_bytes_of_nothing(s3: Any, bucket: str, header: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"")
+    for read in (s3.get_object, s3.head_object):
+        got = read(Bucket=bucket, Key="key", Range=header)
+        assert got["ResponseMetadata"]["HTTPStatusCode"] == 200
+        assert (got["ContentLength"], "ContentRange" in got) == (0, False)
+
+
 @pytest.mark.parametrize(
-    ("body", "header"), [(b"0123456789", "bytes=10-"), (b"0123456789", "bytes=-0"), (b"", "bytes=0-1")]
+    ("body", "header"),
+    [
+        (b"0123456789", "bytes=10-"),
+        (b"0123456789", "bytes=-0"),
+        *((b"", f"bytes={one}") for one in ("0-1", "0-0", "0-", "-0")),
+    ],
 )
 def test_a_range_that_is_not_there(s3: Any, bucket: str, body: bytes, header: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=body)
@@ -131,6 +184,17 @@ def test_a_range_that_is_not_there(s3: Any, bucket: str, body: bytes, header: st
         s3.get_object(Bucket=bucket, Key="key", Range=header)
     assert refused(error.value) == ("InvalidRange", 416)
     assert error.value.response["ResponseMetadata"]["HTTPHeaders"]["content-range"] == f"bytes */{len(body)}"
+
+
+@pytest.mark.parametrize("number", ["-3", "0", "10001", "one", ""])
+def test_what_is_no_number_of_a_part_is_refused_though_there_is_no_object(
+    s3: Any, http: httpx.Client, bucket: str, number: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    answer = http.get(f"/{bucket}/none", params={"partNumber": number})
+    assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+    assert http.head(f"/{bucket}/none", params={"partNumber": number}).status_code == 400
+    assert http.get(f"/{bucket}/none", params={"partNumber": "3"}).status_code == 404
 
 
 def test_conditional_get(s3: Any, bucket: str) -> None:
@@ -299,27 +363,39 @@ def test_copies_that_are_refused(s3: Any, bucket: str) -> None:
     s3.copy_object(Bucket=bucket, Key="from", CopySource=f"{bucket}/from", MetadataDirective="REPLACE")
 
 
-CHECKSUMS: dict[str, Any] = {
-    "CRC32": lambda data: zlib.crc32(data).to_bytes(4, "big"),
-    "SHA1": lambda data: hashlib.sha1(data).digest(),
-    "SHA256": lambda data: hashlib.sha256(data).digest(),
-    "CRC32C": None,
-    "CRC64NVME": None,
+NINE = b"123456789"
+CHECKSUMS = {
+    "CRC32": zlib.crc32(NINE).to_bytes(4, "big"),
+    "CRC32C": (0xE3069283).to_bytes(4, "big"),
+    "CRC64NVME": (0xAE8B14860A799888).to_bytes(8, "big"),
+    "MD5": hashlib.md5(NINE).digest(),
+    "SHA1": hashlib.sha1(NINE).digest(),
+    "SHA256": hashlib.sha256(NINE).digest(),
+    "SHA512": hashlib.sha512(NINE).digest(),
+    "XXHASH128": bytes.fromhex("33119477ede5dcd5e9716427681d5860"),
+    "XXHASH3": bytes.fromhex("72dcb18b67a17dff"),
+    "XXHASH64": bytes.fromhex("8cb841db40e6ae83"),
 }
 
 
 @pytest.mark.parametrize("algorithm", CHECKSUMS)
 def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
-    body = b"123456789"
+    body, expected = NINE, CHECKSUMS[algorithm]
     name = f"Checksum{algorithm}"
-    put: Any = s3.put_object(Bucket=bucket, Key="key", Body=body, ChecksumAlgorithm=algorithm)
-    known = {"CRC32C": (0xE3069283).to_bytes(4, "big"), "CRC64NVME": (0xAE8B14860A799888).to_bytes(8, "big")}
-    expected = known[algorithm] if algorithm in known else CHECKSUMS[algorithm](body)
+    # boto3 computes them all but MD5, which it wants to be told.
+    said = (
+        {name: base64.b64encode(expected).decode()}
+        if algorithm == "MD5"
+        else {"ChecksumAlgorithm": algorithm}
+    )
+    put: Any = s3.put_object(Bucket=bucket, Key="key", Body=body, **said)
     assert put[name] == base64.b64encode(expected).decode()
     assert put["ChecksumType"] == "FULL_OBJECT"
     head: Any = s3.head_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
     assert head[name] == put[name]
     assert name not in s3.head_object(Bucket=bucket, Key="key")
+    got: Any = s3.get_object(Bucket=bucket, Key="key", ChecksumMode="ENABLED")
+    assert (got["Body"].read(), got[name]) == (body, put[name])  # boto3 has held the one against the other
     attributes: Any = s3.get_object_attributes(
         Bucket=bucket, Key="key", ObjectAttributes=["Checksum", "ETag", "ObjectSize", "StorageClass"]
     )
@@ -341,7 +417,90 @@ def test_checksums(s3: Any, bucket: str, algorithm: Any) -> None:
     assert error.value.response["Error"]["Message"] == f"Value for {header} header is invalid."
 
 
+@pytest.mark.parametrize("key", ["key", "none"])
+def test_what_attributes_are_asked_for_is_looked_at_before_the_object(
+    s3: Any, http: httpx.Client, bucket: str, key: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x", ACL="public-read")
+    missing = "header specifying the attributes to be retrieved is either missing or empty"
+    invalid = "<Code>InvalidArgument</Code><Message>Invalid attribute name specified.</Message>"
+    name = "<ArgumentName>x-amz-object-attributes</ArgumentName>"
+    for headers, told in (
+        ({}, f"<Code>InvalidRequest</Code><Message>The x-amz-object-attributes {missing}</Message>"),
+        ({"x-amz-object-attributes": ""}, missing),
+        ({"x-amz-object-attributes": "ETag,Colour"}, f"{invalid}{name}<ArgumentValue>Colour</ArgumentValue>"),
+    ):
+        answer = http.get(f"/{bucket}/{key}?attributes", headers=headers)
+        assert (answer.status_code, told in answer.text) == (400, True), answer.text
+        assert http.get(f"/no-such-bucket/{key}?attributes", headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize("most", ["-1", "many", "", "9999999999"])
+def test_what_is_no_number_of_parts_is_ignored(s3: Any, http: httpx.Client, bucket: str, most: str) -> None:
+    upload = {"Bucket": bucket, "Key": "key"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, ACL="public-read")["UploadId"]
+    parts = [{"PartNumber": 1, "ETag": s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]}]
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    asked = {"x-amz-object-attributes": "ObjectParts", "x-amz-max-parts": most}
+    answer = http.get(f"/{bucket}/key?attributes", headers=asked)
+    assert (answer.status_code, "<MaxParts>1000</MaxParts>" in answer.text) == (200, True), answer.text
+
+
+@pytest.mark.parametrize("algorithm", CHECKSUMS)
+def test_a_checksum_in_a_trailer_in_a_form_and_of_a_copy(
+    s3: Any, http: httpx.Client, bucket: str, algorithm: Any
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    name, header = f"Checksum{algorithm}", f"x-amz-checksum-{algorithm.lower()}"
+    right, wrong = (
+        base64.b64encode(one).decode() for one in (CHECKSUMS[algorithm], CHECKSUMS[algorithm][::-1])
+    )
+    in_chunks = {
+        "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+        "x-amz-decoded-content-length": "9",
+        "x-amz-trailer": header,
+    }
+    for told, status in ((wrong, 400), (right, 200)):
+        body = b"9\r\n%b\r\n0\r\n%b:%b\r\n\r\n" % (NINE, header.encode(), told.encode())
+        answer = http.put(f"/{bucket}/trailer", content=body, headers=in_chunks)
+        assert (answer.status_code, "<Code>BadDigest</Code>" in answer.text) == (status, status == 400)
+        form = {"key": "form", header: told}
+        answer = http.post(f"/{bucket}", data=form, files={"file": ("name", NINE)})
+        assert (answer.status_code < 300, "<Code>BadDigest</Code>" in answer.text) == (
+            status < 300,
+            status == 400,
+        )
+    s3.put_object(Bucket=bucket, Key="plain", Body=NINE)
+    source: Any = {"Bucket": bucket, "Key": "plain"}
+    copied: Any = s3.copy_object(Bucket=bucket, Key="copy", CopySource=source, ChecksumAlgorithm=algorithm)
+    assert copied["CopyObjectResult"][name] == right
+    for key in ("trailer", "form", "copy"):
+        head: Any = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        assert (head[name], head["ChecksumType"]) == (right, "FULL_OBJECT")
+    listed: Any = s3.list_objects_v2(Bucket=bucket, Prefix="copy")["Contents"]
+    assert [one["ChecksumAlgorithm"] for one in listed] == [[algorithm]]
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
+@pytest.mark.parametrize("mode", ["ENABLED", "enabled", "foo", "DISABLED"])
+def test_the_mode_of_checksums_is_one_word(
+    s3: Any, http: httpx.Client, bucket: str, mode: str, size: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=bytes(size), ACL="public-read")
+    is_known = mode.upper() == "ENABLED"
+    for more, status in (({}, 200), ({"range": "bytes=0-0"}, 206)):
+        headers = {"x-amz-checksum-mode": mode, **more}
+        answer = http.get(f"/{bucket}/key", headers=headers)
+        assert answer.status_code == (status if is_known else 400)
+        told = "<Message>Value for x-amz-checksum-mode header is invalid.</Message>"
+        assert (told in answer.text) == (not is_known)
+        assert is_known or "<Code>InvalidRequest</Code>" in answer.text
+        assert http.head(f"/{bucket}/key", headers=headers).status_code == answer.status_code
+
+
 NOTHING_SENT = "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or"
+UNSUPPORTED = "Checksum algorithm provided is unsupported. Please try again with any of the valid types:"
 SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
 
 
@@ -352,7 +511,7 @@ SENT = {"x-amz-checksum-crc32": "y/Q5Jg=="}  # of 123456789
         ({"x-amz-checksum-type": "FULL_OBJECT", "x-amz-checksum-algorithm": "CRC32", **SENT}, ""),
         ({"x-amz-sdk-checksum-algorithm": "CRC32"}, NOTHING_SENT),
         ({"x-amz-sdk-checksum-algorithm": "SHA1", **SENT}, "x-amz-sdk-checksum-algorithm header is invalid"),
-        ({"x-amz-sdk-checksum-algorithm": "MD4", **SENT}, "Checksum algorithm provided is unsupported"),
+        ({"x-amz-sdk-checksum-algorithm": "MD4", **SENT}, f"{UNSUPPORTED} [{', '.join(CHECKSUMS)}]"),
         ({"x-amz-checksum-md4": "y/Q5Jg=="}, "The algorithm type you specified in x-amz-checksum- header"),
         ({"x-amz-checksum-md4": "y/Q5Jg==", **SENT}, "Expecting a single x-amz-checksum- header"),
         ({"x-amz-trailer": "x-amz-checksum-sha1", **SENT}, "Expecting a single x-amz-checksum- header"),
@@ -375,19 +534,21 @@ def test_content_md5(s3: Any, bucket: str) -> None:
     for wrong, code in (
         (base64.b64encode(bytes(16)).decode(), "BadDigest"),
         ("bad", "InvalidDigest"),
+        (base64.b64encode(bytes(15)).decode(), "InvalidDigest"),
         ("", "InvalidDigest"),
     ):
         with pytest.raises(ClientError) as error:
             s3.put_object(Bucket=bucket, Key="key", Body=b"y", ContentMD5=wrong)
         assert refused(error.value) == (code, 400)
         told: Any = error.value.response["Error"]
+        assert (told.get("Content-MD5") or "") == (wrong if code == "InvalidDigest" else "")
         if code == "BadDigest":
             assert told["ExpectedDigest"] == "0" * 32
             assert told["CalculatedDigest"] == base64.b64encode(hashlib.md5(b"y").digest()).decode()
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"x"
 
 
-def test_tags(s3: Any, bucket: str) -> None:
+def test_tags(s3: Any, http: httpx.Client, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="key", Body=b"x", Tagging="a=1&b=two%20words")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == [
         {"Key": "a", "Value": "1"},
@@ -396,18 +557,53 @@ def test_tags(s3: Any, bucket: str) -> None:
     tags: Any = [{"Key": f"k{number}", "Value": "v"} for number in range(10)]
     s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": tags})
     assert s3.head_object(Bucket=bucket, Key="key")["TagCount"] == 10
-    for more, code in (
-        ([*tags, {"Key": "k10", "Value": "v"}], "InvalidTag"),
-        ([{"Key": "k" * 129, "Value": "v"}], "InvalidTag"),
-        ([{"Key": "aws:k", "Value": "v"}], "InvalidTag"),
-        ([{"Key": "k", "Value": "v" * 257}], "InvalidTag"),
-        ([{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}], "InvalidTag"),
+    twice = [{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}]
+    for more, message, key in (
+        ([*tags, {"Key": "k10", "Value": "v"}], "Object tags cannot be greater than 10", None),
+        ([*tags, tags[0]], "Cannot provide multiple Tags with the same key", "k0"),
+        ([{"Key": "k" * 129, "Value": "v"}], "The TagKey you have provided is invalid", "k" * 129),
+        ([{"Key": "aws:k", "Value": "v"}], "System tags cannot be added/updated by requester", "aws:k"),
+        ([{"Key": "k", "Value": "v" * 257}], "The TagValue you have provided is invalid", "k"),
+        (twice, "Cannot provide multiple Tags with the same key", "k"),
     ):
         with pytest.raises(ClientError) as error:
             s3.put_object_tagging(Bucket=bucket, Key="key", Tagging={"TagSet": more})
-        assert refused(error.value) == (code, 400)
+        told: Any = error.value.response["Error"]
+        assert refused(error.value) == ("InvalidTag", 400)
+        assert (told["Message"], told.get("TagKey")) == (message, key)
+    nameless = "".join(f"<Tag><Key>{key}</Key><Value/></Tag>" for key in (*range(10), ""))
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    answer = http.put(f"/{bucket}/key?tagging", content=f"<Tagging><TagSet>{nameless}</TagSet></Tagging>")
+    assert "<Message>The TagKey you have provided is invalid</Message><TagKey></TagKey>" in answer.text
     s3.delete_object_tagging(Bucket=bucket, Key="key")
     assert s3.get_object_tagging(Bucket=bucket, Key="key")["TagSet"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("", {}),
+        ("&&", {}),
+        ("key", {"key": ""}),
+        ("key=&", {"key": ""}),
+        ("&a=1&&b", {"a": "1", "b": ""}),
+        ("a%2E=b%2F", {"a.": "b/"}),
+        ("a++b=c%20d", {"a  b": "c d"}),
+        ("%3D=%3D", {"=": "="}),
+        ("%C3%A9=\u00e9", {"\u00e9": "\u00e9"}),
+        *((text, None) for text in ("=", "=x", "a=b=c", "a==", "key%", "%4", "%zz=1", "a=%", "%E9", "a=%ff")),
+        *((text, None) for text in ("a=1&a=2", "a&%61", "a=1&=")),
+    ],
+)
+def test_tags_in_a_header(text: str, tags: dict[str, str] | None) -> None:
+    headers = {"x-amz-tagging": text.encode().decode("latin-1")}
+    if tags is not None:
+        assert object_headers.tags_of(headers) == tags
+        return
+    with pytest.raises(S3Error, match="shall be encoded as UTF-8 then URLEncoded URL query") as error:
+        object_headers.tags_of(headers)
+    assert error.value.code == "InvalidArgument"
+    assert error.value.details == {"ArgumentName": "x-amz-tagging", "ArgumentValue": text}
 
 
 def test_no_key_is_reserved_in_a_bucket_s_host(s3: Any, bucket: str, http: httpx.Client) -> None:
@@ -448,6 +644,20 @@ def test_overrides_of_an_answers_headers(s3: Any, http: httpx.Client, bucket: st
         with pytest.raises(ClientError) as error:
             s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition="\u65e5\u672c")
         assert refused(error.value) == ("InvalidArgument", 400)
+
+
+@pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not
+@pytest.mark.parametrize("query", ["response-invalid=x", "response-content-type=a/b&response-etag="])
+def test_what_is_no_header_to_override_is_refused(
+    s3: Any, http: httpx.Client, bucket: str, query: str, size: int
+) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=bytes(size), ACL="public-read")
+    name = query.rpartition("&")[2].partition("=")[0]
+    answer = http.get(f"/{bucket}/key?{query}")
+    assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+    told = "is not in the set of overridable response headers. Please refer to the S3 API documentation for"
+    assert f"<Message>{name} {told} a complete list of overridable response headers.</Message>" in answer.text
+    assert http.head(f"/{bucket}/key?{query}").status_code == 400
 
 
 @pytest.mark.parametrize("size", [1, 1_000_000])  # the one is answered at once, the other not

@@ -75,10 +75,9 @@ def get_attributes(service: Here, call: ObjectCall) -> Response:
 
 
 def _attributes(service: Service, call: Call) -> Response:
+    service.store.bucket(call.target.bucket)  # is looked for before, and the object after what is asked of it
+    named = _named(call.headers.get("x-amz-object-attributes", ""))
     bucket, version = service.object(call)
-    named = [one.strip() for one in call.headers.get("x-amz-object-attributes", "").split(",")]
-    if not set(named) <= set(ATTRIBUTES):
-        raise S3Error("InvalidArgument", "Invalid attribute name specified.")
     content = version.content
     children: list[Child] = []
     if "ETag" in named:
@@ -96,9 +95,34 @@ def _attributes(service: Service, call: Call) -> Response:
     return xml("GetObjectAttributesResponse", children, headers)
 
 
+def _named(header: str) -> list[str]:
+    """Which attributes are asked for.
+
+    Raises:
+        S3Error: InvalidRequest, none; InvalidArgument, one that no object has.
+    """
+    if not header:
+        message = (
+            "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing "
+            "or empty"
+        )
+        raise S3Error("InvalidRequest", message)
+    named = [one.strip() for one in header.split(",")]
+    for one in named:
+        if one not in ATTRIBUTES:
+            raise S3Error(
+                "InvalidArgument",
+                "Invalid attribute name specified.",
+                ArgumentName="x-amz-object-attributes",
+                ArgumentValue=one,
+            )
+    return named
+
+
 def _parts(service: Service, call: Call, version: Version) -> list[Child]:
     after = _number(call.headers.get("x-amz-part-number-marker", "0"))
-    most = min(_number(call.headers.get("x-amz-max-parts", str(MAX_KEYS))), MAX_KEYS)
+    asked = call.headers.get("x-amz-max-parts", "")
+    most = min(int(asked), MAX_KEYS) if _is_number(asked) else MAX_KEYS  # S3 ignores what is none
     rest = [one for one in service.store.parts(version) if one.number > after]
     shown = rest[:most]
     children: list[Child] = [
@@ -123,9 +147,13 @@ def _checksum(checksum: Checksum, *, kind: bool = False) -> list[Child]:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    if not _is_number(text):
         raise S3Error("InvalidArgument", "That is no number of a part.")
     return int(text)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 async def no_lock(service: Here, call: ObjectCall) -> Response:
