@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,24 @@ def refused(call: Any, **options: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as error:
         call(**options)
     return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def refusal(call: Any, **options: Any) -> dict[str, str]:
+    """What a request is told that is refused with status 400."""
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    told: Any = error.value.response
+    assert told["ResponseMetadata"]["HTTPStatusCode"] == 400
+    error_document: dict[str, str] = told["Error"]
+    return error_document
+
+
+@pytest.fixture(scope="module")
+def loose(served: Served) -> Iterator[Any]:
+    """A client that sends whatever it is told to."""
+    made = client(served, parameter_validation=False)
+    yield made
+    made.close()
 
 
 def begin(s3: Any, bucket: str, **options: Any) -> dict[str, str]:
@@ -361,6 +379,23 @@ def test_an_upload_has_a_storage_class(s3: Any, bucket: str) -> None:
     wanted = {"Bucket": bucket, "Key": "key", "StorageClass": "CUPBOARD"}
     assert refused(s3.create_multipart_upload, **wanted) == ("InvalidStorageClass", 400)
     assert refused(s3.put_object, **wanted) == ("InvalidStorageClass", 400)
+
+
+def test_numbers_of_parts_that_are_none(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket)
+    between = "must be an integer between 0 and 2147483647"
+    no_number = "not an integer or within integer range"
+    for option, field in (("MaxParts", "max-parts"), ("PartNumberMarker", "part-number-marker")):
+        for value, message in (
+            ("-14", f"Argument {field} {between}"),
+            ("many", f"Provided {field} {no_number}"),
+            ("2736457823532448723", f"Provided {field} {no_number}"),
+        ):
+            told = refusal(loose.list_parts, **upload, **{option: value})
+            assert (told["Code"], told["Message"]) == ("InvalidArgument", message)
+            assert (told["ArgumentName"], told["ArgumentValue"]) == (field, value)
+        listed = loose.list_parts(**upload, **{option: ""})
+        assert (listed["MaxParts"], listed["PartNumberMarker"]) == (1_000, 0)
 
 
 def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:

@@ -25,12 +25,14 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
-from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.routes.operation import MAX_NUMBER, BucketCall, Here, number, subject, xml
 from dslab.objectstore.store import is_version_id
 
 router = subject("lists")
 
-Most = Annotated[int, Query(alias="max-keys", ge=0, le=2**31 - 1)]
+_Most = Query(alias="max-keys", ge=0, le=MAX_NUMBER)
+Most = Annotated[int, _Most, number("max-keys", MAX_KEYS, argument="maxKeys")]
+MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, below="max-keys cannot be negative")]
 Encoding = Annotated[str, Query(alias="encoding-type")]
 
 _END = "</Contents>"
@@ -43,7 +45,7 @@ def list_versions(  # noqa: PLR0917
     call: BucketCall,
     prefix: str = "",
     delimiter: str = "",
-    max_keys: Most = MAX_KEYS,
+    max_keys: MostVersions = MAX_KEYS,
     encoding_type: Encoding = "",
     key_marker: Annotated[str, Query(alias="key-marker")] = "",
     version_id_marker: Annotated[str, Query(alias="version-id-marker")] = "",

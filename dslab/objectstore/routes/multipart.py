@@ -21,11 +21,25 @@ from dslab.objectstore.messages import MAX_KEYS, Checksum, Upload
 from dslab.objectstore.protocol import Conditions, exact_size
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.lists import Encoding, encoder
-from dslab.objectstore.routes.operation import BucketCall, Here, ObjectCall, empty, subject, xml
+from dslab.objectstore.routes.operation import (
+    MAX_NUMBER,
+    BucketCall,
+    Here,
+    ObjectCall,
+    empty,
+    number,
+    subject,
+    xml,
+)
 
 router = subject("multipart uploads")
 
 UploadId = Annotated[str, Query(alias="uploadId")]
+MostParts = Annotated[int, Query(alias="max-parts", ge=0, le=MAX_NUMBER), number("max-parts", MAX_KEYS)]
+PartMarker = Annotated[
+    int, Query(alias="part-number-marker", ge=0, le=MAX_NUMBER), number("part-number-marker", 0)
+]
+MostUploads = Annotated[int, Query(alias="max-uploads", ge=0, le=MAX_NUMBER), number("max-uploads", MAX_KEYS)]
 
 
 @router.post("/{bucket}/{key}?uploads", summary="CreateMultipartUpload")
@@ -53,8 +67,8 @@ def list_parts(  # noqa: PLR0917
     service: Here,
     call: ObjectCall,
     upload_id: UploadId = "",
-    max_parts: Annotated[int, Query(alias="max-parts", ge=0, le=2**31 - 1)] = MAX_KEYS,
-    part_number_marker: Annotated[int, Query(alias="part-number-marker", ge=0, le=2**31 - 1)] = 0,
+    max_parts: MostParts = MAX_KEYS,
+    part_number_marker: PartMarker = 0,
     encoding_type: Encoding = "",
 ) -> Response:
     """List the parts that have come."""
@@ -131,7 +145,7 @@ def list_uploads(  # noqa: PLR0917
     call: BucketCall,
     prefix: str = "",
     delimiter: str = "",
-    max_uploads: Annotated[int, Query(alias="max-uploads", ge=0, le=2**31 - 1)] = MAX_KEYS,
+    max_uploads: MostUploads = MAX_KEYS,
     encoding_type: Encoding = "",
     key_marker: Annotated[str, Query(alias="key-marker")] = "",
     upload_id_marker: Annotated[str, Query(alias="upload-id-marker")] = "",
