@@ -82,6 +82,20 @@ def test_encoding_type(s3: Any, bucket: str, http: httpx.Client) -> None:
     assert http.get(f"/{bucket}", params={"encoding-type": "rot13"}).status_code == 400
 
 
+def test_a_list_of_the_first_version_begins_after_no_key_but_a_marker(
+    s3: Any, bucket: str, http: httpx.Client
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    answer = http.get(f"/{bucket}?start-after=a")
+    message = "startAfter only supported in REST.GET.BUCKET with list-type=2"
+    assert answer.status_code == 400
+    assert (
+        f"<Code>InvalidArgument</Code><Message>{message}</Message>"
+        "<ArgumentName>start-after</ArgumentName><ArgumentValue>a</ArgumentValue>"
+    ) in answer.text
+    assert http.get(f"/{bucket}?list-type=2&start-after=a").status_code == 200
+
+
 @pytest.mark.parametrize(
     "options", ["max-keys=x", "max-keys=-1", "list-type=2&continuation-token=x", "max-keys=1e3"]
 )

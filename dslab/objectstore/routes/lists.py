@@ -94,6 +94,9 @@ async def list_objects(  # noqa: PLR0917
     service.bucket(call, Action.LIST)
     show = encoder(encoding_type)
     second = list_type == "2"
+    if start_after and not second:
+        message = "startAfter only supported in REST.GET.BUCKET with list-type=2"
+        raise S3Error("InvalidArgument", message, ArgumentName="start-after", ArgumentValue=start_after)
     after = (token_text(continuation_token) if continuation_token else start_after) if second else marker
     wanted = Wanted(prefix, delimiter, after, "", min(max_keys, MAX_KEYS))
 
