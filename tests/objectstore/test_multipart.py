@@ -173,6 +173,10 @@ def test_uploads_that_are_refused(s3: Any, bucket: str) -> None:
     assert refused(s3.upload_part, **unknown, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
     assert refused(s3.list_parts, **unknown) == ("NoSuchUpload", 404)
     assert refused(complete, **unknown, MultipartUpload={"Parts": wanted}) == ("NoSuchUpload", 404)
+    with pytest.raises(
+        ClientError, match=r"The specified multipart upload does not exist\. The upload ID may"
+    ):
+        s3.abort_multipart_upload(**unknown)
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted[1:]})
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"end"
 
