@@ -347,6 +347,36 @@ def test_a_wrong_size_makes_no_object(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"abc"
 
 
+def test_lists_of_parts_that_are_refused(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    part = loose.upload_part(**upload, PartNumber=1, Body=b"body", ChecksumAlgorithm="CRC32")
+    wanted = {"PartNumber": 1, "ETag": part["ETag"]}
+    sha256 = checksums.of("SHA256", b"body").value
+    number = "PartNumber must be >= 1"
+    sums = "Invalid Base64 or multiple checksums present in request"
+    other = "The sha256 you specified for part 1 did not match what we received."
+    usual = "The XML you provided was not well-formed or did not validate against our published schema"
+    for parts, code, message in (
+        ([{**wanted, "PartNumber": 0}], "InvalidArgument", number),
+        ([{**wanted, "PartNumber": -4}], "InvalidArgument", number),
+        ([{**wanted, "PartNumber": "one"}], "MalformedXML", usual),
+        ([{**wanted, "ChecksumCRC32": "nonsense!"}], "InvalidArgument", sums),
+        ([{**wanted, "ChecksumCRC32": sha256}], "InvalidArgument", sums),
+        (
+            [{**wanted, "ChecksumCRC32": part["ChecksumCRC32"], "ChecksumSHA256": sha256}],
+            "InvalidArgument",
+            sums,
+        ),
+        ([{**wanted, "ChecksumSHA256": sha256}], "BadDigest", other),
+        ([], "MalformedXML", usual),
+    ):
+        told = refusal(loose.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+        assert (told["Code"], told["Message"]) == (code, message)
+    loose.complete_multipart_upload(
+        **upload, MultipartUpload={"Parts": [{**wanted, "ChecksumCRC32": "", "ChecksumSHA256": ""}]}
+    )
+
+
 def test_numbers_of_parts_with_composite_checksums_have_no_gaps(s3: Any, bucket: str) -> None:
     for kind, numbers, code in (
         ("COMPOSITE", (1, 3), "InvalidPartOrder"),
