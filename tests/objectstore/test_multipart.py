@@ -453,6 +453,19 @@ def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
+def test_a_marker_that_is_the_id_of_no_upload(s3: Any, bucket: str) -> None:
+    made = [begin(s3, bucket)["UploadId"] for _ in range(2)]
+    listed = s3.list_multipart_uploads
+    for marker in ("marker", "7cbb3b64-3a73-4b9f-9f0e-8d1c38c1b1d2", made[0][:-1]):
+        told = refusal(listed, Bucket=bucket, KeyMarker="key", UploadIdMarker=marker)
+        assert (told["Code"], told["Message"]) == ("InvalidArgument", "Invalid uploadId marker")
+        assert (told["ArgumentName"], told["ArgumentValue"]) == ("upload-id-marker", marker)
+        page = listed(Bucket=bucket, UploadIdMarker=marker)
+        assert ([one["UploadId"] for one in page["Uploads"]], page["UploadIdMarker"]) == (made, "")
+    page = listed(Bucket=bucket, KeyMarker="key", UploadIdMarker=made[0])
+    assert ([one["UploadId"] for one in page["Uploads"]], page["UploadIdMarker"]) == (made[1:], made[0])
+
+
 def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, bucket: str) -> None:
     made = [begin(s3, bucket)["UploadId"] for _ in range(25)]
     seen = []

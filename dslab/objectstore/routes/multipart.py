@@ -15,6 +15,7 @@ from dslab.objectstore import checksums
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_parts, time_text
+from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Upload
@@ -31,6 +32,7 @@ from dslab.objectstore.routes.operation import (
     subject,
     xml,
 )
+from dslab.objectstore.store import is_upload_id
 
 router = subject("multipart uploads")
 
@@ -154,12 +156,15 @@ def list_uploads(  # noqa: PLR0917
     service.bucket(call, Action.LIST)
     show = encoder(encoding_type)
     id_marker = upload_id_marker if key_marker else ""
+    if id_marker and not is_upload_id(id_marker):
+        message = "Invalid uploadId marker"
+        raise S3Error("InvalidArgument", message, ArgumentName="upload-id-marker", ArgumentValue=id_marker)
     wanted = Wanted(prefix, delimiter, key_marker, id_marker, min(max_uploads, MAX_KEYS))
     page = service.multipart.in_progress(call.target.bucket, wanted)
     children: list[Child] = [
         ("Bucket", call.target.bucket),
         ("KeyMarker", show(key_marker)),
-        ("UploadIdMarker", upload_id_marker),
+        ("UploadIdMarker", id_marker),
         ("NextKeyMarker", show(page.next_key) if page.truncated else ""),
         ("NextUploadIdMarker", page.next_id if page.truncated else ""),
         ("Prefix", show(prefix)),
