@@ -347,6 +347,19 @@ def test_a_wrong_size_makes_no_object(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"abc"
 
 
+def test_a_size_that_is_none_is_told_apart_from_a_wrong_one(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket)
+    wanted = parts_of(loose, upload, [b"abc"])
+    name = "x-amz-mp-object-size"
+    for size, message in (
+        ("-1", f"Value for {name} header is less than zero: '-1'"),
+        ("size", f"Value for {name} header is invalid: 'size'"),
+        ("4", f"The provided '{name}' header value 4 does not match what was computed: 3"),
+    ):
+        told = refusal(loose.complete_multipart_upload, **upload, MultipartUpload=wanted, MpuObjectSize=size)
+        assert (told["Code"], told["Message"]) == ("InvalidRequest", message)
+
+
 def test_lists_of_parts_that_are_refused(loose: Any, bucket: str) -> None:
     upload = begin(loose, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
     part = loose.upload_part(**upload, PartNumber=1, Body=b"body", ChecksumAlgorithm="CRC32")
@@ -375,6 +388,32 @@ def test_lists_of_parts_that_are_refused(loose: Any, bucket: str) -> None:
     loose.complete_multipart_upload(
         **upload, MultipartUpload={"Parts": [{**wanted, "ChecksumCRC32": "", "ChecksumSHA256": ""}]}
     )
+
+
+def test_types_of_checksums(loose: Any, bucket: str) -> None:
+    make = loose.create_multipart_upload
+    for algorithm, kind in (("CRC32", "Composite"), ("crc32c", "full_object"), ("Sha1", "COMPOSITE")):
+        told = make(Bucket=bucket, Key="key", ChecksumAlgorithm=algorithm, ChecksumType=kind)
+        assert (told["ChecksumAlgorithm"], told["ChecksumType"]) == (algorithm.upper(), kind.upper())
+    needs = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+    none = "Value for x-amz-checksum-type header is invalid."
+    for options, message in (
+        ({"ChecksumType": "COMPOSITE"}, needs),
+        ({"ChecksumType": "HALF"}, none),
+        ({"ChecksumType": "HALF", "ChecksumAlgorithm": "CRC32"}, none),
+    ):
+        told = refusal(make, Bucket=bucket, Key="key", **options)
+        assert (told["Code"], told["Message"]) == ("InvalidRequest", message)
+    upload = begin(loose, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    complete = {**upload, "MultipartUpload": parts_of(loose, upload, [b"body"])}
+    told = refusal(loose.complete_multipart_upload, **complete, ChecksumType="HALF")
+    assert (told["Code"], told["Message"]) == ("InvalidRequest", none)
+    told = refusal(loose.complete_multipart_upload, **complete, ChecksumType="COMPOSITE")
+    assert (told["Code"], "created using the FULL_OBJECT checksum mode" in told["Message"]) == (
+        "BadDigest",
+        True,
+    )
+    loose.complete_multipart_upload(**complete, ChecksumType="Full_Object")
 
 
 def test_numbers_of_parts_with_composite_checksums_have_no_gaps(s3: Any, bucket: str) -> None:

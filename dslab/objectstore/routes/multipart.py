@@ -5,6 +5,8 @@ Source: Amazon S3 API Reference: CreateMultipartUpload, ListParts, CompleteMulti
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -19,7 +21,7 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Upload
-from dslab.objectstore.protocol import Conditions, exact_size
+from dslab.objectstore.protocol import Conditions
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.lists import Encoding, encoder
 from dslab.objectstore.routes.operation import (
@@ -36,6 +38,8 @@ from dslab.objectstore.store import is_upload_id
 
 router = subject("multipart uploads")
 
+_SIZE = re.compile("-?[0-9]{1,19}")
+
 UploadId = Annotated[str, Query(alias="uploadId")]
 MostParts = Annotated[int, Query(alias="max-parts", ge=0, le=MAX_NUMBER), number("max-parts", MAX_KEYS)]
 PartMarker = Annotated[
@@ -50,7 +54,7 @@ async def begin(service: Here, call: ObjectCall) -> Response:
     service.bucket(call, Action.WRITE)
     name = call.headers.get("x-amz-checksum-algorithm")
     algorithm, composite = checksums.multipart_kind(
-        checksums.check_algorithm(name) if name else None, call.headers.get("x-amz-checksum-type")
+        checksums.check_algorithm(name) if name else None, _said_kind(call.headers)
     )
     meta = object_headers.meta_of(call.headers)
     target = call.target
@@ -117,8 +121,8 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
         parts,
         Conditions.of(call.headers),
         _expected(call.headers),
-        call.headers.get("x-amz-checksum-type", ""),
-        exact_size(call.headers.get("x-amz-mp-object-size")),
+        _said_kind(call.headers),
+        _said_size(call.headers.get("x-amz-mp-object-size")),
     )
     checksum = version.content.checksum
     children: list[Child] = [
@@ -192,6 +196,25 @@ def _kind(upload: Upload) -> list[Child]:
         return []
     kind = "COMPOSITE" if upload.composite else "FULL_OBJECT"
     return [("ChecksumAlgorithm", upload.algorithm), ("ChecksumType", kind)]
+
+
+def _said_kind(headers: Mapping[str, str]) -> str:
+    """Read x-amz-checksum-type, which may be in small letters; empty if there is none."""
+    kind = headers.get("x-amz-checksum-type", "").upper()
+    if kind not in ("", "COMPOSITE", "FULL_OBJECT"):
+        raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
+    return kind
+
+
+def _said_size(text: str | None) -> int | None:
+    """Read x-amz-mp-object-size; None for no header."""
+    if text is None:
+        return None
+    if not _SIZE.fullmatch(text):
+        raise S3Error("InvalidRequest", f"Value for x-amz-mp-object-size header is invalid: '{text}'")
+    if int(text) < 0:
+        raise S3Error("InvalidRequest", f"Value for x-amz-mp-object-size header is less than zero: '{text}'")
+    return int(text)
 
 
 def _expected(headers: dict[str, str]) -> Checksum | None:
