@@ -247,7 +247,8 @@ def multipart_kind(algorithm: str | None, kind: str | None) -> tuple[str, bool]:
     """
     if algorithm is None:
         if kind:
-            raise S3Error("InvalidRequest", "x-amz-checksum-type needs an x-amz-checksum-algorithm.")
+            needs = "header can only be used with the x-amz-checksum-algorithm header."
+            raise S3Error("InvalidRequest", f"The x-amz-checksum-type {needs}")
         return DEFAULT, False
     composite = kind == "COMPOSITE" if kind else algorithm != DEFAULT
     possible = algorithm != DEFAULT if composite else algorithm in _COMBINE

@@ -6,17 +6,18 @@ Source: Amazon S3 API Reference: CopyObject, UploadPartCopy.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from dslab.objectstore import checksums, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call, Send, answer
-from dslab.objectstore.documents import MEDIA_TYPE, time_text, write
+from dslab.objectstore.documents import MEDIA_TYPE, Child, time_text, write
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import (
     MAX_PUT_BYTES,
@@ -30,14 +31,28 @@ from dslab.objectstore.messages import (
     Version,
     Versioning,
 )
-from dslab.objectstore.protocol import Conditions, check_key, copy_range
+from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key, copy_range
 from dslab.objectstore.puts import part_target, write_conditions
-from dslab.objectstore.service import Service, look_again
+from dslab.objectstore.service import Service, check_version_id, look_again
 from dslab.objectstore.store import present
 
 T = TypeVar("T")
 
 _XML = {"content-type": MEDIA_TYPE}
+
+_BROKEN_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+class Source(NamedTuple):
+    """What a request says is to be copied.
+
+    Attributes:
+        version_id: None for the current version.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None
 
 
 class Found(NamedTuple):
@@ -56,42 +71,46 @@ class Found(NamedTuple):
 async def copy_object(service: Service, call: Call, send: Send) -> None:
     """Copy an object, with its metadata or with other."""
     service.bucket(call, Action.WRITE)
-    from_bucket, source, version = await _of_source(service, call, _copy_object)
+    said = source_of(call.headers["x-amz-copy-source"])
+    named = call.headers.get("x-amz-checksum-algorithm", "")
+    copy = partial(_copy_object, algorithm=checksums.check_algorithm(named) if named else "")
+    from_bucket, source, version = await _of_source(service, call, said, copy)
     headers = {
         **_XML,
         **object_headers.new_version_header(version),
         **_source_header(from_bucket, source),
     }
     content = version.content
-    body = _result("CopyObjectResult", content.etag, version.modified_s, content.checksum)
+    body = _result("CopyObjectResult", content.etag, version.modified_s, content.checksum, with_kind=True)
     await answer(call.id, send, 200, headers, body)
 
 
 async def copy_part(service: Service, call: Call, send: Send) -> None:
     """Copy a range of an object as a part of an upload in progress."""
     service.bucket(call, Action.WRITE)
+    said = source_of(call.headers["x-amz-copy-source"])
     upload, number = part_target(service, call)
     encryption.check_part(call.headers)
     copy = partial(_copy_part, upload=upload, number=number)
-    from_bucket, source, part = await _of_source(service, call, copy)
+    from_bucket, source, part = await _of_source(service, call, said, copy)
     headers = {**_XML, **_source_header(from_bucket, source)}
-    body = _result("CopyPartResult", part.etag, part.modified_s, part.checksum)
+    body = _result("CopyPartResult", part.etag, part.modified_s, part.checksum if upload.declared else None)
     await answer(call.id, send, 200, headers, body)
 
 
 async def _of_source(
-    service: Service, call: Call, copy: Callable[[Service, Call, Found], T]
+    service: Service, call: Call, said: Source, copy: Callable[[Service, Call, Found], T]
 ) -> tuple[Bucket, Version, T]:
     """Find what is to be copied, and copy it, in a thread; gives both, and the bucket that it comes from."""
 
     def attempt() -> tuple[Bucket, Version, T]:
-        found = _source(service, call)
+        found = _find(service, call, said)
         return found.bucket, found.version, copy(service, call, found)
 
     return await service.run(look_again, attempt)
 
 
-def _copy_object(service: Service, call: Call, found: Found) -> Version:
+def _copy_object(service: Service, call: Call, found: Found, algorithm: str) -> Version:
     source, target = found.version, call.target
     if source.content.size_bytes > MAX_PUT_BYTES:
         message = "The specified copy source is larger than the maximum allowable size for a copy source"
@@ -104,8 +123,6 @@ def _copy_object(service: Service, call: Call, found: Found) -> Version:
             "This copy request is illegal because it is trying to copy an object to itself without changing "
             "the object's metadata, storage class, website redirect location or encryption attributes.",
         )
-    named = call.headers.get("x-amz-checksum-algorithm", "")
-    algorithm = checksums.check_algorithm(named) if named else ""
     conditions = write_conditions(service, call)
     return service.store.copy(source, target.bucket, target.key, meta, conditions, algorithm)
 
@@ -134,26 +151,47 @@ def _copy_part(service: Service, call: Call, found: Found, upload: Upload, numbe
         contents.close()
 
 
-def _source(service: Service, call: Call) -> Found:
-    """Find what is to be copied."""
-    text, question, version_id = call.headers["x-amz-copy-source"].partition("?versionId=")
+def source_of(header: str) -> Source:
+    """Read x-amz-copy-source: a bucket and a key, percent-encoded or not, and perhaps a version.
+
+    Raises:
+        S3Error: InvalidArgument, it is none; KeyTooLongError.
+    """
+    text, question, version_id = header.partition("?versionId=")
     try:
-        name, slash, key = unquote(text, errors="strict").removeprefix("/").partition("/")
-        key = key.encode("latin-1").decode() if not key.isascii() and "%" not in text else key
+        path = unquote_to_bytes(text.encode("latin-1")).decode()
     except UnicodeError as error:
-        raise S3Error("InvalidArgument", ArgumentName="x-amz-copy-source") from error
-    if not (name and slash and key):
-        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
-        raise S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue=text)
+        raise _no_source("encoding", header) from error
+    if _BROKEN_ESCAPE.search(text):
+        raise _no_source("encoding", header)
+    name, _, key = path.removeprefix("/").partition("/")
+    try:
+        check_bucket_name(name)
+    except S3Error as error:
+        raise _no_source("bucket name", header) from error
+    if not key:
+        raise _no_source("object key", header)
     check_key(key)
-    bucket, found = service.store.look(name, key, version_id if question else None)
-    if question and found is not None and found.marker:
-        raise S3Error("InvalidRequest", "A delete marker is nothing that could be copied.")
-    source = present(found, key, version_id if question else None)
+    return Source(name, key, check_version_id(version_id) if question else None)
+
+
+def _no_source(what: str, header: str) -> S3Error:
+    message = f"Invalid copy source {what}"
+    return S3Error("InvalidArgument", message, ArgumentName="x-amz-copy-source", ArgumentValue=header)
+
+
+def _find(service: Service, call: Call, said: Source) -> Found:
+    """Find what is to be copied."""
+    bucket, found = service.store.look(*said)
+    is_named = said.version_id is not None
+    if is_named and found is not None and found.marker:
+        message = "The source of a copy request may not specifically refer to a delete marker by version id."
+        raise S3Error("InvalidRequest", message)
+    source = present(found, said.key, said.version_id)
     call.check(service.rules, Action.READ, bucket, source)
     encryption.check_source(call.headers)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
-    return Found(bucket, source, bool(question))
+    return Found(bucket, source, is_named)
 
 
 def _meta(call: Call, source: Version) -> Meta:
@@ -172,7 +210,8 @@ def _directive(call: Call, name: str) -> bool:
     """Is something replaced, or copied?"""
     text = call.headers.get(name, "COPY")
     if text not in ("COPY", "REPLACE"):
-        raise S3Error("InvalidArgument", f"Unknown {name}.", ArgumentName=name, ArgumentValue=text)
+        word = name.removeprefix("x-amz-").replace("-", " ")
+        raise S3Error("InvalidArgument", f"Unknown {word}.", ArgumentName=name, ArgumentValue=text)
     return text == "REPLACE"
 
 
@@ -189,9 +228,13 @@ def _source_header(bucket: Bucket, source: Version) -> dict[str, str]:
     return {"x-amz-copy-source-version-id": source.version_id}
 
 
-def _result(name: str, etag: str, modified_s: float, checksum: Checksum | None) -> bytes:
-    children: list[tuple[str, str]] = [("LastModified", time_text(modified_s)), ("ETag", f'"{etag}"')]
+def _result(
+    name: str, etag: str, modified_s: float, checksum: Checksum | None, *, with_kind: bool = False
+) -> bytes:
+    """Tell what was written. Of a part there is no kind of checksum to tell: it is of one piece."""
+    children: list[Child] = [("LastModified", time_text(modified_s)), ("ETag", f'"{etag}"')]
     if checksum:
         children.append((f"Checksum{checksum.algorithm}", checksum.value))
-        children.append(("ChecksumType", checksum.kind))
+        if with_kind:
+            children.append(("ChecksumType", checksum.kind))
     return write(name, children)

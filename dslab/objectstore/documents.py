@@ -43,6 +43,7 @@ class Written(str):
     """A text that is XML already."""
 
 
+_NUMBER = re.compile("-?[0-9]{1,9}")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\ufffe\uffff]")
 
 
@@ -213,14 +214,18 @@ def read_parts(document: bytes) -> list[tuple[int, str, Checksum | None]]:
     """Read which parts an upload is made of: number, ETag and checksum of each.
 
     Raises:
-        S3Error: MalformedXML; InvalidRequest, a checksum is none.
+        S3Error: MalformedXML; InvalidArgument, a number is less than 1, a checksum is none, or a part has
+            several.
     """
     root = read(document, "CompleteMultipartUpload")
     parts = []
     for one in root.findall("Part"):
         number = text_of(one, "PartNumber").strip()
-        if not (number.isascii() and number.isdigit() and len(number) < 10):
+        if not _NUMBER.fullmatch(number):
             raise S3Error("MalformedXML")
+        if int(number) < 1:
+            message = "PartNumber must be >= 1"
+            raise S3Error("InvalidArgument", message, ArgumentName="PartNumber", ArgumentValue=number)
         parts.append((int(number), text_of(one, "ETag").strip().strip('"'), _checksum_in(one)))
     return parts
 
@@ -239,10 +244,19 @@ def read_tags(document: bytes) -> list[tuple[str, str]]:
 
 
 def _checksum_in(element: Element) -> Checksum | None:
-    for algorithm in SIZES:
-        child = element.find(f"Checksum{algorithm}")
-        if child is not None and child.text:
-            checksum = Checksum(algorithm, child.text.strip())
-            check_value(checksum)
-            return checksum
-    return None
+    """Read the checksum of a part. An empty element is as one that is not there."""
+    named = [(child.tag.removeprefix("Checksum"), child.text or "") for child in element]
+    found = [Checksum(name, text.strip()) for name, text in named if name in SIZES and text.strip()]
+    if not found:
+        return None
+    try:
+        check_value(found[0])
+    except S3Error as error:
+        raise _no_checksum() from error
+    if len(found) > 1:
+        raise _no_checksum()
+    return found[0]
+
+
+def _no_checksum() -> S3Error:
+    return S3Error("InvalidArgument", "Invalid Base64 or multiple checksums present in request")

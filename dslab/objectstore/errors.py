@@ -96,7 +96,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "NoSuchTagSet": (404, "The TagSet does not exist"),
     "NoSuchUpload": (
         404,
-        "The specified upload does not exist. The upload ID may be invalid, or the upload may "
+        "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may "
         "have been aborted or completed.",
     ),
     "NoSuchVersion": (404, "The specified version does not exist."),

@@ -109,8 +109,11 @@ class Multipart:
             if upload.declared:
                 _check(content.checksum, expected, kind)
             if size_bytes not in (None, content.size_bytes):
-                message = "The provided object size does not match the size of the object."
-                raise S3Error("InvalidRequest", message)
+                raise S3Error(
+                    "InvalidRequest",
+                    f"The provided 'x-amz-mp-object-size' header value {size_bytes} does not match what was "
+                    f"computed: {content.size_bytes}",
+                )
             if conditions != ANY:
                 conditions.check_write(versions.newest(db, where, key))
             uploads.end(db, where, key, upload_id, content.segments)
@@ -143,7 +146,11 @@ def _check(have: Checksum | None, expected: Checksum | None, kind: str) -> None:
     Source: Amazon S3 API Reference, CompleteMultipartUpload (x-amz-checksum-type).
     """
     if kind and have is not None and kind != have.kind:
-        raise S3Error("BadDigest", f"The upload was created using the {have.kind} checksum type.")
+        raise S3Error(
+            "BadDigest",
+            f"The upload was created using the {have.kind} checksum mode. "
+            "The complete request must use the same checksum mode.",
+        )
     if expected is None:
         return
     if have is None or have.algorithm != expected.algorithm:

@@ -159,7 +159,8 @@ def copy_range(header: str, size_bytes: int) -> tuple[int, int]:
     if not found or not found[1] or not found[2] or int(found[1]) > int(found[2]):
         raise S3Error(
             "InvalidArgument",
-            "The x-amz-copy-source-range value must be of the form bytes=first-last.",
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last "
+            "are the zero-based offsets of the first and last bytes to copy",
             ArgumentName="x-amz-copy-source-range",
             ArgumentValue=header,
         )

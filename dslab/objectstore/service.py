@@ -120,9 +120,16 @@ def version_of(call: Call) -> str | None:
         S3Error: InvalidArgument, what it says is no version id.
     """
     version_id = call.query.get("versionId")
-    if version_id is None:
-        return None
-    if not is_version_id(version_id):
-        message = "Invalid version id specified" if version_id else "Version id cannot be the empty string"
-        raise S3Error("InvalidArgument", message, ArgumentName="versionId", ArgumentValue=version_id)
-    return version_id
+    return None if version_id is None else check_version_id(version_id)
+
+
+def check_version_id(text: str) -> str:
+    """Hold the id that a request gives of a version against what ids are like.
+
+    Raises:
+        S3Error: InvalidArgument.
+    """
+    if not is_version_id(text):
+        message = "Invalid version id specified" if text else "Version id cannot be the empty string"
+        raise S3Error("InvalidArgument", message, ArgumentName="versionId", ArgumentValue=text)
+    return text

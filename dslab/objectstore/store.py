@@ -17,6 +17,7 @@ Source: ch. 2, Service-oriented architectures (Amazon S3); ch. 3, Servers.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import sqlite3
 import time
@@ -36,6 +37,8 @@ from dslab.objectstore.messages import Bucket, Content, Meta, Page, Segment, Ver
 from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key
 
 T = TypeVar("T")
+
+_UPLOAD_ID = re.compile("[0-9a-f]{32}")
 
 ANY = Conditions()
 
@@ -362,6 +365,11 @@ class Store:
 def new_id() -> str:
     """Make up a version id or an upload id: nobody can guess it, whatever it is made to begin with."""
     return secrets.token_hex(16)
+
+
+def is_upload_id(text: str) -> bool:
+    """Can that be the id of an upload, be it one that is no more?"""
+    return _UPLOAD_ID.fullmatch(text) is not None
 
 
 def is_version_id(text: str) -> bool:

@@ -137,10 +137,11 @@ def assemble(
 
     Raises:
         S3Error: MalformedXML, none is wanted; InvalidPartOrder; InvalidPart, there is no such part;
-            EntityTooSmall, a part that is not the last has less than 5 MiB; EntityTooLarge.
+            BadDigest, a checksum is of another algorithm than the upload's; EntityTooSmall, a part that is
+            not the last has less than 5 MiB; EntityTooLarge.
     """
     if not wanted:
-        raise S3Error("MalformedXML", "You must specify at least one part")
+        raise S3Error("MalformedXML")
     numbers = [number for number, _, _ in wanted]
     if any(number >= following for number, following in pairwise(numbers)):
         raise S3Error("InvalidPartOrder")
@@ -181,6 +182,10 @@ def _chosen(upload: Upload, part: Part | None, number: int, etag: str, checksum:
                 f"The upload was created using a {name} checksum. The complete request must include the "
                 f"checksum for each part. It was missing for part {number} in the request.",
             )
+    elif upload.declared and checksum.algorithm != upload.algorithm:
+        name = checksum.algorithm.lower()
+        message = f"The {name} you specified for part {number} did not match what we received."
+        raise S3Error("BadDigest", message)
     elif checksum != part.checksum:
         raise S3Error("InvalidPart", UploadId=upload.upload_id, PartNumber=str(number), ETag=etag)
     return part

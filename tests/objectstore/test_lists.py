@@ -82,6 +82,20 @@ def test_encoding_type(s3: Any, bucket: str, http: httpx.Client) -> None:
     assert http.get(f"/{bucket}", params={"encoding-type": "rot13"}).status_code == 400
 
 
+def test_a_list_of_the_first_version_begins_after_no_key_but_a_marker(
+    s3: Any, bucket: str, http: httpx.Client
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    answer = http.get(f"/{bucket}?start-after=a")
+    message = "startAfter only supported in REST.GET.BUCKET with list-type=2"
+    assert answer.status_code == 400
+    assert (
+        f"<Code>InvalidArgument</Code><Message>{message}</Message>"
+        "<ArgumentName>start-after</ArgumentName><ArgumentValue>a</ArgumentValue>"
+    ) in answer.text
+    assert http.get(f"/{bucket}?list-type=2&start-after=a").status_code == 200
+
+
 @pytest.mark.parametrize(
     "options", ["max-keys=x", "max-keys=-1", "list-type=2&continuation-token=x", "max-keys=1e3"]
 )
@@ -89,6 +103,44 @@ def test_lists_that_are_refused(s3: Any, bucket: str, http: httpx.Client, option
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
     answer = http.get(f"/{bucket}?{options}")
     assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+
+
+BETWEEN = "must be an integer between 0 and 2147483647"
+NO_NUMBER = "not an integer or within integer range"
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "message"),
+    [
+        ("max-keys=-1", "maxKeys", f"Argument maxKeys {BETWEEN}"),
+        ("list-type=2&max-keys=-1", "maxKeys", f"Argument maxKeys {BETWEEN}"),
+        ("max-keys=x", "max-keys", f"Provided max-keys {NO_NUMBER}"),
+        ("max-keys=2147483648", "max-keys", f"Provided max-keys {NO_NUMBER}"),
+        (f"max-keys={'9' * 5_000}", "max-keys", f"Provided max-keys {NO_NUMBER}"),
+        ("versions&max-keys=-1", "max-keys", "max-keys cannot be negative"),
+        ("versions&max-keys=x", "max-keys", f"Provided max-keys {NO_NUMBER}"),
+        ("uploads&max-uploads=-1", "max-uploads", f"Argument max-uploads {BETWEEN}"),
+        ("uploads&max-uploads=1.0", "max-uploads", f"Provided max-uploads {NO_NUMBER}"),
+    ],
+)
+def test_numbers_in_queries_are_refused_in_s3_s_words(  # noqa: PLR0917
+    s3: Any, bucket: str, http: httpx.Client, query: str, name: str, message: str
+) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    answer = http.get(f"/{bucket}?{query}")
+    value = query.rpartition("=")[2]
+    assert answer.status_code == 400
+    assert (
+        f"<Code>InvalidArgument</Code><Message>{message}</Message>"
+        f"<ArgumentName>{name}</ArgumentName><ArgumentValue>{value}</ArgumentValue>"
+    ) in answer.text
+
+
+def test_an_empty_number_is_none_that_was_said(s3: Any, bucket: str, http: httpx.Client) -> None:
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
+    for query in ("max-keys=", "list-type=2&max-keys=", "versions&max-keys="):
+        assert "<MaxKeys>1000</MaxKeys>" in http.get(f"/{bucket}?{query}").text
+    assert "<MaxUploads>1000</MaxUploads>" in http.get(f"/{bucket}?uploads&max-uploads=").text
 
 
 def test_versions_and_markers(s3: Any, bucket: str) -> None:

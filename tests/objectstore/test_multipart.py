@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,24 @@ def refused(call: Any, **options: Any) -> tuple[str, int]:
     with pytest.raises(ClientError) as error:
         call(**options)
     return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def refusal(call: Any, **options: Any) -> dict[str, str]:
+    """What a request is told that is refused with status 400."""
+    with pytest.raises(ClientError) as error:
+        call(**options)
+    told: Any = error.value.response
+    assert told["ResponseMetadata"]["HTTPStatusCode"] == 400
+    error_document: dict[str, str] = told["Error"]
+    return error_document
+
+
+@pytest.fixture(scope="module")
+def loose(served: Served) -> Iterator[Any]:
+    """A client that sends whatever it is told to."""
+    made = client(served, parameter_validation=False)
+    yield made
+    made.close()
 
 
 def begin(s3: Any, bucket: str, **options: Any) -> dict[str, str]:
@@ -156,6 +174,10 @@ def test_uploads_that_are_refused(s3: Any, bucket: str) -> None:
     assert refused(s3.upload_part, **unknown, PartNumber=1, Body=b"") == ("NoSuchUpload", 404)
     assert refused(s3.list_parts, **unknown) == ("NoSuchUpload", 404)
     assert refused(complete, **unknown, MultipartUpload={"Parts": wanted}) == ("NoSuchUpload", 404)
+    with pytest.raises(
+        ClientError, match=r"The specified multipart upload does not exist\. The upload ID may"
+    ):
+        s3.abort_multipart_upload(**unknown)
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": wanted[1:]})
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"end"
 
@@ -328,6 +350,75 @@ def test_a_wrong_size_makes_no_object(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"abc"
 
 
+def test_a_size_that_is_none_is_told_apart_from_a_wrong_one(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket)
+    wanted = parts_of(loose, upload, [b"abc"])
+    name = "x-amz-mp-object-size"
+    for size, message in (
+        ("-1", f"Value for {name} header is less than zero: '-1'"),
+        ("size", f"Value for {name} header is invalid: 'size'"),
+        ("4", f"The provided '{name}' header value 4 does not match what was computed: 3"),
+    ):
+        told = refusal(loose.complete_multipart_upload, **upload, MultipartUpload=wanted, MpuObjectSize=size)
+        assert (told["Code"], told["Message"]) == ("InvalidRequest", message)
+
+
+def test_lists_of_parts_that_are_refused(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    part = loose.upload_part(**upload, PartNumber=1, Body=b"body", ChecksumAlgorithm="CRC32")
+    wanted = {"PartNumber": 1, "ETag": part["ETag"]}
+    sha256 = checksums.of("SHA256", b"body").value
+    number = "PartNumber must be >= 1"
+    sums = "Invalid Base64 or multiple checksums present in request"
+    other = "The sha256 you specified for part 1 did not match what we received."
+    usual = "The XML you provided was not well-formed or did not validate against our published schema"
+    for parts, code, message in (
+        ([{**wanted, "PartNumber": 0}], "InvalidArgument", number),
+        ([{**wanted, "PartNumber": -4}], "InvalidArgument", number),
+        ([{**wanted, "PartNumber": "one"}], "MalformedXML", usual),
+        ([{**wanted, "ChecksumCRC32": "nonsense!"}], "InvalidArgument", sums),
+        ([{**wanted, "ChecksumCRC32": sha256}], "InvalidArgument", sums),
+        (
+            [{**wanted, "ChecksumCRC32": part["ChecksumCRC32"], "ChecksumSHA256": sha256}],
+            "InvalidArgument",
+            sums,
+        ),
+        ([{**wanted, "ChecksumSHA256": sha256}], "BadDigest", other),
+        ([], "MalformedXML", usual),
+    ):
+        told = refusal(loose.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+        assert (told["Code"], told["Message"]) == (code, message)
+    loose.complete_multipart_upload(
+        **upload, MultipartUpload={"Parts": [{**wanted, "ChecksumCRC32": "", "ChecksumSHA256": ""}]}
+    )
+
+
+def test_types_of_checksums(loose: Any, bucket: str) -> None:
+    make = loose.create_multipart_upload
+    for algorithm, kind in (("CRC32", "Composite"), ("crc32c", "full_object"), ("Sha1", "COMPOSITE")):
+        told = make(Bucket=bucket, Key="key", ChecksumAlgorithm=algorithm, ChecksumType=kind)
+        assert (told["ChecksumAlgorithm"], told["ChecksumType"]) == (algorithm.upper(), kind.upper())
+    needs = "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header."
+    none = "Value for x-amz-checksum-type header is invalid."
+    for options, message in (
+        ({"ChecksumType": "COMPOSITE"}, needs),
+        ({"ChecksumType": "HALF"}, none),
+        ({"ChecksumType": "HALF", "ChecksumAlgorithm": "CRC32"}, none),
+    ):
+        told = refusal(make, Bucket=bucket, Key="key", **options)
+        assert (told["Code"], told["Message"]) == ("InvalidRequest", message)
+    upload = begin(loose, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    complete = {**upload, "MultipartUpload": parts_of(loose, upload, [b"body"])}
+    told = refusal(loose.complete_multipart_upload, **complete, ChecksumType="HALF")
+    assert (told["Code"], told["Message"]) == ("InvalidRequest", none)
+    told = refusal(loose.complete_multipart_upload, **complete, ChecksumType="COMPOSITE")
+    assert (told["Code"], "created using the FULL_OBJECT checksum mode" in told["Message"]) == (
+        "BadDigest",
+        True,
+    )
+    loose.complete_multipart_upload(**complete, ChecksumType="Full_Object")
+
+
 def test_numbers_of_parts_with_composite_checksums_have_no_gaps(s3: Any, bucket: str) -> None:
     for kind, numbers, code in (
         ("COMPOSITE", (1, 3), "InvalidPartOrder"),
@@ -366,6 +457,23 @@ def test_an_upload_has_a_storage_class(s3: Any, bucket: str) -> None:
     assert refused(s3.put_object, **wanted) == ("InvalidStorageClass", 400)
 
 
+def test_numbers_of_parts_that_are_none(loose: Any, bucket: str) -> None:
+    upload = begin(loose, bucket)
+    between = "must be an integer between 0 and 2147483647"
+    no_number = "not an integer or within integer range"
+    for option, field in (("MaxParts", "max-parts"), ("PartNumberMarker", "part-number-marker")):
+        for value, message in (
+            ("-14", f"Argument {field} {between}"),
+            ("many", f"Provided {field} {no_number}"),
+            ("2736457823532448723", f"Provided {field} {no_number}"),
+        ):
+            told = refusal(loose.list_parts, **upload, **{option: value})
+            assert (told["Code"], told["Message"]) == ("InvalidArgument", message)
+            assert (told["ArgumentName"], told["ArgumentValue"]) == (field, value)
+        listed = loose.list_parts(**upload, **{option: ""})
+        assert (listed["MaxParts"], listed["PartNumberMarker"]) == (1_000, 0)
+
+
 def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     made = [
         s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in ("a", "a", "b/1", "b/2")
@@ -385,6 +493,19 @@ def test_uploads_are_listed_in_pages(s3: Any, bucket: str) -> None:
     rolled = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
     assert [one["Prefix"] for one in rolled["CommonPrefixes"]] == ["b/"]
     s3.delete_bucket(Bucket=bucket)
+
+
+def test_a_marker_that_is_the_id_of_no_upload(s3: Any, bucket: str) -> None:
+    made = [begin(s3, bucket)["UploadId"] for _ in range(2)]
+    listed = s3.list_multipart_uploads
+    for marker in ("marker", "7cbb3b64-3a73-4b9f-9f0e-8d1c38c1b1d2", made[0][:-1]):
+        told = refusal(listed, Bucket=bucket, KeyMarker="key", UploadIdMarker=marker)
+        assert (told["Code"], told["Message"]) == ("InvalidArgument", "Invalid uploadId marker")
+        assert (told["ArgumentName"], told["ArgumentValue"]) == ("upload-id-marker", marker)
+        page = listed(Bucket=bucket, UploadIdMarker=marker)
+        assert ([one["UploadId"] for one in page["Uploads"]], page["UploadIdMarker"]) == (made, "")
+    page = listed(Bucket=bucket, KeyMarker="key", UploadIdMarker=made[0])
+    assert ([one["UploadId"] for one in page["Uploads"]], page["UploadIdMarker"]) == (made[1:], made[0])
 
 
 def test_a_list_of_uploads_goes_on_when_what_was_listed_is_aborted(s3: Any, bucket: str) -> None:

@@ -25,12 +25,14 @@ from dslab.objectstore.errors import S3Error
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
 from dslab.objectstore.routes.buckets import OWNER
-from dslab.objectstore.routes.operation import BucketCall, Here, subject, xml
+from dslab.objectstore.routes.operation import MAX_NUMBER, BucketCall, Here, number, subject, xml
 from dslab.objectstore.store import is_version_id
 
 router = subject("lists")
 
-Most = Annotated[int, Query(alias="max-keys", ge=0, le=2**31 - 1)]
+_Most = Query(alias="max-keys", ge=0, le=MAX_NUMBER)
+Most = Annotated[int, _Most, number("max-keys", MAX_KEYS, argument="maxKeys")]
+MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, below="max-keys cannot be negative")]
 Encoding = Annotated[str, Query(alias="encoding-type")]
 
 _END = "</Contents>"
@@ -43,7 +45,7 @@ def list_versions(  # noqa: PLR0917
     call: BucketCall,
     prefix: str = "",
     delimiter: str = "",
-    max_keys: Most = MAX_KEYS,
+    max_keys: MostVersions = MAX_KEYS,
     encoding_type: Encoding = "",
     key_marker: Annotated[str, Query(alias="key-marker")] = "",
     version_id_marker: Annotated[str, Query(alias="version-id-marker")] = "",
@@ -92,6 +94,9 @@ async def list_objects(  # noqa: PLR0917
     service.bucket(call, Action.LIST)
     show = encoder(encoding_type)
     second = list_type == "2"
+    if start_after and not second:
+        message = "startAfter only supported in REST.GET.BUCKET with list-type=2"
+        raise S3Error("InvalidArgument", message, ArgumentName="start-after", ArgumentValue=start_after)
     after = (token_text(continuation_token) if continuation_token else start_after) if second else marker
     wanted = Wanted(prefix, delimiter, after, "", min(max_keys, MAX_KEYS))
 

@@ -5,6 +5,8 @@ Source: Amazon S3 API Reference: CreateMultipartUpload, ListParts, CompleteMulti
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -15,17 +17,35 @@ from dslab.objectstore import checksums
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.documents import MAX_DOCUMENT_BYTES, Child, read_parts, time_text
+from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.listing import Wanted
 from dslab.objectstore.messages import MAX_KEYS, Checksum, Upload
-from dslab.objectstore.protocol import Conditions, exact_size
+from dslab.objectstore.protocol import Conditions
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.lists import Encoding, encoder
-from dslab.objectstore.routes.operation import BucketCall, Here, ObjectCall, empty, subject, xml
+from dslab.objectstore.routes.operation import (
+    MAX_NUMBER,
+    BucketCall,
+    Here,
+    ObjectCall,
+    empty,
+    number,
+    subject,
+    xml,
+)
+from dslab.objectstore.store import is_upload_id
 
 router = subject("multipart uploads")
 
+_SIZE = re.compile("-?[0-9]{1,19}")
+
 UploadId = Annotated[str, Query(alias="uploadId")]
+MostParts = Annotated[int, Query(alias="max-parts", ge=0, le=MAX_NUMBER), number("max-parts", MAX_KEYS)]
+PartMarker = Annotated[
+    int, Query(alias="part-number-marker", ge=0, le=MAX_NUMBER), number("part-number-marker", 0)
+]
+MostUploads = Annotated[int, Query(alias="max-uploads", ge=0, le=MAX_NUMBER), number("max-uploads", MAX_KEYS)]
 
 
 @router.post("/{bucket}/{key}?uploads", summary="CreateMultipartUpload")
@@ -34,7 +54,7 @@ async def begin(service: Here, call: ObjectCall) -> Response:
     service.bucket(call, Action.WRITE)
     name = call.headers.get("x-amz-checksum-algorithm")
     algorithm, composite = checksums.multipart_kind(
-        checksums.check_algorithm(name) if name else None, call.headers.get("x-amz-checksum-type")
+        checksums.check_algorithm(name) if name else None, _said_kind(call.headers)
     )
     meta = object_headers.meta_of(call.headers)
     target = call.target
@@ -53,8 +73,8 @@ def list_parts(  # noqa: PLR0917
     service: Here,
     call: ObjectCall,
     upload_id: UploadId = "",
-    max_parts: Annotated[int, Query(alias="max-parts", ge=0, le=2**31 - 1)] = MAX_KEYS,
-    part_number_marker: Annotated[int, Query(alias="part-number-marker", ge=0, le=2**31 - 1)] = 0,
+    max_parts: MostParts = MAX_KEYS,
+    part_number_marker: PartMarker = 0,
     encoding_type: Encoding = "",
 ) -> Response:
     """List the parts that have come."""
@@ -101,8 +121,8 @@ async def complete(service: Here, call: ObjectCall, upload_id: UploadId = "") ->
         parts,
         Conditions.of(call.headers),
         _expected(call.headers),
-        call.headers.get("x-amz-checksum-type", ""),
-        exact_size(call.headers.get("x-amz-mp-object-size")),
+        _said_kind(call.headers),
+        _said_size(call.headers.get("x-amz-mp-object-size")),
     )
     checksum = version.content.checksum
     children: list[Child] = [
@@ -131,7 +151,7 @@ def list_uploads(  # noqa: PLR0917
     call: BucketCall,
     prefix: str = "",
     delimiter: str = "",
-    max_uploads: Annotated[int, Query(alias="max-uploads", ge=0, le=2**31 - 1)] = MAX_KEYS,
+    max_uploads: MostUploads = MAX_KEYS,
     encoding_type: Encoding = "",
     key_marker: Annotated[str, Query(alias="key-marker")] = "",
     upload_id_marker: Annotated[str, Query(alias="upload-id-marker")] = "",
@@ -140,12 +160,15 @@ def list_uploads(  # noqa: PLR0917
     service.bucket(call, Action.LIST)
     show = encoder(encoding_type)
     id_marker = upload_id_marker if key_marker else ""
+    if id_marker and not is_upload_id(id_marker):
+        message = "Invalid uploadId marker"
+        raise S3Error("InvalidArgument", message, ArgumentName="upload-id-marker", ArgumentValue=id_marker)
     wanted = Wanted(prefix, delimiter, key_marker, id_marker, min(max_uploads, MAX_KEYS))
     page = service.multipart.in_progress(call.target.bucket, wanted)
     children: list[Child] = [
         ("Bucket", call.target.bucket),
         ("KeyMarker", show(key_marker)),
-        ("UploadIdMarker", upload_id_marker),
+        ("UploadIdMarker", id_marker),
         ("NextKeyMarker", show(page.next_key) if page.truncated else ""),
         ("NextUploadIdMarker", page.next_id if page.truncated else ""),
         ("Prefix", show(prefix)),
@@ -173,6 +196,25 @@ def _kind(upload: Upload) -> list[Child]:
         return []
     kind = "COMPOSITE" if upload.composite else "FULL_OBJECT"
     return [("ChecksumAlgorithm", upload.algorithm), ("ChecksumType", kind)]
+
+
+def _said_kind(headers: Mapping[str, str]) -> str:
+    """Read x-amz-checksum-type, which may be in small letters; empty if there is none."""
+    kind = headers.get("x-amz-checksum-type", "").upper()
+    if kind not in ("", "COMPOSITE", "FULL_OBJECT"):
+        raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
+    return kind
+
+
+def _said_size(text: str | None) -> int | None:
+    """Read x-amz-mp-object-size; None for no header."""
+    if text is None:
+        return None
+    if not _SIZE.fullmatch(text):
+        raise S3Error("InvalidRequest", f"Value for x-amz-mp-object-size header is invalid: '{text}'")
+    if int(text) < 0:
+        raise S3Error("InvalidRequest", f"Value for x-amz-mp-object-size header is less than zero: '{text}'")
+    return int(text)
 
 
 def _expected(headers: dict[str, str]) -> Checksum | None:

@@ -12,18 +12,26 @@ alone. All other words are arguments, and one that the route does not know is ig
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from pydantic import BeforeValidator
 from starlette.routing import Match
 
 from dslab.objectstore.call import Call
 from dslab.objectstore.documents import MEDIA_TYPE, Child, write
+from dslab.objectstore.errors import S3Error
 from dslab.objectstore.protocol import Target
 from dslab.objectstore.service import Service
 from dslab.objectstore.subresources import OF_BUCKETS
+
+MAX_NUMBER = 2**31 - 1
+"""The largest number that a query may have: S3 keeps it in 32 bits."""
+
+_INTEGER = re.compile("[+-]?[0-9]{1,20}")
 
 LEVELS = {"/": (False, False), "/{bucket}": (True, False), "/{bucket}/{key}": (True, True)}
 """A route's path: whether a request has a bucket, and a key."""
@@ -80,6 +88,31 @@ async def _object_call(
     key: Annotated[str, Path(description="The object's key: any text.")],
 ) -> Call:
     return await _call(request)
+
+
+def number(name: str, otherwise: int, *, argument: str = "", below: str = "") -> BeforeValidator:
+    """How a number in a query is read: FastAPI would refuse what is none in other words than S3.
+
+    Args:
+        name: The field's name.
+        otherwise: What an empty field means.
+        argument: What S3 calls it where the number is negative, if not by its name.
+        below: What S3 says of it then, if not which numbers there can be.
+    """
+    argument = argument or name
+    below = below or f"Argument {argument} must be an integer between 0 and {MAX_NUMBER}"
+
+    def read(text: str) -> int:
+        if not text:
+            return otherwise
+        if not _INTEGER.fullmatch(text) or abs(int(text)) > MAX_NUMBER:
+            message = f"Provided {name} not an integer or within integer range"
+            raise S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=text)
+        if int(text) < 0:
+            raise S3Error("InvalidArgument", below, ArgumentName=argument, ArgumentValue=text)
+        return int(text)
+
+    return BeforeValidator(read)
 
 
 Here = Annotated[Service, Depends(_service)]
