@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import time
+import zlib
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -18,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from dslab.objectstore import auth
 from dslab.objectstore.auth import Request, Seal, claim_of, presign, sign
-from dslab.objectstore.chunked import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
+from dslab.objectstore.chunked import MIN_CHUNK_BYTES, SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
 from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import ID, LIMITED, READER, SECRET, Serve, Served, client
 
@@ -548,10 +551,14 @@ def put_chunks(  # noqa: PLR0917
     kind: str,
     chunks: list[bytes],
     change: Any = None,
+    summed: bytes | None = None,
     **more: str,
 ) -> httpx.Response:
+    """Put a body in chunks; in its trailer stands the checksum of `summed`, if that is not the body."""
     now_s = time.time()
-    trailer = "x-amz-checksum-crc32:y/Q5Jg==" if "TRAILER" in kind else ""  # of 123456789
+    checksum = zlib.crc32(b"".join(chunks) if summed is None else summed).to_bytes(4)
+    told = f"x-amz-checksum-crc32:{base64.b64encode(checksum).decode()}"
+    trailer = told if "TRAILER" in kind else ""
     sent = {"host": str(served.address), "x-amz-decoded-content-length": str(sum(map(len, chunks)))}
     sent |= {"x-amz-trailer": "x-amz-checksum-crc32"} if trailer else {}
     sent |= {name.replace("_", "-"): value for name, value in more.items()}
@@ -564,20 +571,44 @@ def put_chunks(  # noqa: PLR0917
     return http.put(path, content=change(body) if change else body, headers={**sent, **signature})
 
 
+LARGE = b"x" * MIN_CHUNK_BYTES
+
+
 @pytest.mark.parametrize("kind", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
 def test_chunked_bodies(http: httpx.Client, served: Served, s3: Any, bucket: str, kind: str) -> None:
     path = f"/{bucket}/k"
-    answer = put_chunks(http, served, path, kind, [b"1234", b"56789"])
+    answer = put_chunks(http, served, path, kind, [LARGE, b"56789"])
     assert answer.status_code == 200, answer.text
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"123456789"
-    assert (
-        put_chunks(
-            http, served, path, kind, [b"1234", b"56789"], x_amz_decoded_content_length="8"
-        ).status_code
-        == 400
-    )
-    short = put_chunks(http, served, path, kind, [b"1234", b"56789"], lambda body: body[:40])
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == LARGE + b"56789"
+    declared = {"x_amz_decoded_content_length": "8"}
+    assert put_chunks(http, served, path, kind, [LARGE, b"56789"], **declared).status_code == 400
+    short = put_chunks(http, served, path, kind, [LARGE, b"56789"], lambda body: body[:40])
     assert (short.status_code, "IncompleteBody" in short.text) == (400, True)
+
+
+@pytest.mark.parametrize("kind", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
+@pytest.mark.parametrize(
+    ("chunks", "bad"),
+    [
+        ([b"hel", b"lo"], (2, 3)),
+        ([LARGE, LARGE[1:], b"x"], (3, 8191)),
+        ([LARGE[1:], LARGE], (2, 8191)),
+        ([LARGE, LARGE, b"x"], None),
+        ([b"x"], None),
+        ([], None),
+    ],
+    ids=["two small ones", "in the middle", "at first", "at the end", "alone", "none"],
+)
+def test_only_the_last_chunk_may_be_small(  # noqa: PLR0917
+    http: httpx.Client, served: Served, bucket: str, kind: str, chunks: list[bytes], bad: Any
+) -> None:
+    answer = put_chunks(http, served, f"/{bucket}/k", kind, chunks)
+    if bad is None:
+        assert answer.status_code == 200, answer.text
+        return
+    told = ElementTree.fromstring(answer.content)
+    assert (answer.status_code, told.findtext("Code")) == (403, "InvalidChunkSizeError")
+    assert (told.findtext("Chunk"), told.findtext("BadChunkSize")) == tuple(map(str, bad))
 
 
 SPACED = re.compile(rb";chunk-signature=(\w+)")
@@ -598,7 +629,7 @@ SPACED = re.compile(rb";chunk-signature=(\w+)")
 def test_the_lines_between_chunks(  # noqa: PLR0917
     http: httpx.Client, served: Served, bucket: str, kind: str, change: Any, status: int, code: str
 ) -> None:
-    answer = put_chunks(http, served, f"/{bucket}/k", kind, [b"1234", b"56789"], change)
+    answer = put_chunks(http, served, f"/{bucket}/k", kind, [LARGE, b"56789"], change)
     assert (answer.status_code, code in answer.text) == (status, True), answer.text
 
 
@@ -625,19 +656,20 @@ def replayed(body: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "change",
-    [swapped, replayed, lambda body: body.replace(b"1234", b"1235", 1)],
+    [swapped, replayed, lambda body: body.replace(LARGE, LARGE.swapcase(), 1)],
     ids=["swapped", "replayed", "changed"],
 )
 def test_chunks_cannot_be_tampered_with(http: httpx.Client, served: Served, bucket: str, change: Any) -> None:
-    lengths = {"x_amz_decoded_content_length": "12"} if change is replayed else {}
-    answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, [b"1234", b"5678"], change, **lengths)
+    lengths = {"x_amz_decoded_content_length": str(3 * len(LARGE))} if change is replayed else {}
+    chunks = [LARGE, LARGE.swapcase()]
+    answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, chunks, change, **lengths)
     assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
     assert http.get(f"/{bucket}/k").status_code == 403
 
 
 def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> None:
     path = f"/{bucket}/k"
-    wrong = put_chunks(http, served, path, UNSIGNED_TRAILER, [b"12345678"])
+    wrong = put_chunks(http, served, path, UNSIGNED_TRAILER, [b"12345678"], summed=b"123456789")
     assert (wrong.status_code, "BadDigest" in wrong.text) == (400, True)
     missing = put_chunks(
         http,
@@ -646,6 +678,7 @@ def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> Non
         UNSIGNED_TRAILER,
         [b"1"],
         lambda body: body.replace(b"x-amz-checksum-crc32:y/Q5Jg==\r\n", b""),
+        summed=b"123456789",
     )
     assert (missing.status_code, "MalformedTrailerError" in missing.text) == (400, True)
     forged = put_chunks(
@@ -677,7 +710,9 @@ def test_which_trailers_are_announced(  # noqa: PLR0917
     http: httpx.Client, served: Served, bucket: str, kind: str, announced: str, code: str
 ) -> None:
     def put(data: bytes) -> httpx.Response:
-        return put_chunks(http, served, f"/{bucket}/k", kind, [data], x_amz_trailer=announced)
+        return put_chunks(
+            http, served, f"/{bucket}/k", kind, [data], summed=b"123456789", x_amz_trailer=announced
+        )
 
     answer = put(b"123456789")
     assert (answer.status_code, code in answer.text) == (400 if code else 200, True), answer.text
