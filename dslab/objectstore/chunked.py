@@ -36,6 +36,7 @@ MAX_LINE_BYTES = 4 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
 
 _HEAD = re.compile(rb"([0-9a-fA-F]{1,12})[ \t]*((?:;[^\r\n]{0,300})?)")
+_SIGNED = re.compile("[0-9a-f]{64}")
 _SIGNATURE = re.compile(rb";[ \t]*chunk-signature[ \t]*=[ \t]*([0-9a-f]{64})[ \t]*")
 
 
@@ -169,6 +170,8 @@ class Decoder:
 
     def _trailer(self, line: bytes) -> None:
         if not line.strip():
+            if self._seal and self._has_trailer and not self._trailers:
+                raise S3Error("MalformedTrailerError")  # what is to be signed has not come
             self._end_trailers()
             return
         name, colon, value = line.decode("latin-1").partition(":")
@@ -179,7 +182,7 @@ class Decoder:
 
     def _end_trailers(self) -> None:
         signature = self._trailers.pop("x-amz-trailer-signature", "")
-        if self._has_trailer and self._seal and not signature:
+        if self._has_trailer and self._seal and not _SIGNED.fullmatch(signature):
             raise S3Error("IncompleteBody", "The trailers are not signed.")
         if self._has_trailer:
             text = "".join(f"{name}:{value}\n" for name, value in sorted(self._trailers.items()))

@@ -612,6 +612,8 @@ def test_only_the_last_chunk_may_be_small(  # noqa: PLR0917
 
 
 SPACED = re.compile(rb";chunk-signature=(\w+)")
+LAST = re.compile(rb"(?<=x-amz-trailer-signature:)(\w+)\r\n")
+TRAILER = re.compile(rb"x-amz-checksum-crc32:[^\r]+(?=\r\n)")
 
 
 @pytest.mark.parametrize(
@@ -623,8 +625,15 @@ SPACED = re.compile(rb";chunk-signature=(\w+)")
         (SIGNED, lambda body: SPACED.sub(rb";chunk-signature=", body), 400, "IncompleteBody"),
         (UNSIGNED_TRAILER, lambda body: body.removesuffix(b"\r\n"), 200, ""),
         (SIGNED_TRAILER, lambda body: body.partition(b"x-amz-trailer-")[0], 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(rb"\1a\r\n", body), 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(rb"\r\n", body), 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(b"0" * 64 + b"\r\n", body), 403, "SignatureDoesNotMatch"),
+        (SIGNED_TRAILER, lambda body: TRAILER.sub(b"", body), 400, "MalformedTrailerError"),
     ],
-    ids=["spaces", "another parameter", "no signature", "an empty one", "no empty line", "trailers unsigned"],
+    ids=[
+        *("spaces", "another parameter", "no signature", "an empty one", "no empty line"),
+        *("trailers unsigned", "signed at length", "signed briefly", "signed wrongly", "no trailer"),
+    ],
 )
 def test_the_lines_between_chunks(  # noqa: PLR0917
     http: httpx.Client, served: Served, bucket: str, kind: str, change: Any, status: int, code: str
