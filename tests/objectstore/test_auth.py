@@ -580,7 +580,7 @@ def test_chunked_bodies(http: httpx.Client, served: Served, s3: Any, bucket: str
     answer = put_chunks(http, served, path, kind, [LARGE, b"56789"])
     assert answer.status_code == 200, answer.text
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == LARGE + b"56789"
-    declared = {"x_amz_decoded_content_length": "8"}
+    declared: Any = {"x_amz_decoded_content_length": "8"}
     assert put_chunks(http, served, path, kind, [LARGE, b"56789"], **declared).status_code == 400
     short = put_chunks(http, served, path, kind, [LARGE, b"56789"], lambda body: body[:40])
     assert (short.status_code, "IncompleteBody" in short.text) == (400, True)
@@ -669,7 +669,7 @@ def replayed(body: bytes) -> bytes:
     ids=["swapped", "replayed", "changed"],
 )
 def test_chunks_cannot_be_tampered_with(http: httpx.Client, served: Served, bucket: str, change: Any) -> None:
-    lengths = {"x_amz_decoded_content_length": str(3 * len(LARGE))} if change is replayed else {}
+    lengths: Any = {"x_amz_decoded_content_length": str(3 * len(LARGE))} if change is replayed else {}
     chunks = [LARGE, LARGE.swapcase()]
     answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, chunks, change, **lengths)
     assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)

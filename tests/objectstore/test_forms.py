@@ -14,6 +14,8 @@ import httpx
 import pytest
 
 from dslab.objectstore import auth
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.policy import Policy
 from tests.objectstore.conftest import ID, SECRET
 
 NOW = "2100-01-01T00:00:00.000Z"
@@ -128,11 +130,88 @@ def test_what_a_form_wants_to_see(http: httpx.Client, bucket: str) -> None:
     assert str(location).startswith(target)
 
 
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("text/plain", 204),
+        ("text/plain, text/html", 204),
+        ("text/plain,text/html", 204),
+        ("text/plain, image/jpeg", 403),
+        ("image/jpeg, text/plain", 403),
+        ("text/plain,", 403),
+    ],
+)
+def test_each_of_several_types_must_be_allowed(
+    http: httpx.Client, bucket: str, value: str, status: int
+) -> None:
+    document = policy(bucket, ["starts-with", "$Content-Type", "text/"])
+    assert post(http, bucket, fields_of(document, **{"content-type": value})).status_code == status  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operator", ["eq", "starts-with"])
+def test_a_condition_on_no_field_fails(http: httpx.Client, bucket: str, operator: str) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, [operator, "content-type", ""])))
+    told = ElementTree.fromstring(answer.content)
+    assert (answer.status_code, told.findtext("Code")) == (403, "AccessDenied")
+    message = f'Invalid according to Policy: Policy Condition failed: ["{operator}", "content-type", ""]'
+    assert told.findtext("Message") == message
+
+
+def test_a_condition_is_told_as_it_was_written(http: httpx.Client, bucket: str) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, ["eq", "$Content-Type", "a/b"])))
+    assert '["eq", "$Content-Type", "a/b"]' in str(ElementTree.fromstring(answer.content).findtext("Message"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "Expecting '{' but found End-of-Input"),
+        (None, "invalid Base64 encoding."),
+        (b"no json", "Invalid JSON."),
+        (b"[]", "Invalid JSON."),
+        (b"\xff", "Invalid JSON."),
+        (b"[" * 40_000, "Invalid JSON."),
+        ({"conditions": []}, "Policy missing expiration."),
+        ({"expiration": True, "conditions": []}, "Invalid JSON."),
+        ({"expiration": "soon", "conditions": []}, "Invalid 'expiration' value: 'soon'"),
+        ({"expiration": NOW}, "Policy missing conditions."),
+        ({"expiration": NOW, "conditions": True}, "Invalid 'conditions' value: must be a List."),
+        ({"expiration": "2001-01-01T00:00:00Z", "conditions": [], "extra": 1}, 'Unexpected: "extra"'),
+        ({"expiration": NOW, "conditions": [True]}, "Invalid condition test: must be a List or Object."),
+        *(
+            ({"expiration": NOW, "conditions": [condition]}, message)
+            for condition, message in (
+                ([], "Invalid Condition: missing operation identifier."),
+                (["near", "$key", "x"], "Invalid Condition: unknown operation 'near'."),
+                (["eq", "$key"], "Invalid eq: wrong number of arguments."),
+                (["starts-with", "$key", "x", "y"], "Invalid starts-with: wrong number of arguments."),
+                (["eq", "$key", 1], "Invalid JSON."),
+                ([1, "$key", "x"], "Invalid JSON."),
+                (["content-length-range", 1], "Invalid content-length-range: wrong number of arguments."),
+                (["content-length-range", 1, "many"], "Invalid JSON."),
+                (["content-length-range", 1, False], "Invalid JSON."),
+                (["content-length-range", [1], 2], "Invalid JSON."),
+            )
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_is_no_policy(text: Any, message: str) -> None:
+    if isinstance(text, dict):
+        text = json.dumps(text).encode()
+    with pytest.raises(S3Error) as error:
+        Policy.parse("no_base64" if text is None else base64.b64encode(text).decode())
+    assert (error.value.code, error.value.status) == ("InvalidPolicyDocument", 400)
+    assert str(error.value) == f"Invalid Policy: {message}"
+
+
 ANYTHING = [["starts-with", "$key", ""], ["starts-with", "$bucket", ""]]
 
 REFUSED: dict[str, tuple[Any, dict[str, str], bytes, int]] = {
     "another key": ({}, {"key": "other/file"}, b"x", 403),
     "another bucket": ({"conditions": [{"bucket": "other"}, ["starts-with", "$key", ""]]}, {}, b"x", 403),
+    "a space before the key": ({}, {"key": " user/file"}, b"x", 403),
+    "a second key": ({}, {"key": "other/file,user/file"}, b"x", 403),
     "any bucket": ({"conditions": [["starts-with", "$key", ""]]}, {}, b"x", 403),
     "a field too many": ({}, {"x-amz-meta-more": "1"}, b"x", 403),
     "expired": ({"expiration": "2001-01-01T00:00:00Z"}, {}, b"x", 403),
