@@ -227,6 +227,138 @@ def test_malformed_authorization(http: httpx.Client, header: str) -> None:
     )
 
 
+def test_a_wrong_signature_is_told_what_was_to_be_signed() -> None:
+    request = signed()
+    with pytest.raises(S3Error) as error:
+        verify(request, "wrong")
+    told = error.value.details
+    assert list(told) == [
+        *("AWSAccessKeyId", "StringToSign", "SignatureProvided", "StringToSignBytes"),
+        *("CanonicalRequest", "CanonicalRequestBytes"),
+    ]
+    assert told["SignatureProvided"] == request.headers["authorization"].rpartition("=")[2]
+    for name in ("StringToSign", "CanonicalRequest"):
+        assert bytes.fromhex(told[f"{name}Bytes"]).decode() == told[name]
+    assert told["StringToSignBytes"].startswith("41 57 53 34 2d")  # AWS4-
+
+
+FIVE = 'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
+CREDENTIALS = {
+    "a": FIVE,
+    "a/20130524/r/s3": FIVE,
+    "/20130524/r/s3/aws4_request": FIVE,
+    "a/1/r/ec2/aws5_request": 'incorrect terminal "aws5_request". This endpoint uses "aws4_request".',
+    "a/1/r/ec2/aws4_request": 'incorrect service "ec2". This endpoint belongs to "s3".',
+    "a/2013/r/s3/aws4_request": (
+        'incorrect date format "2013". This date in the credential must be in the format "yyyyMMdd".'
+    ),
+}
+"""What is no credential, and why."""
+
+
+def refusal_of(request: Request) -> tuple[str, str]:
+    """How a request is refused for what it claims: code and message."""
+    with pytest.raises(S3Error) as error:
+        claim_of(request, EXAMPLE_TIME_S)
+    return error.value.code, str(error.value)
+
+
+SIGNATURE = "SignedHeaders=host, Signature=" + "0" * 64
+IN_HEADER = {
+    "one_word": "Authorization header is invalid -- one and only one ' ' (space) required",
+    "Basic dXNlcjpwYXNz": "Unsupported Authorization Type",
+    f"AWS4-HMAC-SHA256 Credential=a/20130525/r/s3/aws4_request, {SIGNATURE}": (
+        "The authorization header is malformed; Invalid credential date. Date is not the same as X-Amz-Date."
+    ),
+    "AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request, Signature=" + "0" * 64: (
+        "The authorization header is malformed; the authorization header requires three components: "
+        "Credential, SignedHeaders, and Signature."
+    ),
+    **{
+        f"AWS4-HMAC-SHA256 Credential={credential}, {SIGNATURE}": (
+            f"The authorization header is malformed; {reason}"
+        )
+        for credential, reason in CREDENTIALS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("header", IN_HEADER)
+def test_why_a_header_is_refused(header: str) -> None:
+    request = signed()
+    request = replace(request, headers={**request.headers, "authorization": header})
+    code = "AuthorizationHeaderMalformed" if header.startswith("AWS4") else "InvalidArgument"
+    assert refusal_of(request) == (code, IN_HEADER[header])
+
+
+SIX = (
+    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+    "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+)
+IN_QUERY: list[tuple[str, str | None, str]] = [
+    *(
+        ("X-Amz-Credential", one, f"Error parsing the X-Amz-Credential parameter; {CREDENTIALS[one]}")
+        for one in CREDENTIALS
+    ),
+    *(
+        (f"X-Amz-{name}", None, SIX)
+        for name in ("Credential", "Signature", "Date", "SignedHeaders", "Expires")
+    ),
+    (
+        "X-Amz-Credential",
+        "a/20060102/r/s3/aws4_request",
+        'Invalid credential date "20060102". This date is not the same as X-Amz-Date: "20130524".',
+    ),
+    ("X-Amz-Date", "2013", "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), IN_QUERY)
+def test_why_a_url_is_refused(name: str, value: str | None, message: str) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = dict(presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)) | {name: value}
+    left = tuple((name, value) for name, value in query.items() if value is not None)
+    assert refusal_of(replace(request, query=left)) == ("AuthorizationQueryParametersError", message)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "message", "details"),
+    [
+        (
+            61,
+            "Request has expired",
+            {"X-Amz-Expires": "60", "Expires": "2013-05-24T00:01:00Z", "ServerTime": "2013-05-24T00:01:01Z"},
+        ),
+        (
+            -901,
+            "Request is not yet valid",
+            {
+                "X-Amz-Date": "1369353600000",
+                "Expires": "2013-05-24T00:01:00Z",
+                "ServerTime": "2013-05-23T23:44:59Z",
+            },
+        ),
+        (60, "", {}),
+        (-900, "", {}),
+    ],
+)
+def test_when_a_url_is_good_is_told(late_s: float, message: str, details: dict[str, str]) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)
+    if not message:
+        verify(replace(request, query=query), now_s=EXAMPLE_TIME_S + late_s)
+        return
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(request, query=query), EXAMPLE_TIME_S + late_s)
+    assert (error.value.code, str(error.value), error.value.details) == ("AccessDenied", message, details)
+
+
+def test_a_url_of_the_last_day_is_not_yet_valid() -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = presign(request, ID, SECRET, REGION, auth.MAX_EXPIRES_S, 253_402_300_799)
+    assert refusal_of(replace(request, query=query)) == ("AccessDenied", "Request is not yet valid")
+
+
 # ---- through the wire
 
 
