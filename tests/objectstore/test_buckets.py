@@ -118,6 +118,26 @@ def test_tags(s3: Any, bucket: str) -> None:
     assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
 
 
+def test_a_bucket_may_have_tags_from_the_beginning(s3: Any) -> None:
+    def create(name: str, tags: list[tuple[str, str]], **options: Any) -> None:
+        told = {"Tags": [{"Key": key, "Value": value} for key, value in tags], **options}
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=told)
+
+    longest = [(f"{number:02}" + "\u65e5" * 126, "\u65e5" * 256) for number in range(50)]
+    create("tagged", longest)
+    told = s3.get_bucket_tagging(Bucket="tagged")["TagSet"]
+    assert [(one["Key"], one["Value"]) for one in told] == longest
+    create("tagged", [("a", "1")])  # it is there, and stays as it is
+    assert s3.get_bucket_tagging(Bucket="tagged")["TagSet"] == told
+    create("tagged-far-away", [("a", "1")], LocationConstraint="eu-central-1")
+    assert s3.get_bucket_tagging(Bucket="tagged-far-away")["TagSet"] == [{"Key": "a", "Value": "1"}]
+    create("tagged-with-none", [])
+    assert refused(s3.get_bucket_tagging, Bucket="tagged-with-none") == ("NoSuchTagSet", 404)
+    for tags in ([("a!", "1")], [("a", "1"), ("a", "2")], [*longest, ("a", "1")]):
+        assert refused(create, name="tagged-badly", tags=tags) == ("InvalidTag", 400)
+    assert refused(s3.head_bucket, Bucket="tagged-badly") == ("404", 404)
+
+
 def test_acl(s3: Any, bucket: str) -> None:
     for acl, permissions in (
         ("public-read", ["READ"]),

@@ -10,14 +10,16 @@ from fastapi.responses import Response
 from dslab.objectstore import access
 from dslab.objectstore.access import Action, Key, check_acl, check_no_grants
 from dslab.objectstore.buckets import MAX_BUCKETS
-from dslab.objectstore.documents import MEDIA_TYPE, Child, read, text_of, time_text
+from dslab.objectstore.documents import MEDIA_TYPE, Child, read_new_bucket, time_text
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
-from dslab.objectstore.protocol import check_bucket_name, check_region
+from dslab.objectstore.protocol import check_bucket_name, check_region, check_tags
 from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
+from dslab.objectstore.routes.settings import MAX_BUCKET_TAGS
 from dslab.objectstore.service import DEFAULT_REGION, Service
 
-MAX_SMALL_BYTES = 64 * 1024
+MAX_CONFIGURATION_BYTES = 128 * 1024
+"""Of a new bucket's configuration: 50 tags of the longest that there are take some 80 KiB."""
 
 router = subject("buckets")
 
@@ -59,15 +61,13 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
     acl = check_acl(call.headers.get("x-amz-acl", "private"))
     if call.headers.get("x-amz-bucket-object-lock-enabled", "false").lower() == "true":
         raise S3Error("NotImplemented", "This store has no object lock.")
-    document = await whole(call, MAX_SMALL_BYTES)
-    region = ""
-    if document.strip():
-        region = text_of(read(document, "CreateBucketConfiguration"), "LocationConstraint", "").strip()
+    region, tags = await service.run(read_new_bucket, await whole(call, MAX_CONFIGURATION_BYTES))
     if region == DEFAULT_REGION:
         region = ""
     if region:
         check_region(region)
-    await service.run(service.store.create_bucket, name, region, acl)
+    checked = check_tags(tags, MAX_BUCKET_TAGS) or None
+    await service.run(service.store.create_bucket, name, region, acl, checked)
     return empty(headers={"location": f"/{name}"})
 
 
