@@ -15,6 +15,7 @@ from dslab.objectstore.messages import Bucket, Versioning
 
 MAX_BUCKETS = 10_000
 
+_NOT_EMPTY = "The bucket you tried to delete is not empty."
 _COLUMNS = "number, name, created_s, region, versioning, acl, tags"
 
 
@@ -68,9 +69,13 @@ def delete(db: sqlite3.Connection, name: str) -> None:
     Raises:
         S3Error: NoSuchBucket, BucketNotEmpty.
     """
-    number = get(db, name).number
+    bucket = get(db, name)
+    number = bucket.number
     if db.execute("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", (number,)).fetchone():
-        raise S3Error("BucketNotEmpty", BucketName=name)
+        # Who keeps versions may see no object, and wonder what is in there.
+        kept = bucket.versioning is not Versioning.NEVER
+        message = f"{_NOT_EMPTY} You must delete all versions in the bucket." if kept else _NOT_EMPTY
+        raise S3Error("BucketNotEmpty", message, BucketName=name)
     uploads = "SELECT number FROM uploads WHERE bucket = ?"
     blobs = db.execute(f"SELECT blob FROM parts WHERE upload IN ({uploads})", (number,)).fetchall()
     discard(db, (blob for (blob,) in blobs))
