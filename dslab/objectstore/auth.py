@@ -21,10 +21,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from dslab.objectstore.errors import S3Error
@@ -43,7 +44,8 @@ _TIME = "%Y%m%dT%H%M%SZ"
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=([^,\s]+)\s*,\s*SignedHeaders=([^,\s]+)\s*,\s*Signature=([0-9a-f]{64})\s*"
 )
-_IN_QUERY = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+_IN_QUERY = ("algorithm", "credential", "signature", "date", "signedheaders", "expires")
+_LAST_S = 253_402_300_799  # of the year 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +128,7 @@ class Claim:
         canonical = canonical_request(request, self.signed_headers, self.payload)
         text = string_to_sign(canonical, self.time, self.scope)
         if not hmac.compare_digest(_hmac_hex(key, text).encode(), self.signature.encode()):
-            raise S3Error(
-                "SignatureDoesNotMatch",
-                AWSAccessKeyId=self.access_key,
-                StringToSign=text,
-                SignatureProvided=self.signature,
-                CanonicalRequest=canonical,
-            )
+            raise mismatch(self.access_key, text, self.signature, canonical)
         return Seal(key, self.time, self.scope, self.signature)
 
 
@@ -159,17 +155,21 @@ def claim_of(request: Request, now_s: float) -> Claim | None:
 
 def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: float) -> Claim:
     if not authorization.startswith(ALGORITHM):
-        raise S3Error("InvalidArgument", "Unsupported Authorization Type", ArgumentName="Authorization")
+        message = "Unsupported Authorization Type"
+        if " " not in authorization:
+            message = "Authorization header is invalid -- one and only one ' ' (space) required"
+        raise S3Error("InvalidArgument", message, ArgumentName="Authorization", ArgumentValue=authorization)
     found = _HEADER.fullmatch(authorization)
     if not found:
-        raise S3Error("AuthorizationHeaderMalformed")
+        parts = "Credential, SignedHeaders, and Signature"
+        raise _bad_header(f"the authorization header requires three components: {parts}.")
     credential, names, signature = found.groups()
-    access_key, day, region = _credential(credential, "AuthorizationHeaderMalformed")
+    access_key, day, region = credential_of(credential, _bad_header)
     time = _time_of(headers)
-    if abs(now_s - _seconds(time)) > MAX_SKEW_S:
+    if abs(now_s - seconds_of(time)) > MAX_SKEW_S:
         raise too_skewed(time, now_s)
     if time[:8] != day:
-        raise S3Error("AuthorizationHeaderMalformed", "The day of the credential is not that of the request.")
+        raise _bad_header("Invalid credential date. Date is not the same as X-Amz-Date.")
     payload = headers.get("x-amz-content-sha256")
     if payload is None:
         raise S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
@@ -177,26 +177,25 @@ def _claim_in_header(authorization: str, headers: Mapping[str, str], now_s: floa
 
 
 def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s: float) -> Claim:
-    code = "AuthorizationQueryParametersError"
-    missing = [f"X-Amz-{name}" for name in _IN_QUERY if f"x-amz-{name.lower()}" not in query]
-    if missing:
-        raise S3Error(code, f"Query-string authentication version 4 requires {', '.join(missing)}.")
+    if not all(f"x-amz-{name}" in query for name in _IN_QUERY):
+        raise _bad_query(
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+            "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+        )
     if query["x-amz-algorithm"] != ALGORITHM:
-        raise S3Error(code, f"X-Amz-Algorithm only supports {ALGORITHM}.")
-    access_key, day, region = _credential(query["x-amz-credential"], code)
+        raise _bad_query(f"X-Amz-Algorithm only supports {ALGORITHM}.")
+    access_key, day, region = credential_of(query["x-amz-credential"], _bad_credential)
     time = query["x-amz-date"]
     try:
-        started_s = _seconds(time)
+        started_s = seconds_of(time)
     except ValueError as error:
-        raise S3Error(code, "X-Amz-Date must be in the ISO8601 Long Format.") from error
-    expires_s = _expires_s(query["x-amz-expires"], code)
+        message = "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""
+        raise _bad_query(message) from error
+    expires_s = _expires_s(query["x-amz-expires"])
     if time[:8] != day:
-        raise S3Error(code, "The day of the credential is not that of the request.")
-    if started_s > now_s + MAX_SKEW_S:
-        raise S3Error("AccessDenied", "Request is not yet valid")
-    if now_s > started_s + expires_s:
-        ended = datetime.fromtimestamp(started_s + expires_s, UTC)
-        raise S3Error("AccessDenied", "Request has expired", Expires=ended.isoformat())
+        same = f'This date is not the same as X-Amz-Date: "{time[:8]}".'
+        raise _bad_query(f'Invalid credential date "{day}". {same}')
+    _check_in_time(started_s, expires_s, now_s)
     payload = _check_payload(
         query.get("x-amz-content-sha256") or headers.get("x-amz-content-sha256", UNSIGNED)
     )
@@ -204,19 +203,30 @@ def _claim_in_query(query: Mapping[str, str], headers: Mapping[str, str], now_s:
     return Claim(access_key, day, region, time, names, query["x-amz-signature"], payload, presigned=True)
 
 
-def _expires_s(text: str, code: str) -> int:
+def _check_in_time(started_s: float, expires_s: int, now_s: float) -> None:
+    """May a URL be used now that may be used from then on, for so long?"""
+    if started_s - MAX_SKEW_S <= now_s <= started_s + expires_s:
+        return
+    told: dict[str, Any] = {"Expires": instant_text(started_s + expires_s), "ServerTime": instant_text(now_s)}
+    if started_s > now_s:
+        milliseconds = str(int(started_s * 1000))  # so S3 writes this one
+        raise S3Error("AccessDenied", "Request is not yet valid", **{"X-Amz-Date": milliseconds, **told})
+    raise S3Error("AccessDenied", "Request has expired", **{"X-Amz-Expires": str(expires_s), **told})
+
+
+def _expires_s(text: str) -> int:
     """Read for how long a URL may be used."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise S3Error(code, "X-Amz-Expires should be a number.")
+        raise _bad_query("X-Amz-Expires should be a number.")
     if text.startswith("-"):
-        raise S3Error(code, "X-Amz-Expires must be non-negative")
+        raise _bad_query("X-Amz-Expires must be non-negative")
     if len(digits) > 9 or int(digits) > MAX_EXPIRES_S:
         message = (
             "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be "
             f"less than {MAX_EXPIRES_S} seconds"
         )
-        raise S3Error(code, message)
+        raise _bad_query(message)
     return int(digits)
 
 
@@ -230,22 +240,50 @@ def _check_payload(payload: str) -> str:
 def bad_payload(payload: str) -> S3Error:
     """How a request is refused that says of its body what has no meaning."""
     message = (
-        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, one of the STREAMING- words, or a SHA-256 in hex."
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD, STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER "
+        "or a valid sha256 value."
     )
     return S3Error("InvalidArgument", message, ArgumentName="x-amz-content-sha256", ArgumentValue=payload)
 
 
-def _credential(text: str, code: str) -> tuple[str, str, str]:
-    """Take a credential apart: the access key (which may have slashes), the day and the region."""
+def credential_of(text: str, refusal: Callable[[str], S3Error]) -> tuple[str, str, str]:
+    """Take a credential apart: the access key (which may have slashes), the day and the region.
+
+    Args:
+        text: The credential.
+        refusal: What to raise for a reason; it depends on where the credential stands.
+
+    Raises:
+        S3Error: It is malformed.
+    """
     parts = text.rsplit("/", 4)
     if len(parts) != 5 or not parts[0]:
-        raise S3Error(code, "The Credential must be ID/YYYYMMDD/REGION/SERVICE/aws4_request.")
+        form = "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"
+        raise refusal(f'the Credential is mal-formed; expecting "{form}".')
     access_key, day, region, service, end = parts
-    if service != "s3" or end != "aws4_request":
-        raise S3Error(
-            code, f"incorrect service {service!r} or terminal {end!r}. This endpoint belongs to 's3'."
-        )
+    if end != "aws4_request":
+        raise refusal(f'incorrect terminal "{end}". This endpoint uses "aws4_request".')
+    if service != "s3":
+        raise refusal(f'incorrect service "{service}". This endpoint belongs to "s3".')
+    if not (len(day) == 8 and day.isascii() and day.isdigit()):
+        form = 'This date in the credential must be in the format "yyyyMMdd".'
+        raise refusal(f'incorrect date format "{day}". {form}')
     return access_key, day, region
+
+
+def _bad_header(reason: str) -> S3Error:
+    message = f"The authorization header is malformed; {reason}"
+    return S3Error("AuthorizationHeaderMalformed", message)
+
+
+def _bad_query(message: str) -> S3Error:
+    return S3Error("AuthorizationQueryParametersError", message)
+
+
+def _bad_credential(reason: str) -> S3Error:
+    return _bad_query(f"Error parsing the X-Amz-Credential parameter; {reason}")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -258,7 +296,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _time_of(headers: Mapping[str, str]) -> str:
     time = headers.get("x-amz-date")
     try:
-        told_s = parse_http_date(headers.get("date")) if time is None else _seconds(time)
+        told_s = parse_http_date(headers.get("date")) if time is None else seconds_of(time)
         if told_s is None or told_s < 0:
             raise undated()
         return time or time_text(told_s)
@@ -276,9 +314,27 @@ def too_skewed(told: str, now_s: float) -> S3Error:
     return S3Error(
         "RequestTimeTooSkewed",
         RequestTime=told,
-        ServerTime=datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ServerTime=instant_text(now_s),
         MaxAllowedSkewMilliseconds=str(MAX_SKEW_S * 1000),
     )
+
+
+def mismatch(access_key: str, text: str, given: str, canonical: str = "") -> S3Error:
+    """How a wrong signature is refused: with what was to be signed, for who looks for the difference."""
+    error = S3Error(
+        "SignatureDoesNotMatch",
+        AWSAccessKeyId=access_key,
+        StringToSign=text,
+        SignatureProvided=given,
+        StringToSignBytes=_hex(text),
+    )
+    if canonical:
+        error.details |= {"CanonicalRequest": canonical, "CanonicalRequestBytes": _hex(canonical)}
+    return error
+
+
+def _hex(text: str) -> str:
+    return text.encode("latin-1", "replace").hex(" ")
 
 
 # ---- signing
@@ -381,8 +437,18 @@ def time_text(now_s: float) -> str:
     return datetime.fromtimestamp(now_s, UTC).strftime(_TIME)
 
 
+def instant_text(seconds: float) -> str:
+    """Write a time as errors have it: 2006-02-03T16:45:09Z."""
+    return datetime.fromtimestamp(min(seconds, _LAST_S), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 @lru_cache(maxsize=64)
-def _seconds(time: str) -> float:
+def seconds_of(time: str) -> float:
+    """Read a time as signatures have it.
+
+    Raises:
+        ValueError: It is none.
+    """
     return datetime.strptime(time, _TIME).replace(tzinfo=UTC).timestamp()
 
 

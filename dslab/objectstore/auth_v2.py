@@ -20,7 +20,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dslab.objectstore.auth import MAX_SKEW_S, OLDER, Request, too_skewed, undated
+from dslab.objectstore.auth import MAX_SKEW_S, OLDER, Request, instant_text, mismatch, too_skewed, undated
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.protocol import parse_http_date
 
@@ -69,7 +69,7 @@ class Claim:
             texts.append(string_to_sign(replace(request, path=request.path + b"/"), self.date, ""))
         proofs = [signature(secret, text).encode() for text in texts]
         if not any(hmac.compare_digest(proof, self.signature.encode()) for proof in proofs):
-            raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=self.access_key, StringToSign=texts[0])
+            raise mismatch(self.access_key, texts[0], self.signature)
 
 
 def claim_of(request: Request, now_s: float) -> Claim | None:
@@ -113,7 +113,8 @@ def _claim_in_query(query: Mapping[str, str], now_s: float) -> Claim:
     if not (expires.isascii() and expires.isdigit()):
         raise S3Error("AccessDenied", f"Invalid date (should be seconds since epoch): {expires[:40]}")
     if len(expires) < 16 and int(expires) < now_s:
-        raise S3Error("AccessDenied", "Request has expired", Expires=expires)
+        expired, now = instant_text(int(expires)), instant_text(now_s)
+        raise S3Error("AccessDenied", "Request has expired", Expires=expired, ServerTime=now)
     return Claim(query["AWSAccessKeyId"], expires, query["Signature"], presigned=True)
 
 

@@ -15,10 +15,18 @@ from dslab.objectstore.messages import Bucket, Versioning
 
 MAX_BUCKETS = 10_000
 
+_NOT_EMPTY = "The bucket you tried to delete is not empty."
 _COLUMNS = "number, name, created_s, region, versioning, acl, tags"
 
 
-def create(db: sqlite3.Connection, name: str, created_s: float, region: str, acl: str) -> Bucket:
+def create(  # noqa: PLR0917
+    db: sqlite3.Connection,
+    name: str,
+    created_s: float,
+    region: str,
+    acl: str,
+    tags: Mapping[str, str] | None = None,
+) -> Bucket:
     """Make a bucket. One that is there stays as it is but for its ACL, in the default region, S3's oldest.
 
     Raises:
@@ -28,9 +36,9 @@ def create(db: sqlite3.Connection, name: str, created_s: float, region: str, acl
     if count >= MAX_BUCKETS:
         raise S3Error("TooManyBuckets")
     made = db.execute(
-        "INSERT INTO buckets (name, created_s, region, versioning, acl) VALUES (?, ?, ?, '', ?)"
+        "INSERT INTO buckets (name, created_s, region, versioning, acl, tags) VALUES (?, ?, ?, '', ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET acl = excluded.acl WHERE region = '' AND excluded.region = ''",
-        (name, created_s, region, acl),
+        (name, created_s, region, acl, _written(tags)),
     )
     if not made.rowcount:
         raise S3Error("BucketAlreadyOwnedByYou", BucketName=name)
@@ -61,9 +69,13 @@ def delete(db: sqlite3.Connection, name: str) -> None:
     Raises:
         S3Error: NoSuchBucket, BucketNotEmpty.
     """
-    number = get(db, name).number
+    bucket = get(db, name)
+    number = bucket.number
     if db.execute("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", (number,)).fetchone():
-        raise S3Error("BucketNotEmpty", BucketName=name)
+        # Who keeps versions may see no object, and wonder what is in there.
+        kept = bucket.versioning is not Versioning.NEVER
+        message = f"{_NOT_EMPTY} You must delete all versions in the bucket." if kept else _NOT_EMPTY
+        raise S3Error("BucketNotEmpty", message, BucketName=name)
     uploads = "SELECT number FROM uploads WHERE bucket = ?"
     blobs = db.execute(f"SELECT blob FROM parts WHERE upload IN ({uploads})", (number,)).fetchall()
     discard(db, (blob for (blob,) in blobs))
@@ -84,8 +96,11 @@ def set_acl(db: sqlite3.Connection, name: str, acl: str) -> None:
 
 def set_tags(db: sqlite3.Connection, name: str, tags: Mapping[str, str] | None) -> None:
     """Give the bucket tags, or take them away."""
-    text = None if tags is None else json.dumps(tags)
-    db.execute("UPDATE buckets SET tags = ? WHERE number = ?", (text, get(db, name).number))
+    db.execute("UPDATE buckets SET tags = ? WHERE number = ?", (_written(tags), get(db, name).number))
+
+
+def _written(tags: Mapping[str, str] | None) -> str | None:
+    return None if tags is None else json.dumps(tags)
 
 
 def _bucket(row: tuple[int, str, float, str, str, str, str | None]) -> Bucket:

@@ -8,6 +8,8 @@
     x-amz-trailer-signature:SIG CRLF                    if chunks are signed
     CRLF
 
+Each line costs a signature: so only the last chunk may be a small one, or a body would be mostly lines.
+
 A state machine: bytes in, the body's bytes out. Nothing is kept but a line.
 
 Source: Amazon S3 API Reference, Transferring payload in multiple chunks (chunked upload), with trailers.
@@ -29,10 +31,12 @@ SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 KINDS = (SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER)
 
+MIN_CHUNK_BYTES = 8 * 1024
 MAX_LINE_BYTES = 4 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
 
 _HEAD = re.compile(rb"([0-9a-fA-F]{1,12})[ \t]*((?:;[^\r\n]{0,300})?)")
+_SIGNED = re.compile("[0-9a-f]{64}")
 _SIGNATURE = re.compile(rb";[ \t]*chunk-signature[ \t]*=[ \t]*([0-9a-f]{64})[ \t]*")
 
 
@@ -58,6 +62,8 @@ class Decoder:
         self._state = _State.HEAD
         self._kept = bytearray()
         self._left = 0
+        self._chunks = 0
+        self._chunk_bytes = 0
         self._signature = ""
         self._hash = hashlib.sha256()
         self._trailers: dict[str, str] = {}
@@ -67,7 +73,8 @@ class Decoder:
         """Take some bytes, and give those of the body that are in them.
 
         Raises:
-            S3Error: IncompleteBody, they break the format; SignatureDoesNotMatch; MalformedTrailerError.
+            S3Error: IncompleteBody, they break the format; InvalidChunkSizeError; SignatureDoesNotMatch;
+                MalformedTrailerError.
         """
         body = bytearray()
         self._kept += data
@@ -130,10 +137,20 @@ class Decoder:
         self._signature = signed[1].decode() if signed else ""
         self._hash = hashlib.sha256()
         if self._left:
+            self._count()
             self._state = _State.DATA
         else:
             self._check("PAYLOAD", self._signature, EMPTY_SHA256, EMPTY_SHA256)
             self._state = _State.TRAILER
+
+    def _count(self) -> None:
+        """Note that one more chunk comes, so that the one before was not the last."""
+        self._chunks += 1
+        if self._chunks > 1 and self._chunk_bytes < MIN_CHUNK_BYTES:
+            raise S3Error(
+                "InvalidChunkSizeError", Chunk=str(self._chunks), BadChunkSize=str(self._chunk_bytes)
+            )
+        self._chunk_bytes = self._left
 
     def _data(self, at: int, body: bytearray) -> int | None:
         piece = memoryview(self._kept)[at : at + self._left]
@@ -153,6 +170,8 @@ class Decoder:
 
     def _trailer(self, line: bytes) -> None:
         if not line.strip():
+            if self._seal and self._has_trailer and not self._trailers:
+                raise S3Error("MalformedTrailerError")  # what is to be signed has not come
             self._end_trailers()
             return
         name, colon, value = line.decode("latin-1").partition(":")
@@ -163,7 +182,7 @@ class Decoder:
 
     def _end_trailers(self) -> None:
         signature = self._trailers.pop("x-amz-trailer-signature", "")
-        if self._has_trailer and self._seal and not signature:
+        if self._has_trailer and self._seal and not _SIGNED.fullmatch(signature):
             raise S3Error("IncompleteBody", "The trailers are not signed.")
         if self._has_trailer:
             text = "".join(f"{name}:{value}\n" for name, value in sorted(self._trailers.items()))

@@ -236,11 +236,28 @@ def read_tags(document: bytes) -> list[tuple[str, str]]:
     Raises:
         S3Error: MalformedXML.
     """
-    root = read(document, "Tagging")
-    tag_set = root.find("TagSet")
+    tag_set = read(document, "Tagging").find("TagSet")
     if tag_set is None:
         raise S3Error("MalformedXML")
-    return [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in tag_set.findall("Tag")]
+    return _tags_in(tag_set)
+
+
+def read_new_bucket(document: bytes) -> tuple[str, list[tuple[str, str]]]:
+    """Read what a new bucket is to be: its region, empty for the default one, and its tags.
+
+    Raises:
+        S3Error: MalformedXML.
+    """
+    if not document.strip():
+        return "", []
+    root = read(document, "CreateBucketConfiguration")
+    tags = root.find("Tags")
+    region = text_of(root, "LocationConstraint", "").strip()
+    return region, [] if tags is None else _tags_in(tags)
+
+
+def _tags_in(element: Element) -> list[tuple[str, str]]:
+    return [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in element.findall("Tag")]
 
 
 def _checksum_in(element: Element) -> Checksum | None:

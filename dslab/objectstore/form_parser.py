@@ -20,7 +20,7 @@ class FormParser:
 
     Attributes:
         fields: The fields before the file; names in lower case.
-        filename: What the file was called, without folders.
+        filename: What the file was called, without folders; None if that was not said.
         in_file: Whether the file has begun.
         ended: Whether the file has ended.
         file_bytes: How much of the file waits to be taken.
@@ -28,7 +28,7 @@ class FormParser:
 
     def __init__(self, boundary: bytes) -> None:
         self.fields: dict[str, str] = {}
-        self.filename = ""
+        self.filename: str | None = None
         self.in_file = False
         self.ended = False
         self.file_bytes = 0
@@ -106,7 +106,8 @@ class FormParser:
         self._name = options.get(b"name", b"").decode().lower()
         if self._name == "file" and not self.in_file:
             self.in_file = True
-            self.filename = options.get(b"filename", b"").decode().replace("\\", "/").rpartition("/")[2]
+            if (name := options.get(b"filename")) is not None:
+                self.filename = name.decode().replace("\\", "/").rpartition("/")[2]
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._name == "file" and not self.ended:

@@ -105,14 +105,16 @@ class Store:
 
     # ---- buckets
 
-    def create_bucket(self, name: str, region: str = "", acl: str = "private") -> Bucket:
+    def create_bucket(
+        self, name: str, region: str = "", acl: str = "private", tags: Mapping[str, str] | None = None
+    ) -> Bucket:
         """Make a bucket; in the default region one that is there is left as it is, but for its ACL.
 
         Raises:
             S3Error: InvalidBucketName; as `buckets.create`.
         """
         check_bucket_name(name)
-        return self.write(lambda db: buckets.create(db, name, self.clock(), region, acl))
+        return self.write(lambda db: buckets.create(db, name, self.clock(), region, acl, tags))
 
     def bucket(self, name: str) -> Bucket:
         """Find a bucket.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import time
+import zlib
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -18,7 +21,7 @@ from botocore.exceptions import ClientError
 
 from dslab.objectstore import auth
 from dslab.objectstore.auth import Request, Seal, claim_of, presign, sign
-from dslab.objectstore.chunked import SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
+from dslab.objectstore.chunked import MIN_CHUNK_BYTES, SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER
 from dslab.objectstore.errors import S3Error
 from tests.objectstore.conftest import ID, LIMITED, READER, SECRET, Serve, Served, client
 
@@ -222,6 +225,138 @@ def test_malformed_authorization(http: httpx.Client, header: str) -> None:
         True,
         MALFORMED[header][1],
     )
+
+
+def test_a_wrong_signature_is_told_what_was_to_be_signed() -> None:
+    request = signed()
+    with pytest.raises(S3Error) as error:
+        verify(request, "wrong")
+    told = error.value.details
+    assert list(told) == [
+        *("AWSAccessKeyId", "StringToSign", "SignatureProvided", "StringToSignBytes"),
+        *("CanonicalRequest", "CanonicalRequestBytes"),
+    ]
+    assert told["SignatureProvided"] == request.headers["authorization"].rpartition("=")[2]
+    for name in ("StringToSign", "CanonicalRequest"):
+        assert bytes.fromhex(told[f"{name}Bytes"]).decode() == told[name]
+    assert told["StringToSignBytes"].startswith("41 57 53 34 2d")  # AWS4-
+
+
+FIVE = 'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
+CREDENTIALS = {
+    "a": FIVE,
+    "a/20130524/r/s3": FIVE,
+    "/20130524/r/s3/aws4_request": FIVE,
+    "a/1/r/ec2/aws5_request": 'incorrect terminal "aws5_request". This endpoint uses "aws4_request".',
+    "a/1/r/ec2/aws4_request": 'incorrect service "ec2". This endpoint belongs to "s3".',
+    "a/2013/r/s3/aws4_request": (
+        'incorrect date format "2013". This date in the credential must be in the format "yyyyMMdd".'
+    ),
+}
+"""What is no credential, and why."""
+
+
+def refusal_of(request: Request) -> tuple[str, str]:
+    """How a request is refused for what it claims: code and message."""
+    with pytest.raises(S3Error) as error:
+        claim_of(request, EXAMPLE_TIME_S)
+    return error.value.code, str(error.value)
+
+
+SIGNATURE = "SignedHeaders=host, Signature=" + "0" * 64
+IN_HEADER = {
+    "one_word": "Authorization header is invalid -- one and only one ' ' (space) required",
+    "Basic dXNlcjpwYXNz": "Unsupported Authorization Type",
+    f"AWS4-HMAC-SHA256 Credential=a/20130525/r/s3/aws4_request, {SIGNATURE}": (
+        "The authorization header is malformed; Invalid credential date. Date is not the same as X-Amz-Date."
+    ),
+    "AWS4-HMAC-SHA256 Credential=a/20130524/r/s3/aws4_request, Signature=" + "0" * 64: (
+        "The authorization header is malformed; the authorization header requires three components: "
+        "Credential, SignedHeaders, and Signature."
+    ),
+    **{
+        f"AWS4-HMAC-SHA256 Credential={credential}, {SIGNATURE}": (
+            f"The authorization header is malformed; {reason}"
+        )
+        for credential, reason in CREDENTIALS.items()
+    },
+}
+
+
+@pytest.mark.parametrize("header", IN_HEADER)
+def test_why_a_header_is_refused(header: str) -> None:
+    request = signed()
+    request = replace(request, headers={**request.headers, "authorization": header})
+    code = "AuthorizationHeaderMalformed" if header.startswith("AWS4") else "InvalidArgument"
+    assert refusal_of(request) == (code, IN_HEADER[header])
+
+
+SIX = (
+    "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, "
+    "X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+)
+IN_QUERY: list[tuple[str, str | None, str]] = [
+    *(
+        ("X-Amz-Credential", one, f"Error parsing the X-Amz-Credential parameter; {CREDENTIALS[one]}")
+        for one in CREDENTIALS
+    ),
+    *(
+        (f"X-Amz-{name}", None, SIX)
+        for name in ("Credential", "Signature", "Date", "SignedHeaders", "Expires")
+    ),
+    (
+        "X-Amz-Credential",
+        "a/20060102/r/s3/aws4_request",
+        'Invalid credential date "20060102". This date is not the same as X-Amz-Date: "20130524".',
+    ),
+    ("X-Amz-Date", "2013", "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), IN_QUERY)
+def test_why_a_url_is_refused(name: str, value: str | None, message: str) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = dict(presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)) | {name: value}
+    left = tuple((name, value) for name, value in query.items() if value is not None)
+    assert refusal_of(replace(request, query=left)) == ("AuthorizationQueryParametersError", message)
+
+
+@pytest.mark.parametrize(
+    ("late_s", "message", "details"),
+    [
+        (
+            61,
+            "Request has expired",
+            {"X-Amz-Expires": "60", "Expires": "2013-05-24T00:01:00Z", "ServerTime": "2013-05-24T00:01:01Z"},
+        ),
+        (
+            -901,
+            "Request is not yet valid",
+            {
+                "X-Amz-Date": "1369353600000",
+                "Expires": "2013-05-24T00:01:00Z",
+                "ServerTime": "2013-05-23T23:44:59Z",
+            },
+        ),
+        (60, "", {}),
+        (-900, "", {}),
+    ],
+)
+def test_when_a_url_is_good_is_told(late_s: float, message: str, details: dict[str, str]) -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = presign(request, ID, SECRET, REGION, 60, EXAMPLE_TIME_S)
+    if not message:
+        verify(replace(request, query=query), now_s=EXAMPLE_TIME_S + late_s)
+        return
+    with pytest.raises(S3Error) as error:
+        claim_of(replace(request, query=query), EXAMPLE_TIME_S + late_s)
+    assert (error.value.code, str(error.value), error.value.details) == ("AccessDenied", message, details)
+
+
+def test_a_url_of_the_last_day_is_not_yet_valid() -> None:
+    request = Request("GET", b"/b/k", (), {"host": "h"})
+    query = presign(request, ID, SECRET, REGION, auth.MAX_EXPIRES_S, 253_402_300_799)
+    assert refusal_of(replace(request, query=query)) == ("AccessDenied", "Request is not yet valid")
 
 
 # ---- through the wire
@@ -548,10 +683,14 @@ def put_chunks(  # noqa: PLR0917
     kind: str,
     chunks: list[bytes],
     change: Any = None,
+    summed: bytes | None = None,
     **more: str,
 ) -> httpx.Response:
+    """Put a body in chunks; in its trailer stands the checksum of `summed`, if that is not the body."""
     now_s = time.time()
-    trailer = "x-amz-checksum-crc32:y/Q5Jg==" if "TRAILER" in kind else ""  # of 123456789
+    checksum = zlib.crc32(b"".join(chunks) if summed is None else summed).to_bytes(4)
+    told = f"x-amz-checksum-crc32:{base64.b64encode(checksum).decode()}"
+    trailer = told if "TRAILER" in kind else ""
     sent = {"host": str(served.address), "x-amz-decoded-content-length": str(sum(map(len, chunks)))}
     sent |= {"x-amz-trailer": "x-amz-checksum-crc32"} if trailer else {}
     sent |= {name.replace("_", "-"): value for name, value in more.items()}
@@ -564,23 +703,49 @@ def put_chunks(  # noqa: PLR0917
     return http.put(path, content=change(body) if change else body, headers={**sent, **signature})
 
 
+LARGE = b"x" * MIN_CHUNK_BYTES
+
+
 @pytest.mark.parametrize("kind", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
 def test_chunked_bodies(http: httpx.Client, served: Served, s3: Any, bucket: str, kind: str) -> None:
     path = f"/{bucket}/k"
-    answer = put_chunks(http, served, path, kind, [b"1234", b"56789"])
+    answer = put_chunks(http, served, path, kind, [LARGE, b"56789"])
     assert answer.status_code == 200, answer.text
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"123456789"
-    assert (
-        put_chunks(
-            http, served, path, kind, [b"1234", b"56789"], x_amz_decoded_content_length="8"
-        ).status_code
-        == 400
-    )
-    short = put_chunks(http, served, path, kind, [b"1234", b"56789"], lambda body: body[:40])
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == LARGE + b"56789"
+    declared: Any = {"x_amz_decoded_content_length": "8"}
+    assert put_chunks(http, served, path, kind, [LARGE, b"56789"], **declared).status_code == 400
+    short = put_chunks(http, served, path, kind, [LARGE, b"56789"], lambda body: body[:40])
     assert (short.status_code, "IncompleteBody" in short.text) == (400, True)
 
 
+@pytest.mark.parametrize("kind", [SIGNED, SIGNED_TRAILER, UNSIGNED_TRAILER])
+@pytest.mark.parametrize(
+    ("chunks", "bad"),
+    [
+        ([b"hel", b"lo"], (2, 3)),
+        ([LARGE, LARGE[1:], b"x"], (3, 8191)),
+        ([LARGE[1:], LARGE], (2, 8191)),
+        ([LARGE, LARGE, b"x"], None),
+        ([b"x"], None),
+        ([], None),
+    ],
+    ids=["two small ones", "in the middle", "at first", "at the end", "alone", "none"],
+)
+def test_only_the_last_chunk_may_be_small(  # noqa: PLR0917
+    http: httpx.Client, served: Served, bucket: str, kind: str, chunks: list[bytes], bad: Any
+) -> None:
+    answer = put_chunks(http, served, f"/{bucket}/k", kind, chunks)
+    if bad is None:
+        assert answer.status_code == 200, answer.text
+        return
+    told = ElementTree.fromstring(answer.content)
+    assert (answer.status_code, told.findtext("Code")) == (403, "InvalidChunkSizeError")
+    assert (told.findtext("Chunk"), told.findtext("BadChunkSize")) == tuple(map(str, bad))
+
+
 SPACED = re.compile(rb";chunk-signature=(\w+)")
+LAST = re.compile(rb"(?<=x-amz-trailer-signature:)(\w+)\r\n")
+TRAILER = re.compile(rb"x-amz-checksum-crc32:[^\r]+(?=\r\n)")
 
 
 @pytest.mark.parametrize(
@@ -592,13 +757,20 @@ SPACED = re.compile(rb";chunk-signature=(\w+)")
         (SIGNED, lambda body: SPACED.sub(rb";chunk-signature=", body), 400, "IncompleteBody"),
         (UNSIGNED_TRAILER, lambda body: body.removesuffix(b"\r\n"), 200, ""),
         (SIGNED_TRAILER, lambda body: body.partition(b"x-amz-trailer-")[0], 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(rb"\1a\r\n", body), 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(rb"\r\n", body), 400, "IncompleteBody"),
+        (SIGNED_TRAILER, lambda body: LAST.sub(b"0" * 64 + b"\r\n", body), 403, "SignatureDoesNotMatch"),
+        (SIGNED_TRAILER, lambda body: TRAILER.sub(b"", body), 400, "MalformedTrailerError"),
     ],
-    ids=["spaces", "another parameter", "no signature", "an empty one", "no empty line", "trailers unsigned"],
+    ids=[
+        *("spaces", "another parameter", "no signature", "an empty one", "no empty line"),
+        *("trailers unsigned", "signed at length", "signed briefly", "signed wrongly", "no trailer"),
+    ],
 )
 def test_the_lines_between_chunks(  # noqa: PLR0917
     http: httpx.Client, served: Served, bucket: str, kind: str, change: Any, status: int, code: str
 ) -> None:
-    answer = put_chunks(http, served, f"/{bucket}/k", kind, [b"1234", b"56789"], change)
+    answer = put_chunks(http, served, f"/{bucket}/k", kind, [LARGE, b"56789"], change)
     assert (answer.status_code, code in answer.text) == (status, True), answer.text
 
 
@@ -625,19 +797,20 @@ def replayed(body: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "change",
-    [swapped, replayed, lambda body: body.replace(b"1234", b"1235", 1)],
+    [swapped, replayed, lambda body: body.replace(LARGE, LARGE.swapcase(), 1)],
     ids=["swapped", "replayed", "changed"],
 )
 def test_chunks_cannot_be_tampered_with(http: httpx.Client, served: Served, bucket: str, change: Any) -> None:
-    lengths = {"x_amz_decoded_content_length": "12"} if change is replayed else {}
-    answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, [b"1234", b"5678"], change, **lengths)
+    lengths: Any = {"x_amz_decoded_content_length": str(3 * len(LARGE))} if change is replayed else {}
+    chunks = [LARGE, LARGE.swapcase()]
+    answer = put_chunks(http, served, f"/{bucket}/k", SIGNED, chunks, change, **lengths)
     assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
     assert http.get(f"/{bucket}/k").status_code == 403
 
 
 def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> None:
     path = f"/{bucket}/k"
-    wrong = put_chunks(http, served, path, UNSIGNED_TRAILER, [b"12345678"])
+    wrong = put_chunks(http, served, path, UNSIGNED_TRAILER, [b"12345678"], summed=b"123456789")
     assert (wrong.status_code, "BadDigest" in wrong.text) == (400, True)
     missing = put_chunks(
         http,
@@ -646,6 +819,7 @@ def test_a_wrong_trailer(http: httpx.Client, served: Served, bucket: str) -> Non
         UNSIGNED_TRAILER,
         [b"1"],
         lambda body: body.replace(b"x-amz-checksum-crc32:y/Q5Jg==\r\n", b""),
+        summed=b"123456789",
     )
     assert (missing.status_code, "MalformedTrailerError" in missing.text) == (400, True)
     forged = put_chunks(
@@ -677,7 +851,9 @@ def test_which_trailers_are_announced(  # noqa: PLR0917
     http: httpx.Client, served: Served, bucket: str, kind: str, announced: str, code: str
 ) -> None:
     def put(data: bytes) -> httpx.Response:
-        return put_chunks(http, served, f"/{bucket}/k", kind, [data], x_amz_trailer=announced)
+        return put_chunks(
+            http, served, f"/{bucket}/k", kind, [data], summed=b"123456789", x_amz_trailer=announced
+        )
 
     answer = put(b"123456789")
     assert (answer.status_code, code in answer.text) == (400 if code else 200, True), answer.text

@@ -143,6 +143,23 @@ def test_who_is_late_is_told_the_time() -> None:
     }
 
 
+def test_when_a_url_was_good_is_told() -> None:
+    query = (("AWSAccessKeyId", ID), ("Signature", "x"), ("Expires", str(int(DATE_S))))
+    with pytest.raises(S3Error, match="Request has expired") as error:
+        claim_of(Request("GET", b"/b/k", query, {}), DATE_S + 1)
+    assert error.value.details == {"Expires": "2007-03-27T19:36:42Z", "ServerTime": "2007-03-27T19:36:43Z"}
+
+
+def test_a_wrong_signature_is_told_what_was_to_be_signed() -> None:
+    request = signed()
+    with pytest.raises(S3Error) as error:
+        verify(request, "wrong")
+    told = error.value.details
+    assert list(told) == ["AWSAccessKeyId", "StringToSign", "SignatureProvided", "StringToSignBytes"]
+    assert told["SignatureProvided"] == request.headers["authorization"].rpartition(":")[2]
+    assert bytes.fromhex(told["StringToSignBytes"]).decode() == told["StringToSign"]
+
+
 def test_one_request_has_one_claim() -> None:
     query = (("AWSAccessKeyId", ID), ("Signature", "x"), ("Expires", "9999999999"))
     with pytest.raises(S3Error, match="Only one auth mechanism"):

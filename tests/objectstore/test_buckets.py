@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.protocol import check_bucket_name
+from tests.objectstore.conftest import Serve
 
 GOOD = ["abc", "a-b", "a.b.c", "1-2-3", "a" * 63, "my.bucket-1", "0.0.0.com"]
 BAD = [
@@ -96,6 +98,52 @@ def test_location(s3: Any, bucket: str) -> None:
         assert len(s3.get_bucket_acl(Bucket=name)["Grants"]) == 1
 
 
+def test_buckets_of_a_region(s3: Any) -> None:
+    one, two, three = (f"of-region-{number}" for number in (1, 2, 3))
+    for name in (one, two):
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "ap-south-1"})
+    s3.create_bucket(Bucket=three)
+
+    def listed(**options: Any) -> dict[str, str | None]:
+        return {each["Name"]: each.get("BucketRegion") for each in s3.list_buckets(**options)["Buckets"]}
+
+    there = {one: "ap-south-1", two: "ap-south-1"}
+    assert listed(Prefix="of-region") == {**there, three: "us-east-1"}
+    assert listed(BucketRegion="ap-south-1") == there
+    assert listed(BucketRegion="us-east-1", Prefix="of-region") == {three: "us-east-1"}
+    assert listed(BucketRegion="eu-west-1") == {}
+    assert listed(MaxBuckets=1_000)[three] == "us-east-1"
+    assert set(listed().values()) == {None}
+    page = s3.list_buckets(BucketRegion="ap-south-1", MaxBuckets=1)
+    assert [each["Name"] for each in page["Buckets"]] == [one]
+    assert listed(BucketRegion="ap-south-1", ContinuationToken=page["ContinuationToken"]) == {
+        two: "ap-south-1"
+    }
+
+
+@pytest.mark.parametrize("most", ["0", "-3", "10001", "9" * 5_000, "many", "1.0"])
+def test_how_many_buckets_can_be_asked_for(serve: Serve, most: str) -> None:
+    answer = httpx.get(f"{serve(anonymous='read').url}/?max-buckets={most}", trust_env=False)
+    told = ElementTree.fromstring(answer.content)
+    message = "Argument max-buckets must be an integer between 1 and 10000."
+    assert (answer.status_code, told.findtext("Code"), told.findtext("Message")) == (
+        400,
+        "InvalidArgument",
+        message,
+    )
+    assert (told.findtext("ArgumentName"), told.findtext("ArgumentValue")) == ("max-buckets", most)
+
+
+def test_what_keeps_a_bucket_from_being_removed(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    with pytest.raises(ClientError, match=r"not empty\.$"):
+        s3.delete_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.delete_object(Bucket=bucket, Key="k")
+    with pytest.raises(ClientError, match=r"not empty\. You must delete all versions in the bucket\.$"):
+        s3.delete_bucket(Bucket=bucket)
+
+
 def test_names_of_regions(s3: Any) -> None:
     def create(name: str, region: str) -> None:
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": region})
@@ -121,6 +169,26 @@ def test_tags(s3: Any, bucket: str) -> None:
     assert (told["Code"], told["Message"]) == ("InvalidTag", "Bucket tag count cannot be greater than 50")
     s3.delete_bucket_tagging(Bucket=bucket)
     assert refused(s3.get_bucket_tagging, Bucket=bucket) == ("NoSuchTagSet", 404)
+
+
+def test_a_bucket_may_have_tags_from_the_beginning(s3: Any) -> None:
+    def create(name: str, tags: list[tuple[str, str]], **options: Any) -> None:
+        told = {"Tags": [{"Key": key, "Value": value} for key, value in tags], **options}
+        s3.create_bucket(Bucket=name, CreateBucketConfiguration=told)
+
+    longest = [(f"{number:02}" + "\u65e5" * 126, "\u65e5" * 256) for number in range(50)]
+    create("tagged", longest)
+    told = s3.get_bucket_tagging(Bucket="tagged")["TagSet"]
+    assert [(one["Key"], one["Value"]) for one in told] == longest
+    create("tagged", [("a", "1")])  # it is there, and stays as it is
+    assert s3.get_bucket_tagging(Bucket="tagged")["TagSet"] == told
+    create("tagged-far-away", [("a", "1")], LocationConstraint="eu-central-1")
+    assert s3.get_bucket_tagging(Bucket="tagged-far-away")["TagSet"] == [{"Key": "a", "Value": "1"}]
+    create("tagged-with-none", [])
+    assert refused(s3.get_bucket_tagging, Bucket="tagged-with-none") == ("NoSuchTagSet", 404)
+    for tags in ([("a!", "1")], [("a", "1"), ("a", "2")], [*longest, ("a", "1")]):
+        assert refused(create, name="tagged-badly", tags=tags) == ("InvalidTag", 400)
+    assert refused(s3.head_bucket, Bucket="tagged-badly") == ("404", 404)
 
 
 def test_acl(s3: Any, bucket: str) -> None:

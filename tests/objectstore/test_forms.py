@@ -14,7 +14,10 @@ import httpx
 import pytest
 
 from dslab.objectstore import auth
+from dslab.objectstore.errors import S3Error
+from dslab.objectstore.policy import Policy
 from tests.objectstore.conftest import ID, SECRET
+from tests.objectstore.test_auth import CREDENTIALS
 
 NOW = "2100-01-01T00:00:00.000Z"
 
@@ -128,11 +131,88 @@ def test_what_a_form_wants_to_see(http: httpx.Client, bucket: str) -> None:
     assert str(location).startswith(target)
 
 
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ("text/plain", 204),
+        ("text/plain, text/html", 204),
+        ("text/plain,text/html", 204),
+        ("text/plain, image/jpeg", 403),
+        ("image/jpeg, text/plain", 403),
+        ("text/plain,", 403),
+    ],
+)
+def test_each_of_several_types_must_be_allowed(
+    http: httpx.Client, bucket: str, value: str, status: int
+) -> None:
+    document = policy(bucket, ["starts-with", "$Content-Type", "text/"])
+    assert post(http, bucket, fields_of(document, **{"content-type": value})).status_code == status  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("operator", ["eq", "starts-with"])
+def test_a_condition_on_no_field_fails(http: httpx.Client, bucket: str, operator: str) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, [operator, "content-type", ""])))
+    told = ElementTree.fromstring(answer.content)
+    assert (answer.status_code, told.findtext("Code")) == (403, "AccessDenied")
+    message = f'Invalid according to Policy: Policy Condition failed: ["{operator}", "content-type", ""]'
+    assert told.findtext("Message") == message
+
+
+def test_a_condition_is_told_as_it_was_written(http: httpx.Client, bucket: str) -> None:
+    answer = post(http, bucket, fields_of(policy(bucket, ["eq", "$Content-Type", "a/b"])))
+    assert '["eq", "$Content-Type", "a/b"]' in str(ElementTree.fromstring(answer.content).findtext("Message"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "Expecting '{' but found End-of-Input"),
+        (None, "invalid Base64 encoding."),
+        (b"no json", "Invalid JSON."),
+        (b"[]", "Invalid JSON."),
+        (b"\xff", "Invalid JSON."),
+        (b"[" * 40_000, "Invalid JSON."),
+        ({"conditions": []}, "Policy missing expiration."),
+        ({"expiration": True, "conditions": []}, "Invalid JSON."),
+        ({"expiration": "soon", "conditions": []}, "Invalid 'expiration' value: 'soon'"),
+        ({"expiration": NOW}, "Policy missing conditions."),
+        ({"expiration": NOW, "conditions": True}, "Invalid 'conditions' value: must be a List."),
+        ({"expiration": "2001-01-01T00:00:00Z", "conditions": [], "extra": 1}, 'Unexpected: "extra"'),
+        ({"expiration": NOW, "conditions": [True]}, "Invalid condition test: must be a List or Object."),
+        *(
+            ({"expiration": NOW, "conditions": [condition]}, message)
+            for condition, message in (
+                ([], "Invalid Condition: missing operation identifier."),
+                (["near", "$key", "x"], "Invalid Condition: unknown operation 'near'."),
+                (["eq", "$key"], "Invalid eq: wrong number of arguments."),
+                (["starts-with", "$key", "x", "y"], "Invalid starts-with: wrong number of arguments."),
+                (["eq", "$key", 1], "Invalid JSON."),
+                ([1, "$key", "x"], "Invalid JSON."),
+                (["content-length-range", 1], "Invalid content-length-range: wrong number of arguments."),
+                (["content-length-range", 1, "many"], "Invalid JSON."),
+                (["content-length-range", 1, False], "Invalid JSON."),
+                (["content-length-range", [1], 2], "Invalid JSON."),
+            )
+        ),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_is_no_policy(text: Any, message: str) -> None:
+    if isinstance(text, dict):
+        text = json.dumps(text).encode()
+    with pytest.raises(S3Error) as error:
+        Policy.parse("no_base64" if text is None else base64.b64encode(text).decode())
+    assert (error.value.code, error.value.status) == ("InvalidPolicyDocument", 400)
+    assert str(error.value) == f"Invalid Policy: {message}"
+
+
 ANYTHING = [["starts-with", "$key", ""], ["starts-with", "$bucket", ""]]
 
 REFUSED: dict[str, tuple[Any, dict[str, str], bytes, int]] = {
     "another key": ({}, {"key": "other/file"}, b"x", 403),
     "another bucket": ({"conditions": [{"bucket": "other"}, ["starts-with", "$key", ""]]}, {}, b"x", 403),
+    "a space before the key": ({}, {"key": " user/file"}, b"x", 403),
+    "a second key": ({}, {"key": "other/file,user/file"}, b"x", 403),
     "any bucket": ({"conditions": [["starts-with", "$key", ""]]}, {}, b"x", 403),
     "a field too many": ({}, {"x-amz-meta-more": "1"}, b"x", 403),
     "expired": ({"expiration": "2001-01-01T00:00:00Z"}, {}, b"x", 403),
@@ -211,7 +291,7 @@ def test_a_forged_form(http: httpx.Client, bucket: str) -> None:
     for change in (
         {"x-amz-signature": "0" * 64},
         {"policy": other},
-        {"x-amz-credential": "NOBODY/1/r/s3/aws4_request"},
+        {"x-amz-credential": "NOBODY/20300101/r/s3/aws4_request"},
     ):
         assert post(http, bucket, {**good, **change}).status_code == 403
     unsigned = {name: value for name, value in good.items() if name != "x-amz-signature"}
@@ -220,6 +300,102 @@ def test_a_forged_form(http: httpx.Client, bucket: str) -> None:
     assert (
         post(http, bucket, {name: value for name, value in good.items() if name != "key"}).status_code == 400
     )
+
+
+def refusal_of(answer: httpx.Response) -> tuple[int, str | None, str | None, str | None, str | None]:
+    told = ElementTree.fromstring(answer.content)
+    texts = (told.findtext(name) for name in ("Code", "Message", "ArgumentName", "ArgumentValue"))
+    code, message, name, value = texts
+    return answer.status_code, code, message, name, value
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        *((4, f"X-Amz-{name}") for name in ("Algorithm", "Credential", "Signature", "Date")),
+        *((2, name) for name in ("AWSAccessKeyId", "Signature")),
+        *((version, name) for version in (2, 4) for name in ("policy", "key")),
+    ],
+)
+def test_which_field_is_missing_is_told(http: httpx.Client, bucket: str, version: int, name: str) -> None:
+    fields = fields_of(policy(bucket), version=version)
+    left = {field: value for field, value in fields.items() if field.lower() != name.lower()}
+    message = (
+        f"Bucket POST must contain a field named '{name}'.  "
+        "If it is specified, please check the order of the fields."
+    )
+    assert refusal_of(post(http, bucket, left)) == (400, "InvalidArgument", message, name, "")
+
+
+def test_of_two_missing_fields_the_first_is_told(http: httpx.Client, bucket: str) -> None:
+    fields = fields_of(policy(bucket))
+    del fields["x-amz-credential"], fields["x-amz-algorithm"]
+    assert refusal_of(post(http, bucket, fields))[3] == "X-Amz-Algorithm"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("X-Amz-Algorithm", "AWS4", "Only AWS4-HMAC-SHA256 is supported"),
+        ("X-Amz-Date", "2030-01-01", "X-Amz-Date must be formated via ISO8601 Long format"),
+        *(("X-Amz-Credential", one, reason) for one, reason in CREDENTIALS.items()),
+    ],
+)
+def test_how_a_form_is_badly_signed(
+    http: httpx.Client, bucket: str, name: str, value: str, message: str
+) -> None:
+    answer = post(http, bucket, {**fields_of(policy(bucket)), name.lower(): value})
+    assert refusal_of(answer) == (400, "InvalidArgument", message, name, value)
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_wrong_signature_is_told_what_was_to_be_signed(
+    http: httpx.Client, bucket: str, version: int
+) -> None:
+    fields = fields_of(policy(bucket), version=version)
+    fields["x-amz-signature" if version == 4 else "signature"] = "wrong"
+    told = {one.tag: one.text or "" for one in ElementTree.fromstring(post(http, bucket, fields).content)}
+    assert (told["Code"], told["AWSAccessKeyId"]) == ("SignatureDoesNotMatch", ID)
+    assert (told["StringToSign"], told["SignatureProvided"]) == (fields["policy"], "wrong")
+    assert bytes.fromhex(told["StringToSignBytes"]).decode() == fields["policy"]
+
+
+def test_a_policy_that_nobody_signed_allows_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:
+    signed = fields_of(policy(bucket), version=2)
+    form = {name: signed[name] for name in ("key", "policy")}
+    assert refusal_of(post(http, bucket, form))[:2] == (403, "AccessDenied")
+    s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
+    assert post(http, bucket, form).status_code == 204
+    assert post(http, bucket, {**form, "key": "other/file"}).status_code == 403  # though it may forbid
+
+
+def test_an_empty_type_is_none(http: httpx.Client, s3: Any, bucket: str) -> None:
+    document = policy(bucket, ["starts-with", "$Content-Type", ""])
+    assert post(http, bucket, fields_of(document, **{"Content-Type": ""})).status_code == 204  # type: ignore[arg-type]
+    assert s3.head_object(Bucket=bucket, Key="user/file")["ContentType"] == "binary/octet-stream"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "key"),
+    [
+        ("", "user/lit-${filename}"),
+        ('; filename=""', "user/lit-"),
+        ('; filename="a.txt"', "user/lit-a.txt"),
+    ],
+)
+def test_a_file_without_a_name_gives_none(
+    http: httpx.Client, s3: Any, bucket: str, parameter: str, key: str
+) -> None:
+    fields = fields_of(policy(bucket), "user/lit-${filename}")
+    parts = [(f'name="{name}"', value) for name, value in fields.items()]
+    lines = [
+        f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n{value}\r\n"
+        for head, value in [*parts, (f'name="file"{parameter}', "body")]
+    ]
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    answer = http.post(f"/{bucket}", content="".join([*lines, "--x--\r\n"]).encode(), headers=headers)
+    assert answer.status_code == 204, answer.text
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
 
 
 def test_what_is_no_form(http: httpx.Client, bucket: str) -> None:

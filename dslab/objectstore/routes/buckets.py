@@ -10,14 +10,17 @@ from fastapi.responses import Response
 from dslab.objectstore import access
 from dslab.objectstore.access import Action, Key, check_acl, check_no_grants
 from dslab.objectstore.buckets import MAX_BUCKETS
-from dslab.objectstore.documents import MEDIA_TYPE, Child, read, text_of, time_text
+from dslab.objectstore.documents import MEDIA_TYPE, Child, read_new_bucket, time_text
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
-from dslab.objectstore.protocol import check_bucket_name, check_region
+from dslab.objectstore.messages import Bucket
+from dslab.objectstore.protocol import check_bucket_name, check_region, check_tags
 from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
+from dslab.objectstore.routes.settings import MAX_BUCKET_TAGS
 from dslab.objectstore.service import DEFAULT_REGION, Service
 
-MAX_SMALL_BYTES = 64 * 1024
+MAX_CONFIGURATION_BYTES = 128 * 1024
+"""Of a new bucket's configuration: 50 tags of the longest that there are take some 80 KiB."""
 
 router = subject("buckets")
 
@@ -25,27 +28,48 @@ OWNER: list[Child] = [("ID", access.OWNER), ("DisplayName", access.OWNER)]
 
 
 @router.get("/", summary="ListBuckets")
-def list_buckets(
+def list_buckets(  # noqa: PLR0917
     service: Here,
     call: ServiceCall,
     prefix: str = "",
-    max_buckets: Annotated[int, Query(alias="max-buckets", ge=1, le=MAX_BUCKETS)] = MAX_BUCKETS,
+    max_buckets: Annotated[str, Query(alias="max-buckets")] = "",
     continuation_token: Annotated[str, Query(alias="continuation-token")] = "",
+    bucket_region: Annotated[str, Query(alias="bucket-region")] = "",
 ) -> Response:
-    """List the buckets that this key is good for."""
+    """List the buckets that this key is good for. Who asks for some of them is told their regions."""
     if call.key is None and service.rules.anonymous == "nothing":
         raise S3Error("AccessDenied")
+    most = _most(max_buckets)
     found = service.store.buckets(prefix, continuation_token)
-    mine = [one for one in found if service.rules.may(call.key, Action.LIST, one.name, one.acl)]
-    shown = mine[:max_buckets]
-    rows: list[Child] = [
-        ("Bucket", [("Name", one.name), ("CreationDate", time_text(one.created_s))]) for one in shown
+    mine = [
+        one
+        for one in found
+        if service.rules.may(call.key, Action.LIST, one.name, one.acl)
+        and bucket_region in ("", one.region or DEFAULT_REGION)
     ]
+    shown = mine[:most]
+    with_region = bool(prefix or max_buckets or continuation_token or bucket_region)
+    rows: list[Child] = [("Bucket", _row(one, with_region=with_region)) for one in shown]
     more = shown[-1].name if len(mine) > len(shown) else None
     children: list[Child] = [("Owner", OWNER), ("Buckets", rows), ("ContinuationToken", more)]
     if prefix:
         children.append(("Prefix", prefix))
     return xml("ListAllMyBucketsResult", children)
+
+
+def _most(text: str) -> int:
+    """Read how many buckets are wanted."""
+    if not text:
+        return MAX_BUCKETS
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_BUCKETS):
+        message = f"Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}."
+        raise S3Error("InvalidArgument", message, ArgumentName="max-buckets", ArgumentValue=text)
+    return int(text)
+
+
+def _row(bucket: Bucket, *, with_region: bool) -> list[Child]:
+    region = (bucket.region or DEFAULT_REGION) if with_region else None
+    return [("Name", bucket.name), ("CreationDate", time_text(bucket.created_s)), ("BucketRegion", region)]
 
 
 @router.put("/{bucket}", summary="CreateBucket")
@@ -59,15 +83,13 @@ async def create_bucket(service: Here, call: BucketCall) -> Response:
     acl = check_acl(call.headers.get("x-amz-acl", "private"))
     if call.headers.get("x-amz-bucket-object-lock-enabled", "false").lower() == "true":
         raise S3Error("NotImplemented", "This store has no object lock.")
-    document = await whole(call, MAX_SMALL_BYTES)
-    region = ""
-    if document.strip():
-        region = text_of(read(document, "CreateBucketConfiguration"), "LocationConstraint", "").strip()
+    region, tags = await service.run(read_new_bucket, await whole(call, MAX_CONFIGURATION_BYTES))
     if region == DEFAULT_REGION:
         region = ""
     if region:
         check_region(region)
-    await service.run(service.store.create_bucket, name, region, acl)
+    checked = check_tags(tags, MAX_BUCKET_TAGS) or None
+    await service.run(service.store.create_bucket, name, region, acl, checked)
     return empty(headers={"location": f"/{name}"})
 
 

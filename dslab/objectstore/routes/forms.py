@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 from fastapi.responses import Response
@@ -34,6 +35,12 @@ from dslab.objectstore.service import Service
 router = subject("forms")
 
 NO_FILE = "POST requires exactly one file upload per request."
+
+SIGNED_BY = (
+    ("X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature", "X-Amz-Date"),
+    ("AWSAccessKeyId", "Signature"),
+)
+"""The fields that sign a form, in version 4 and in version 2. A date alone signs nothing."""
 
 
 @router.post("/{bucket}", summary="PostObject", status_code=204)
@@ -69,10 +76,10 @@ class _Upload:
     def __init__(self, service: Service, call: Call, parser: FormParser) -> None:
         fields = parser.fields
         if not fields.get("key"):
-            raise S3Error(
-                "InvalidArgument", "Bucket POST must contain a field named 'key'.", ArgumentName="key"
-            )
-        self.key = fields["key"].replace("${filename}", parser.filename)
+            raise _missing("key")
+        self.key = fields["key"]
+        if parser.filename is not None:
+            self.key = self.key.replace("${filename}", parser.filename)
         check_key(self.key)
         self.draft: Draft
         self._service = service
@@ -119,39 +126,66 @@ def authorize(service: Service, call: Call, fields: Mapping[str, str]) -> Policy
         InvalidArgument.
     """
     bucket = service.store.bucket(call.target.bucket)
-    signed = "x-amz-signature" in fields or "signature" in fields or "awsaccesskeyid" in fields
-    if "policy" not in fields:
-        if signed:
-            raise S3Error(
-                "InvalidArgument", "Bucket POST must contain a field named 'policy'.", ArgumentName="policy"
-            )
-        call.check(service.rules, Action.WRITE, bucket)
-        return None
-    call.key = _signer(service, fields, service.clock())
+    if names := _signed_by(fields):
+        for name in ("policy", *names):
+            if name.lower() not in fields:
+                raise _missing(name)
+        call.key = _signer(service, fields)
     call.check(service.rules, Action.WRITE, bucket)
+    if "policy" not in fields:
+        return None
     policy = Policy.parse(fields["policy"])
     policy.check({**fields, "bucket": bucket.name}, service.clock())
     return policy
 
 
-def _signer(service: Service, fields: Mapping[str, str], now_s: float) -> Key:
-    """Whose signature the policy has."""
+def _signed_by(fields: Mapping[str, str]) -> tuple[str, ...]:
+    """Which fields sign this form; none in an anonymous one."""
+    for names in SIGNED_BY:
+        if any(name.lower() in fields for name in names if name != "X-Amz-Date"):
+            return names
+    return ()
+
+
+def _signer(service: Service, fields: Mapping[str, str]) -> Key:
+    """Whose signature the policy has. What is signed of the form is nothing but that, in base64."""
+    policy = fields["policy"]
     if "x-amz-signature" in fields:
-        credential = fields.get("x-amz-credential", "")
-        access_key, day, region, kind, end = [*credential.rsplit("/", 4), "", "", "", ""][:5]
-        if fields.get("x-amz-algorithm") != auth.ALGORITHM or (kind, end) != ("s3", "aws4_request"):
-            raise S3Error("InvalidArgument", "The credential or the algorithm of the form is not valid.")
+        access_key, day, region = _scope(fields)
         key, given = service.rules.key(access_key), fields["x-amz-signature"]
-        signature = auth.policy_signature(key.secret, day, region, fields["policy"])
+        signature = auth.policy_signature(key.secret, day, region, policy)
     else:
-        missing = [name for name in ("AWSAccessKeyId", "signature") if name.lower() not in fields]
-        if missing:
-            raise S3Error("InvalidArgument", f"Bucket POST must contain a field named '{missing[0]}'.")
         key, given = service.rules.key(fields["awsaccesskeyid"]), fields["signature"]
-        signature = auth_v2.signature(key.secret, fields["policy"])
+        signature = auth_v2.signature(key.secret, policy)
     if not hmac.compare_digest(signature.encode(), given.encode(errors="replace")):
-        raise S3Error("SignatureDoesNotMatch", AWSAccessKeyId=key.access_key)
+        raise auth.mismatch(key.access_key, policy, given)
     return key
+
+
+def _scope(fields: Mapping[str, str]) -> tuple[str, str, str]:
+    """Read what version 4 says beside the signature: the access key, the day and the region."""
+
+    def refusal(name: str, message: str) -> S3Error:
+        value = fields[name.lower()]
+        return S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=value)
+
+    if fields["x-amz-algorithm"] != auth.ALGORITHM:
+        raise refusal("X-Amz-Algorithm", f"Only {auth.ALGORITHM} is supported")
+    scope = auth.credential_of(fields["x-amz-credential"], partial(refusal, "X-Amz-Credential"))
+    try:
+        auth.seconds_of(fields["x-amz-date"])
+    except ValueError as error:
+        message = "X-Amz-Date must be formated via ISO8601 Long format"
+        raise refusal("X-Amz-Date", message) from error
+    return scope
+
+
+def _missing(name: str) -> S3Error:
+    message = (
+        f"Bucket POST must contain a field named '{name}'.  "
+        "If it is specified, please check the order of the fields."
+    )
+    return S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue="")
 
 
 def _meta(fields: Mapping[str, str]) -> Meta:
@@ -160,6 +194,8 @@ def _meta(fields: Mapping[str, str]) -> Meta:
         for name, value in fields.items()
         if name.startswith("x-amz-") or name in object_headers.KEPT
     }
+    if headers.get("content-type") == "":
+        del headers["content-type"]  # a browser sends an empty field where nobody filled in anything
     if "acl" in fields:
         headers["x-amz-acl"] = fields["acl"]
     meta = object_headers.meta_of(headers)
