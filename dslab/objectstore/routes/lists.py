@@ -32,7 +32,7 @@ router = subject("lists")
 
 _Most = Query(alias="max-keys", ge=0, le=MAX_NUMBER)
 Most = Annotated[int, _Most, number("max-keys", MAX_KEYS, argument="maxKeys")]
-MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, below="max-keys cannot be negative")]
+MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, outside="max-keys cannot be negative")]
 Encoding = Annotated[str, Query(alias="encoding-type")]
 
 _END = "</Contents>"
