@@ -32,7 +32,8 @@ CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _IN_A_PRESIGNED_QUERY = re.compile(
-    "x-amz-(acl|grant-.*|storage-class|tagging|meta-.*|server-side-encryption.*)"
+    "x-amz-(acl|grant-.*|storage-class|tagging|meta-.*|website-redirect-location"
+    "|server-side-encryption.*|object-lock-.*)"
 )
 _IN_AN_OLDER_QUERY = re.compile("x-amz-.*")
 

@@ -616,6 +616,25 @@ def test_a_presigned_url_grants_nothing(http: httpx.Client, served: Served, s3: 
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("x-amz-object-lock-legal-hold", "ON"), "Bucket is missing ObjectLockConfiguration"),
+        (("X-Amz-Object-Lock-Mode", "GOVERNANCE"), "Bucket is missing ObjectLockConfiguration"),
+        (
+            ("x-amz-website-redirect-location", "elsewhere"),
+            "The website redirect location must have a prefix",
+        ),
+    ],
+)
+def test_a_presigned_url_is_refused_as_headers_are(  # noqa: PLR0917
+    http: httpx.Client, served: Served, s3: Any, bucket: str, more: tuple[str, str], message: str
+) -> None:
+    answer = http.put(presigned_put(served, f"/{bucket}/k", more), content=b"x")
+    assert (answer.status_code, message in answer.text) == (400, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
 def test_what_is_in_a_query_that_nobody_signed_says_nothing(http: httpx.Client, s3: Any, bucket: str) -> None:
     s3.put_bucket_acl(Bucket=bucket, ACL="public-read-write")
     assert http.put(f"/{bucket}/k?x-amz-acl=public-read", content=b"x").status_code == 200
