@@ -441,6 +441,25 @@ def test_a_key_allows_nothing_less_than_none(served: Served, s3: Any, bucket: st
         assert refused(limited.put_bucket_acl, Bucket=bucket, ACL="private") == "AccessDenied"
 
 
+def test_a_copy_tells_no_more_of_its_source_than_a_read(serve: Serve) -> None:
+    mine_only = "MINE:secret:rw:mine"
+    served = serve(f"{ID}:{SECRET}", mine_only)
+    with closing(client(served)) as s3, closing(client(served, mine_only)) as mine:
+        for name in ("mine", "theirs"):
+            s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket="theirs", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="theirs", Key="there", Body=b"x")
+        marker = s3.delete_object(Bucket="theirs", Key="gone")["VersionId"]
+        upload = mine.create_multipart_upload(Bucket="mine", Key="k")["UploadId"]
+        part = {"UploadId": upload, "PartNumber": 1}
+        for key in ("there", "nothing", "gone", f"gone?versionId={marker}", f"there?versionId={'0' * 32}"):
+            copy = {"Bucket": "mine", "Key": "k", "CopySource": f"theirs/{key}"}
+            assert refused(mine.copy_object, **copy) == "AccessDenied", key
+            assert refused(mine.upload_part_copy, **copy, **part) == "AccessDenied", key
+        copy = {"Bucket": "mine", "Key": "k", "CopySource": "theirs/nothing"}
+        assert refused(s3.copy_object, **copy) == "NoSuchKey"
+
+
 def test_a_bucket_may_be_expected_to_be_anothers(s3: Any, bucket: str) -> None:
     owner = s3.get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner=owner)
