@@ -214,13 +214,18 @@ def query_of(raw: bytes) -> tuple[tuple[str, str], ...]:
         raise S3Error("InvalidArgument", "The query has too many fields.")
     try:
         return tuple(
-            (_decoded(name), _decoded(value)) for name, _, value in (f.partition(b"=") for f in fields)
+            (decoded(name), decoded(value)) for name, _, value in (f.partition(b"=") for f in fields)
         )
     except UnicodeDecodeError as error:
         raise S3Error("InvalidURI") from error
 
 
-def _decoded(text: bytes) -> str:
+def decoded(text: bytes) -> str:
+    """Read a name or a value of a query.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+    """
     return unquote_to_bytes(text.replace(b"+", b" ")).decode()
 
 

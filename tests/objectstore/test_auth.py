@@ -596,7 +596,7 @@ def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3
         ("x-amz-meta-name", "caf\u00e9 \u65e5"),
         ("X-Amz-Acl", "public-read"),
         ("x-amz-storage-class", "STANDARD_IA"),
-        ("x-amz-tagging", "a=1&b=two%20words"),
+        ("x-amz-tagging", "a=1&b=two%20words&c=\u65e5"),
         ("x-amz-checksum-crc32", "AAAAAA=="),  # of nothing, not of the body to come
         ("x-amz-sdk-checksum-algorithm", "CRC32"),
         ("x-id", "PutObject"),
@@ -608,7 +608,7 @@ def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3
     assert dict(got.headers.raw)[b"x-amz-meta-name"].decode() == "caf\u00e9 \u65e5"
     assert got.headers["x-amz-storage-class"] == "STANDARD_IA"
     tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]}
-    assert tags == {"a": "1", "b": "two words"}
+    assert tags == {"a": "1", "b": "two words", "c": "\u65e5"}
     assert http.put(url.replace("STANDARD_IA", "GLACIER"), content=b"x").status_code == 403
 
 

@@ -14,9 +14,8 @@ from dslab.objectstore.documents import MEDIA_TYPE, Child, read_new_bucket, time
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Bucket
-from dslab.objectstore.protocol import check_bucket_name, check_region, check_tags
+from dslab.objectstore.protocol import MAX_BUCKET_TAGS, check_bucket_name, check_region, check_tags
 from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, number, subject, xml
-from dslab.objectstore.routes.settings import MAX_BUCKET_TAGS
 from dslab.objectstore.service import DEFAULT_REGION, Service
 
 MAX_CONFIGURATION_BYTES = 128 * 1024
