@@ -19,7 +19,6 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi import Request as HTTPRequest
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -114,14 +113,7 @@ def application(service: Service) -> Front:
     )
     for router in routers():
         api.include_router(router)
-    for kind in (
-        S3Error,
-        RequestValidationError,
-        HTTPException,
-        sqlite3.OperationalError,
-        OSError,
-        Exception,
-    ):
+    for kind in (S3Error, HTTPException, sqlite3.OperationalError, OSError, Exception):
         api.add_exception_handler(kind, _answer_in_api)
     api.openapi = lambda: described(api)  # type: ignore[method-assign]
     return Front(api, service)
@@ -139,10 +131,6 @@ def described(api: FastAPI) -> dict[str, Any]:
 async def _answer_in_api(request: HTTPRequest, error: Exception) -> Response:
     """Answer an error of one of FastAPI's routes."""
     match error:
-        case RequestValidationError():
-            first = error.errors()[0]
-            name = str(first["loc"][-1])
-            error = S3Error("InvalidArgument", f"{name}: {first['msg']}", ArgumentName=name)
         case HTTPException() if request.method == "OPTIONS":
             error = _no_preflight(request)
         case HTTPException():

@@ -32,7 +32,8 @@ CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _IN_A_PRESIGNED_QUERY = re.compile(
-    "x-amz-(acl|grant-.*|storage-class|tagging|meta-.*|server-side-encryption.*)"
+    "x-amz-(acl|grant-.*|storage-class|tagging|meta-.*|website-redirect-location"
+    "|server-side-encryption.*|object-lock-.*)"
 )
 _IN_AN_OLDER_QUERY = re.compile("x-amz-.*")
 
@@ -213,13 +214,18 @@ def query_of(raw: bytes) -> tuple[tuple[str, str], ...]:
         raise S3Error("InvalidArgument", "The query has too many fields.")
     try:
         return tuple(
-            (_decoded(name), _decoded(value)) for name, _, value in (f.partition(b"=") for f in fields)
+            (decoded(name), decoded(value)) for name, _, value in (f.partition(b"=") for f in fields)
         )
     except UnicodeDecodeError as error:
         raise S3Error("InvalidURI") from error
 
 
-def _decoded(text: bytes) -> str:
+def decoded(text: bytes) -> str:
+    """Read a name or a value of a query.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+    """
     return unquote_to_bytes(text.replace(b"+", b" ")).decode()
 
 

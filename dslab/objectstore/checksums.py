@@ -239,8 +239,12 @@ def combined(algorithm: str, composite: bool, parts: Iterable[tuple[Checksum, in
     return Checksum(algorithm, base64.b64encode(total.to_bytes(SIZES[algorithm], "big")).decode())
 
 
-def multipart_kind(algorithm: str | None, kind: str | None) -> tuple[str, bool]:
+def multipart_kind(algorithm: str | None, kind: str) -> tuple[str, bool]:
     """Which algorithm, and composite or not, a multipart upload has that was begun with these words.
+
+    Args:
+        algorithm: One of `SIZES`; None if none was said.
+        kind: ``COMPOSITE`` or ``FULL_OBJECT``; empty if neither was said.
 
     Raises:
         S3Error: InvalidRequest, the two do not go together.
@@ -252,7 +256,7 @@ def multipart_kind(algorithm: str | None, kind: str | None) -> tuple[str, bool]:
         return DEFAULT, False
     composite = kind == "COMPOSITE" if kind else algorithm != DEFAULT
     possible = algorithm != DEFAULT if composite else algorithm in _COMBINE
-    if kind not in (None, "", "COMPOSITE", "FULL_OBJECT") or not possible:
+    if not possible:
         message = f"The {kind} checksum type cannot be used with the {algorithm.lower()} checksum algorithm."
         raise S3Error("InvalidRequest", message)
     return algorithm, composite

@@ -34,7 +34,6 @@ from dslab.objectstore.messages import (
 from dslab.objectstore.protocol import Conditions, check_bucket_name, check_key, copy_range
 from dslab.objectstore.puts import part_target, write_conditions
 from dslab.objectstore.service import Service, check_version_id, look_again
-from dslab.objectstore.store import present
 
 T = TypeVar("T")
 
@@ -183,15 +182,17 @@ def _no_source(what: str, header: str) -> S3Error:
 def _find(service: Service, call: Call, said: Source) -> Found:
     """Find what is to be copied."""
     bucket, found = service.store.look(*said)
-    is_named = said.version_id is not None
-    if is_named and found is not None and found.marker:
+    try:
+        source = service.present(call, bucket, found, said.key, said.version_id)
+    except S3Error as error:
+        if error.code != "MethodNotAllowed":
+            raise
         message = "The source of a copy request may not specifically refer to a delete marker by version id."
-        raise S3Error("InvalidRequest", message)
-    source = present(found, said.key, said.version_id)
+        raise S3Error("InvalidRequest", message) from error
     call.check(service.rules, Action.READ, bucket, source)
     encryption.check_source(call.headers)
     Conditions.of(call.headers, "x-amz-copy-source-").check_source(source)
-    return Found(bucket, source, is_named)
+    return Found(bucket, source, said.version_id is not None)
 
 
 def _meta(call: Call, source: Version) -> Meta:

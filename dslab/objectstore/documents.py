@@ -260,10 +260,16 @@ def _tags_in(element: Element) -> list[tuple[str, str]]:
     return [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in element.findall("Tag")]
 
 
+_CHECKSUMS = {f"Checksum{name}": name for name in SIZES}
+"""An element of a part: the algorithm of the checksum in it."""
+
+
 def _checksum_in(element: Element) -> Checksum | None:
     """Read the checksum of a part. An empty element is as one that is not there."""
-    named = [(child.tag.removeprefix("Checksum"), child.text or "") for child in element]
-    found = [Checksum(name, text.strip()) for name, text in named if name in SIZES and text.strip()]
+    named = [
+        (_CHECKSUMS[child.tag], (child.text or "").strip()) for child in element if child.tag in _CHECKSUMS
+    ]
+    found = [Checksum(name, text) for name, text in named if text]
     if not found:
         return None
     try:

@@ -9,11 +9,10 @@ import re
 from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 from dslab.objectstore import checksums, encryption
 from dslab.objectstore.access import check_acl, check_no_grants
-from dslab.objectstore.call import Call
+from dslab.objectstore.call import Call, decoded
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.messages import NULL_VERSION, Bucket, Checksum, Meta, Version, Versioning
 from dslab.objectstore.protocol import check_metadata, check_tags
@@ -91,16 +90,14 @@ def tags_of(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _tag_in(pair: str) -> tuple[str, str] | None:
-    """Read one tag of a header; None for what is none."""
+    """Read one tag of a header, each of whose characters is a byte; None for what is none."""
     found = _TAG.fullmatch(pair)
+    if not found:
+        return None
     try:
-        return (_decoded(found[1]), _decoded(found[2] or "")) if found else None
+        return decoded(found[1].encode("latin-1")), decoded((found[2] or "").encode("latin-1"))
     except UnicodeDecodeError:
         return None
-
-
-def _decoded(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode()
 
 
 def of_version(call: Call, bucket: Bucket, version: Version, *, is_whole: bool) -> dict[str, str]:

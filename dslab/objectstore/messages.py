@@ -69,6 +69,11 @@ class Bucket:
     tags: Mapping[str, str] | None = None
 
 
+def kind_of(*, composite: bool) -> str:
+    """The word for what a checksum is of: ``x-amz-checksum-type``."""
+    return "COMPOSITE" if composite else "FULL_OBJECT"
+
+
 @dataclass(frozen=True, slots=True)
 class Checksum:
     """A checksum of a whole object, or of its parts' checksums.
@@ -85,8 +90,8 @@ class Checksum:
 
     @property
     def kind(self) -> str:
-        """The word for what it is of: ``x-amz-checksum-type``."""
-        return "COMPOSITE" if self.composite else "FULL_OBJECT"
+        """The word for what it is of."""
+        return kind_of(composite=self.composite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,11 @@ class Upload:
     composite: bool = False
     declared: bool = False
     number: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The word for what the object's checksum is to be of."""
+        return kind_of(composite=self.composite)
 
 
 @dataclass(frozen=True, slots=True)

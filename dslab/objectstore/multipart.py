@@ -108,12 +108,7 @@ class Multipart:
             # CompleteMultipartUpload_should_ignore_the_final_checksum.
             if upload.declared:
                 _check(content.checksum, expected, kind)
-            if size_bytes not in (None, content.size_bytes):
-                raise S3Error(
-                    "InvalidRequest",
-                    f"The provided 'x-amz-mp-object-size' header value {size_bytes} does not match what was "
-                    f"computed: {content.size_bytes}",
-                )
+            _check_size(content.size_bytes, size_bytes)
             if conditions != ANY:
                 conditions.check_write(versions.newest(db, where, key))
             uploads.end(db, where, key, upload_id, content.segments)
@@ -159,3 +154,9 @@ def _check(have: Checksum | None, expected: Checksum | None, kind: str) -> None:
         raise S3Error(
             "BadDigest", f"The {expected.algorithm} you specified did not match the calculated checksum."
         )
+
+
+def _check_size(have: int, expected: int | None) -> None:
+    if expected not in (None, have):
+        header = f"The provided 'x-amz-mp-object-size' header value {expected}"
+        raise S3Error("InvalidRequest", f"{header} does not match what was computed: {have}")

@@ -22,6 +22,7 @@ from dslab.objectstore.messages import MAX_PARTS, Version
 MAX_KEY_BYTES = 1024
 MAX_METADATA_BYTES = 2 * 1024
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256
+MAX_BUCKET_TAGS = 50
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _IP_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -366,6 +367,10 @@ def multipart_etag(etags: Iterable[str]) -> str:
 def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, str]:
     """Hold tags to S3's rules, one by one, and then their number.
 
+    Args:
+        tags: Names and values.
+        most: `MAX_TAGS` of an object, `MAX_BUCKET_TAGS` of a bucket.
+
     Raises:
         S3Error: InvalidTag, one is too long, twice there, Amazon's own, or has forbidden characters; they are
             too many.
@@ -377,7 +382,7 @@ def check_tags(tags: list[tuple[str, str]], most: int = MAX_TAGS) -> dict[str, s
             raise S3Error("InvalidTag", "Cannot provide multiple Tags with the same key", TagKey=name)
         checked[name] = value
     if len(checked) > most:
-        what = "Object tags" if most == MAX_TAGS else "Bucket tag count"
+        what = "Bucket tag count" if most == MAX_BUCKET_TAGS else "Object tags"
         raise S3Error("InvalidTag", f"{what} cannot be greater than {most}")
     return checked
 

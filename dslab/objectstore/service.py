@@ -82,14 +82,24 @@ class Service:
         """
         version_id, key = version_of(call), call.target.key
         bucket, found = self.store.look(call.target.bucket, key, version_id)
-        try:
-            version = present(found, key, version_id)
-        except S3Error as error:
-            if not self.rules.may(call.key, Action.LIST, bucket.name, bucket.acl):
-                raise S3Error("AccessDenied") from error  # who may not list learns not what is there
-            raise
+        version = self.present(call, bucket, found, key, version_id)
         call.check(self.rules, action, bucket, version)
         return bucket, version
+
+    def present(
+        self, call: Call, bucket: Bucket, found: Version | None, key: str, version_id: str | None
+    ) -> Version:
+        """Hold what was found against what was asked for. Who may not list learns not what is there.
+
+        Raises:
+            S3Error: As `store.present`; AccessDenied in place of that.
+        """
+        try:
+            return present(found, key, version_id)
+        except S3Error as error:
+            if not self.rules.may(call.key, Action.LIST, bucket.name, bucket.acl):
+                raise S3Error("AccessDenied") from error
+            raise
 
 
 def look_again(look: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

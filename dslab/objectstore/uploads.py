@@ -140,13 +140,7 @@ def assemble(
             BadDigest, a checksum is of another algorithm than the upload's; EntityTooSmall, a part that is
             not the last has less than 5 MiB; EntityTooLarge.
     """
-    if not wanted:
-        raise S3Error("MalformedXML")
-    numbers = [number for number, _, _ in wanted]
-    if any(number >= following for number, following in pairwise(numbers)):
-        raise S3Error("InvalidPartOrder")
-    if upload.composite and numbers != list(range(1, len(numbers) + 1)):
-        raise S3Error("InvalidPartOrder", "With checksums of parts, their numbers must be 1, 2, 3 and so on.")
+    _check_order([number for number, _, _ in wanted], composite=upload.composite)
     there = {part.number: part for part in have}
     chosen = [_chosen(upload, there.get(number), number, etag, checksum) for number, etag, checksum in wanted]
     for part in chosen[:-1]:
@@ -169,6 +163,15 @@ def assemble(
         parts=len(chosen),
         segments=tuple(Segment(part.number, part.blob, part.size_bytes, part.checksum) for part in chosen),
     )
+
+
+def _check_order(numbers: list[int], *, composite: bool) -> None:
+    if not numbers:
+        raise S3Error("MalformedXML")
+    if any(number >= following for number, following in pairwise(numbers)):
+        raise S3Error("InvalidPartOrder")
+    if composite and numbers != list(range(1, len(numbers) + 1)):
+        raise S3Error("InvalidPartOrder", "With checksums of parts, their numbers must be 1, 2, 3 and so on.")
 
 
 def _chosen(upload: Upload, part: Part | None, number: int, etag: str, checksum: Checksum | None) -> Part:

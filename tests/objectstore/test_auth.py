@@ -441,6 +441,25 @@ def test_a_key_allows_nothing_less_than_none(served: Served, s3: Any, bucket: st
         assert refused(limited.put_bucket_acl, Bucket=bucket, ACL="private") == "AccessDenied"
 
 
+def test_a_copy_tells_no_more_of_its_source_than_a_read(serve: Serve) -> None:
+    mine_only = "MINE:secret:rw:mine"
+    served = serve(f"{ID}:{SECRET}", mine_only)
+    with closing(client(served)) as s3, closing(client(served, mine_only)) as mine:
+        for name in ("mine", "theirs"):
+            s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket="theirs", VersioningConfiguration={"Status": "Enabled"})
+        s3.put_object(Bucket="theirs", Key="there", Body=b"x")
+        marker = s3.delete_object(Bucket="theirs", Key="gone")["VersionId"]
+        upload = mine.create_multipart_upload(Bucket="mine", Key="k")["UploadId"]
+        part = {"UploadId": upload, "PartNumber": 1}
+        for key in ("there", "nothing", "gone", f"gone?versionId={marker}", f"there?versionId={'0' * 32}"):
+            copy = {"Bucket": "mine", "Key": "k", "CopySource": f"theirs/{key}"}
+            assert refused(mine.copy_object, **copy) == "AccessDenied", key
+            assert refused(mine.upload_part_copy, **copy, **part) == "AccessDenied", key
+        copy = {"Bucket": "mine", "Key": "k", "CopySource": "theirs/nothing"}
+        assert refused(s3.copy_object, **copy) == "NoSuchKey"
+
+
 def test_a_bucket_may_be_expected_to_be_anothers(s3: Any, bucket: str) -> None:
     owner = s3.get_bucket_acl(Bucket=bucket)["Owner"]["ID"]
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ExpectedBucketOwner=owner)
@@ -577,7 +596,7 @@ def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3
         ("x-amz-meta-name", "caf\u00e9 \u65e5"),
         ("X-Amz-Acl", "public-read"),
         ("x-amz-storage-class", "STANDARD_IA"),
-        ("x-amz-tagging", "a=1&b=two%20words"),
+        ("x-amz-tagging", "a=1&b=two%20words&c=\u65e5"),
         ("x-amz-checksum-crc32", "AAAAAA=="),  # of nothing, not of the body to come
         ("x-amz-sdk-checksum-algorithm", "CRC32"),
         ("x-id", "PutObject"),
@@ -589,7 +608,7 @@ def test_a_presigned_url_says_what_is_put(http: httpx.Client, served: Served, s3
     assert dict(got.headers.raw)[b"x-amz-meta-name"].decode() == "caf\u00e9 \u65e5"
     assert got.headers["x-amz-storage-class"] == "STANDARD_IA"
     tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]}
-    assert tags == {"a": "1", "b": "two words"}
+    assert tags == {"a": "1", "b": "two words", "c": "\u65e5"}
     assert http.put(url.replace("STANDARD_IA", "GLACIER"), content=b"x").status_code == 403
 
 
@@ -613,6 +632,25 @@ def test_a_presigned_url_grants_nothing(http: httpx.Client, served: Served, s3: 
     url = presigned_put(served, f"/{bucket}/k", ("x-amz-grant-read", "id=dslab"))
     answer = http.put(url, content=b"x")
     assert (answer.status_code, "<Code>NotImplemented</Code>" in answer.text) == (501, True), answer.text
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("x-amz-object-lock-legal-hold", "ON"), "Bucket is missing ObjectLockConfiguration"),
+        (("X-Amz-Object-Lock-Mode", "GOVERNANCE"), "Bucket is missing ObjectLockConfiguration"),
+        (
+            ("x-amz-website-redirect-location", "elsewhere"),
+            "The website redirect location must have a prefix",
+        ),
+    ],
+)
+def test_a_presigned_url_is_refused_as_headers_are(  # noqa: PLR0917
+    http: httpx.Client, served: Served, s3: Any, bucket: str, more: tuple[str, str], message: str
+) -> None:
+    answer = http.put(presigned_put(served, f"/{bucket}/k", more), content=b"x")
+    assert (answer.status_code, message in answer.text) == (400, True), answer.text
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 

@@ -121,17 +121,46 @@ def test_buckets_of_a_region(s3: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("most", ["0", "-3", "10001", "9" * 5_000, "many", "1.0"])
-def test_how_many_buckets_can_be_asked_for(serve: Serve, most: str) -> None:
+TOO_FEW_OR_MANY = "Argument max-buckets must be an integer between 1 and 10000."
+NO_NUMBER = "Provided max-buckets not an integer or within integer range"
+
+
+@pytest.mark.parametrize(
+    ("most", "message"),
+    [
+        ("0", TOO_FEW_OR_MANY),
+        ("-3", TOO_FEW_OR_MANY),
+        ("10001", TOO_FEW_OR_MANY),
+        ("9" * 5_000, NO_NUMBER),
+        ("many", NO_NUMBER),
+        ("1.0", NO_NUMBER),
+    ],
+)
+def test_how_many_buckets_can_be_asked_for(serve: Serve, most: str, message: str) -> None:
     answer = httpx.get(f"{serve(anonymous='read').url}/?max-buckets={most}", trust_env=False)
     told = ElementTree.fromstring(answer.content)
-    message = "Argument max-buckets must be an integer between 1 and 10000."
     assert (answer.status_code, told.findtext("Code"), told.findtext("Message")) == (
         400,
         "InvalidArgument",
         message,
     )
     assert (told.findtext("ArgumentName"), told.findtext("ArgumentValue")) == ("max-buckets", most)
+
+
+def test_nothing_in_a_query_is_refused_in_other_words_than_s3_s(serve: Serve) -> None:
+    url = serve(anonymous="write").url
+    assert httpx.put(f"{url}/bucket", trust_env=False).status_code == 200
+    asked = 0
+    for path, methods in httpx.get(f"{url}/-/openapi.json", trust_env=False).json()["paths"].items():
+        for method, operation in methods.items():
+            for one in operation.get("parameters", []):
+                if one["in"] == "query" and method == "get":
+                    where = path.replace("{bucket}", "bucket").replace("{key}", "key")
+                    query = f"{'&' if '?' in where else '?'}{one['name']}=%C3%A9"
+                    answer = httpx.get(f"{url}{where}{query}", trust_env=False)
+                    assert answer.status_code != 422, (answer.url, answer.text)
+                    asked += 1
+    assert asked > 20
 
 
 def test_what_keeps_a_bucket_from_being_removed(s3: Any, bucket: str) -> None:

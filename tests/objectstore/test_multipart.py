@@ -15,7 +15,7 @@ from awscrt import checksums as crt
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
-from dslab.objectstore import checksums
+from dslab.objectstore import checksums, documents
 from dslab.objectstore.messages import Content, Meta, Version
 from tests.objectstore.conftest import Served, client
 from tests.objectstore.test_objects import CHECKSUMS
@@ -361,6 +361,12 @@ def test_a_size_that_is_none_is_told_apart_from_a_wrong_one(loose: Any, bucket: 
     ):
         told = refusal(loose.complete_multipart_upload, **upload, MultipartUpload=wanted, MpuObjectSize=size)
         assert (told["Code"], told["Message"]) == ("InvalidRequest", message)
+
+
+def test_an_element_that_s3_does_not_know_is_no_checksum() -> None:
+    part = "<Part><PartNumber>1</PartNumber><ETag>e</ETag><CRC32>AAAAAA==</CRC32></Part>"
+    document = f"<CompleteMultipartUpload>{part}</CompleteMultipartUpload>".encode()
+    assert documents.read_parts(document) == [(1, "e", None)]
 
 
 def test_lists_of_parts_that_are_refused(loose: Any, bucket: str) -> None:

@@ -445,6 +445,8 @@ def test_what_is_no_number_of_parts_is_ignored(s3: Any, http: httpx.Client, buck
     asked = {"x-amz-object-attributes": "ObjectParts", "x-amz-max-parts": most}
     answer = http.get(f"/{bucket}/key?attributes", headers=asked)
     assert (answer.status_code, "<MaxParts>1000</MaxParts>" in answer.text) == (200, True), answer.text
+    none = http.get(f"/{bucket}/key?attributes", headers={**asked, "x-amz-max-parts": "0"})
+    assert "<IsTruncated>false</IsTruncated>" in none.text  # or a client would ask for the next none for ever
 
 
 @pytest.mark.parametrize("algorithm", CHECKSUMS)

@@ -14,15 +14,26 @@ from dslab.objectstore.documents import MEDIA_TYPE, Child, read_new_bucket, time
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Bucket
-from dslab.objectstore.protocol import check_bucket_name, check_region, check_tags
-from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, subject, xml
-from dslab.objectstore.routes.settings import MAX_BUCKET_TAGS
+from dslab.objectstore.protocol import MAX_BUCKET_TAGS, check_bucket_name, check_region, check_tags
+from dslab.objectstore.routes.operation import BucketCall, Here, ServiceCall, empty, number, subject, xml
 from dslab.objectstore.service import DEFAULT_REGION, Service
 
 MAX_CONFIGURATION_BYTES = 128 * 1024
 """Of a new bucket's configuration: 50 tags of the longest that there are take some 80 KiB."""
 
 router = subject("buckets")
+
+MostBuckets = Annotated[
+    int,
+    Query(alias="max-buckets", ge=1, le=MAX_BUCKETS),
+    number(
+        *("max-buckets", MAX_BUCKETS, 1, MAX_BUCKETS),
+        outside=f"Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}.",
+    ),
+]
+
+OF_SOME = ("prefix", "max-buckets", "continuation-token", "bucket-region")
+"""What asks for some of the buckets."""
 
 OWNER: list[Child] = [("ID", access.OWNER), ("DisplayName", access.OWNER)]
 
@@ -32,14 +43,13 @@ def list_buckets(  # noqa: PLR0917
     service: Here,
     call: ServiceCall,
     prefix: str = "",
-    max_buckets: Annotated[str, Query(alias="max-buckets")] = "",
+    max_buckets: MostBuckets = MAX_BUCKETS,
     continuation_token: Annotated[str, Query(alias="continuation-token")] = "",
     bucket_region: Annotated[str, Query(alias="bucket-region")] = "",
 ) -> Response:
     """List the buckets that this key is good for. Who asks for some of them is told their regions."""
     if call.key is None and service.rules.anonymous == "nothing":
         raise S3Error("AccessDenied")
-    most = _most(max_buckets)
     found = service.store.buckets(prefix, continuation_token)
     mine = [
         one
@@ -47,24 +57,14 @@ def list_buckets(  # noqa: PLR0917
         if service.rules.may(call.key, Action.LIST, one.name, one.acl)
         and bucket_region in ("", one.region or DEFAULT_REGION)
     ]
-    shown = mine[:most]
-    with_region = bool(prefix or max_buckets or continuation_token or bucket_region)
+    shown = mine[:max_buckets]
+    with_region = any(call.query.get(name) for name in OF_SOME)
     rows: list[Child] = [("Bucket", _row(one, with_region=with_region)) for one in shown]
     more = shown[-1].name if len(mine) > len(shown) else None
     children: list[Child] = [("Owner", OWNER), ("Buckets", rows), ("ContinuationToken", more)]
     if prefix:
         children.append(("Prefix", prefix))
     return xml("ListAllMyBucketsResult", children)
-
-
-def _most(text: str) -> int:
-    """Read how many buckets are wanted."""
-    if not text:
-        return MAX_BUCKETS
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_BUCKETS):
-        message = f"Argument max-buckets must be an integer between 1 and {MAX_BUCKETS}."
-        raise S3Error("InvalidArgument", message, ArgumentName="max-buckets", ArgumentValue=text)
-    return int(text)
 
 
 def _row(bucket: Bucket, *, with_region: bool) -> list[Child]:

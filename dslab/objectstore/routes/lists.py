@@ -23,7 +23,7 @@ from dslab.objectstore.documents import (
 )
 from dslab.objectstore.errors import S3Error
 from dslab.objectstore.listing import Wanted
-from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version
+from dslab.objectstore.messages import MAX_KEYS, Listed, Page, Version, kind_of
 from dslab.objectstore.routes.buckets import OWNER
 from dslab.objectstore.routes.operation import MAX_NUMBER, BucketCall, Here, number, subject, xml
 from dslab.objectstore.store import is_version_id
@@ -32,7 +32,7 @@ router = subject("lists")
 
 _Most = Query(alias="max-keys", ge=0, le=MAX_NUMBER)
 Most = Annotated[int, _Most, number("max-keys", MAX_KEYS, argument="maxKeys")]
-MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, below="max-keys cannot be negative")]
+MostVersions = Annotated[int, _Most, number("max-keys", MAX_KEYS, outside="max-keys cannot be negative")]
 Encoding = Annotated[str, Query(alias="encoding-type")]
 
 _END = "</Contents>"
@@ -143,7 +143,7 @@ def _checksum_of(one: Listed) -> str:
     if one.checksum is None:
         return ""
     algorithm, _, value = one.checksum.partition(" ")
-    kind = "COMPOSITE" if " " in value else "FULL_OBJECT"
+    kind = kind_of(composite=" " in value)
     return f"<ChecksumAlgorithm>{algorithm}</ChecksumAlgorithm><ChecksumType>{kind}</ChecksumType>"
 
 

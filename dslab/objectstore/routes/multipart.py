@@ -63,8 +63,7 @@ async def begin(service: Here, call: ObjectCall) -> Response:
     children: list[Child] = [("Bucket", target.bucket), ("Key", target.key), ("UploadId", upload.upload_id)]
     headers = {}
     if name:
-        kind = "COMPOSITE" if composite else "FULL_OBJECT"
-        headers = {"x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": kind}
+        headers = {"x-amz-checksum-algorithm": upload.algorithm, "x-amz-checksum-type": upload.kind}
     return xml("InitiateMultipartUploadResult", children, headers)
 
 
@@ -194,12 +193,15 @@ def _storage_class(upload: Upload) -> str:
 def _kind(upload: Upload) -> list[Child]:
     if not upload.declared:
         return []
-    kind = "COMPOSITE" if upload.composite else "FULL_OBJECT"
-    return [("ChecksumAlgorithm", upload.algorithm), ("ChecksumType", kind)]
+    return [("ChecksumAlgorithm", upload.algorithm), ("ChecksumType", upload.kind)]
 
 
 def _said_kind(headers: Mapping[str, str]) -> str:
-    """Read x-amz-checksum-type, which may be in small letters; empty if there is none."""
+    """Read x-amz-checksum-type, which may be in small letters; empty if there is none.
+
+    Raises:
+        S3Error: InvalidRequest, there is no such type.
+    """
     kind = headers.get("x-amz-checksum-type", "").upper()
     if kind not in ("", "COMPOSITE", "FULL_OBJECT"):
         raise S3Error("InvalidRequest", "Value for x-amz-checksum-type header is invalid.")
@@ -207,7 +209,11 @@ def _said_kind(headers: Mapping[str, str]) -> str:
 
 
 def _said_size(text: str | None) -> int | None:
-    """Read x-amz-mp-object-size; None for no header."""
+    """Read x-amz-mp-object-size; None for no header.
+
+    Raises:
+        S3Error: InvalidRequest, it is no size.
+    """
     if text is None:
         return None
     if not _SIZE.fullmatch(text):

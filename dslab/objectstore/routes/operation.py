@@ -90,17 +90,29 @@ async def _object_call(
     return await _call(request)
 
 
-def number(name: str, otherwise: int, *, argument: str = "", below: str = "") -> BeforeValidator:
+def number(
+    name: str,
+    otherwise: int,
+    least: int = 0,
+    most: int = MAX_NUMBER,
+    *,
+    argument: str = "",
+    outside: str = "",
+) -> BeforeValidator:
     """How a number in a query is read: FastAPI would refuse what is none in other words than S3.
+
+    It would do so with RequestValidationError, which nobody here answers: every number is read by this.
 
     Args:
         name: The field's name.
         otherwise: What an empty field means.
-        argument: What S3 calls it where the number is negative, if not by its name.
-        below: What S3 says of it then, if not which numbers there can be.
+        least: The smallest that there can be.
+        most: The largest.
+        argument: What S3 calls it where the number is too small or too large, if not by its name.
+        outside: What S3 says of it then, if not which numbers there can be.
     """
     argument = argument or name
-    below = below or f"Argument {argument} must be an integer between 0 and {MAX_NUMBER}"
+    outside = outside or f"Argument {argument} must be an integer between {least} and {most}"
 
     def read(text: str) -> int:
         if not text:
@@ -108,8 +120,8 @@ def number(name: str, otherwise: int, *, argument: str = "", below: str = "") ->
         if not _INTEGER.fullmatch(text) or abs(int(text)) > MAX_NUMBER:
             message = f"Provided {name} not an integer or within integer range"
             raise S3Error("InvalidArgument", message, ArgumentName=name, ArgumentValue=text)
-        if int(text) < 0:
-            raise S3Error("InvalidArgument", below, ArgumentName=argument, ArgumentValue=text)
+        if not least <= int(text) <= most:
+            raise S3Error("InvalidArgument", outside, ArgumentName=argument, ArgumentValue=text)
         return int(text)
 
     return BeforeValidator(read)

@@ -130,7 +130,7 @@ def _parts(service: Service, call: Call, version: Version) -> list[Child]:
         ("PartNumberMarker", after),
         ("NextPartNumberMarker", shown[-1].number if shown else 0),
         ("MaxParts", most),
-        ("IsTruncated", len(rest) > most),
+        ("IsTruncated", len(rest) > most > 0),
     ]
     for one in shown:
         checksum = _checksum(one.checksum) if one.checksum else []

@@ -25,11 +25,9 @@ from dslab.objectstore.documents import (
 from dslab.objectstore.errors import S3Error, no_subresource
 from dslab.objectstore.intake import whole
 from dslab.objectstore.messages import Versioning
-from dslab.objectstore.protocol import check_tags
+from dslab.objectstore.protocol import MAX_BUCKET_TAGS, check_tags
 from dslab.objectstore.routes.operation import BucketCall, Here, empty, subject, xml
 from dslab.objectstore.subresources import BUCKET_ABSENT, BUCKET_EMPTY, BUCKET_REFUSED
-
-MAX_BUCKET_TAGS = 50
 
 router = subject("settings of buckets")
 
