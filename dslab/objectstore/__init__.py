@@ -18,6 +18,12 @@ Read in this order:
    has two faster ways, for small objects and known lists (``short``) and for large objects (``files``).
 8. ``client``: the other way to see a service, as procedures: ``bucket.create("mybucket")``.
 
+Where it is not as S3, it is so on purpose. All keys are of one account, and a credential may name any region.
+ACLs are the canned ones; there are no policies, no encryption, no locks, no websites, and more that
+``subresources`` names: who asks for them is refused, never overlooked. A key may have any parts, ``..`` too.
+Too many tags are an InvalidTag, and a space in a list that is URL-encoded is ``%20``: on these two, clients
+and suites of tests that go by S3 do not agree.
+
 ``bench/objectstore.py`` shows how fast it is beside other stores, and what of that was promised.
 
 ``python -m dslab.objectstore server --bind A --data DIR --key ID:SECRET`` runs one.
