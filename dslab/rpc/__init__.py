@@ -48,9 +48,9 @@ Read in this order:
 What it costs, by rows of ``bench/rpc.py`` on quiet virtual machines with two cores: a small call of the
 blocking client to the server with threads takes 0.39 to 0.52 of the time of Pyro5's, and 1.17 to 1.32 times
 that of bytes sent to and fro without any meaning (which is 0.30 to 0.43 of Pyro5's). With 64 calls in flight
-the server on asyncio takes a sixtieth to an eightieth of the CPU time of Pyro5's for each, and 1.7 to 1.9
-times that of a dozen lines of asyncio that check nothing. At-most-once makes a small call 1.3 times as long,
-and 64 in flight 2.1 to 2.5 times.
+the server on asyncio takes a sixtieth to a hundredth of the CPU time of Pyro5's for each, and 1.7 to 2.0
+times that of a dozen lines of asyncio that check nothing. At-most-once makes a small call 1.3 to 1.5 times as
+long, and 64 in flight 1.8 to 2.5 times.
 
 Source: ch. 4, Remote procedure call; ch. 2, Object-based style; ch. 3, Servers; ch. 8, RPC semantics in the
 presence of failures.
