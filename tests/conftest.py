@@ -1,7 +1,8 @@
 """Options of the whole suite."""
 
+import multiprocessing
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -73,3 +74,24 @@ def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(terminal))
+
+
+@pytest.fixture
+def fork_child() -> Iterator[Callable[[], None]]:
+    """Fork a child that lives until the test has ended: it has whatever is open when it is called."""
+    fork = multiprocessing.get_context("fork")
+    began, ends = fork.Event(), fork.Event()
+
+    def outlive() -> None:
+        began.set()
+        ends.wait(30)
+
+    child = fork.Process(target=outlive)
+
+    def start() -> None:
+        child.start()
+        assert began.wait(30)
+
+    yield start
+    ends.set()
+    child.join()

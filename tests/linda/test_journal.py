@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import multiprocessing
 import os
 import random
 import shutil
@@ -188,26 +187,15 @@ def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
-def test_a_child_that_outlives_its_server_does_not_keep_the_folder(tmp_path: Path) -> None:
+def test_a_child_that_outlives_its_server_does_not_keep_the_folder(
+    tmp_path: Path, fork_child: Callable[[], None]
+) -> None:
     journal = Journal(tmp_path, Spaces(durable=True))
-    fork = multiprocessing.get_context("fork")
-    began, ends = fork.Event(), fork.Event()
-
-    def outlive() -> None:
-        began.set()
-        ends.wait(30)
-
-    child = fork.Process(target=outlive)
-    child.start()
-    try:
-        assert began.wait(30)
-        with pytest.raises(MachineError, match="Another server uses"):
-            Journal(tmp_path, Spaces(durable=True))
-        journal.close()
-        Journal(tmp_path, Spaces(durable=True)).close()
-    finally:
-        ends.set()
-        child.join()
+    fork_child()
+    with pytest.raises(MachineError, match="Another server uses"):
+        Journal(tmp_path, Spaces(durable=True))
+    journal.close()
+    Journal(tmp_path, Spaces(durable=True)).close()
 
 
 def test_the_log_does_not_grow_with_what_is_gone(tmp_path: Path) -> None:

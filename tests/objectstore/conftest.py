@@ -138,6 +138,14 @@ def http(served: Served) -> Iterator[httpx.Client]:
         yield made
 
 
+@pytest.fixture
+def open_http(serve: Serve) -> Iterator[httpx.Client]:
+    """A server of its own, on which anybody may write."""
+    served = serve(f"{ID}:{SECRET}", anonymous="write")
+    with httpx.Client(base_url=served.url, trust_env=False) as made:
+        yield made
+
+
 @contextmanager
 def server_process(data: Path, *options: str, key: str = f"{ID}:{SECRET}") -> Iterator[tuple[str, Any]]:
     """A server as a process: its address, and the process."""

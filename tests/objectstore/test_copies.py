@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree import ElementTree
 
@@ -11,7 +10,6 @@ import pytest
 
 from dslab.objectstore import checksums
 from dslab.objectstore.messages import NULL_VERSION
-from tests.objectstore.conftest import ID, SECRET, Serve
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 SOURCE = "x-amz-copy-source"
@@ -54,13 +52,11 @@ def begin(http: httpx.Client, **headers: str) -> str:
 
 
 @pytest.fixture
-def http(serve: Serve) -> Iterator[httpx.Client]:
-    """Anybody may write, with headers as they are said here: boto3 would encode them."""
-    served = serve(f"{ID}:{SECRET}", anonymous="write")
-    with httpx.Client(base_url=served.url, trust_env=False) as made:
-        made.put("/bucket")
-        made.put("/bucket/from", content=b"body")
-        yield made
+def http(open_http: httpx.Client) -> httpx.Client:
+    """Headers go as they are said here: boto3 would encode them."""
+    open_http.put("/bucket")
+    open_http.put("/bucket/from", content=b"body")
+    return open_http
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
@@ -74,12 +74,10 @@ Put = Callable[[dict[str, str]], httpx.Response]
 
 
 @pytest.fixture
-def http(serve: Serve) -> Iterator[httpx.Client]:
-    served = serve(f"{ID}:{SECRET}", anonymous="write")
-    with httpx.Client(base_url=served.url, trust_env=False) as made:
-        made.put("/bucket")
-        made.put("/bucket/plain", content=b"body")
-        yield made
+def http(open_http: httpx.Client) -> httpx.Client:
+    open_http.put("/bucket")
+    open_http.put("/bucket/plain", content=b"body")
+    return open_http
 
 
 def begin(http: httpx.Client) -> str:

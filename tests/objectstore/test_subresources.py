@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
 from typing import Any
@@ -20,7 +19,6 @@ from dslab.objectstore.subresources import (
     OF_BUCKETS,
     OF_OBJECTS,
 )
-from tests.objectstore.conftest import ID, SECRET, Serve
 from tests.objectstore.test_buckets import refused
 
 METHODS = ("GET", "PUT", "POST", "DELETE")
@@ -62,13 +60,6 @@ def test_what_is_served_has_a_route(http: httpx.Client) -> None:
     paths = http.get("/-/openapi.json").json()["paths"]
     assert {f"/{{bucket}}?{word}" for word in OF_BUCKETS} <= paths.keys()
     assert {f"/{{bucket}}/{{key}}?{word}" for word in OF_OBJECTS} <= paths.keys()
-
-
-@pytest.fixture
-def open_http(serve: Serve) -> Iterator[httpx.Client]:
-    served = serve(f"{ID}:{SECRET}", anonymous="write")
-    with httpx.Client(base_url=served.url, trust_env=False) as made:
-        yield made
 
 
 def test_no_word_is_overlooked(open_http: httpx.Client) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import multiprocessing
 import resource
 import signal
 import time
@@ -270,26 +269,15 @@ def test_two_servers_do_not_use_one_log(log: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # so warns CPython from 3.12 on
-def test_a_child_that_outlives_its_server_does_not_keep_the_log(log: Path) -> None:
+def test_a_child_that_outlives_its_server_does_not_keep_the_log(
+    log: Path, fork_child: Callable[[], None]
+) -> None:
     life = Life(log)
-    fork = multiprocessing.get_context("fork")
-    began, ends = fork.Event(), fork.Event()
-
-    def outlive() -> None:
-        began.set()
-        ends.wait(30)
-
-    child = fork.Process(target=outlive)
-    child.start()
-    try:
-        assert began.wait(30)
-        with pytest.raises(MachineError, match="Another server uses"):
-            Life(log)
-        life.service.close()
-        Life(log).service.close()
-    finally:
-        ends.set()
-        child.join()
+    fork_child()
+    with pytest.raises(MachineError, match="Another server uses"):
+        Life(log)
+    life.service.close()
+    Life(log).service.close()
 
 
 def test_a_disk_that_has_no_locks_is_not_taken_for_another_server(
