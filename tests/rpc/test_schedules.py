@@ -23,6 +23,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -40,6 +41,8 @@ STEPS = 40
 CLIENTS = 2
 WINDOW = 3
 MAX_SESSIONS = 3
+
+pytestmark = pytest.mark.timeout(120 + SCHEDULES // 5)  # seconds: thousands take minutes, more beside others
 MAX_BYTES = 20
 TIMEOUT_S = 4.0
 RETRY_S = 1.0
