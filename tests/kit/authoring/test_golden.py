@@ -29,20 +29,33 @@ def test_normalised(printed: str, shown: str) -> None:
     assert golden.normalised(printed + "   ", Path("/tmp/a/wrong")) == shown + "\n"
 
 
-def test_what_comes_by_chance_is_left_out() -> None:
-    printed = "1.3 fail: Whole.\n    Byte 1,020 differs.\n    came back  92 2a (2 bytes)\n"
-    printed += (
-        "    in hex     92 2a\n               92 0d\n                  ^^\n"
-        "    127,984    13 ad\n               13 0d\n    hint       dslab hint 1.3\n"
-    )
+PROPERTY = "1.3 fail: A message that is delivered one byte at a time\n    is answered whole.\n"
+HINT = "    hint       dslab hint 1.3\n"
+STEPS = "step  checks  points\n1.3   5 of 8  15 of 24\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "    Byte 1,020 differs.\n    came back  92 2a (2 bytes)\n    in hex     92\n               ^^\n",
+        "    server: waited 3 s in vain for a message.\n    sent       00 00 ... 00 (24 bytes)\n",
+        "    It ends 1 byte too early, after 20 bytes. It has printed\n    20 of the 21 bytes that came.\n",
+        "    There was a moment in between.\n    stderr     Traceback\n\n               KeyError: 'key'\n",
+    ],
+)
+def test_in_which_words_a_property_fails_by_chance_is_left_out(words: str) -> None:
+    printed = f"{PROPERTY}{words}{HINT}\n{PROPERTY}{words}{HINT}"
     shown = golden.normalised(printed, Path("/tmp/a/wrong"), by_chance=True)
-    assert shown == "1.3 fail: Whole.\n    Byte N differs.\n    hint       dslab hint 1.3\n"
-    seen = "    There was a moment in between.\n"
-    rows = '    item 3 of 7:\n    too much: "status 404" (10 characters)\n'
-    assert golden.normalised(seen + rows, Path("/tmp/a/wrong"), by_chance=True) == seen
-    in_short = "6.6 fail  test_between  There was a moment in between.{}\n"
-    shown = golden.normalised(in_short.format(" server rai…"), Path("/tmp/a/wrong"), by_chance=True)
-    assert shown == in_short.format("")
+    assert shown == f"{PROPERTY}{HINT}\n{PROPERTY}{HINT}"
+    assert golden.normalised(printed, Path("/tmp/a/wrong")).count("\n") == printed.count("\n")
+
+
+def test_failures_in_short_that_share_a_line_by_chance_are_left_out() -> None:
+    in_short = "2 more, in short; --step N.M shows those of a step whole:\n"
+    in_short += "1.5 fail  test_reset and 1 more  Byte 3 differs.\n1.6 fail  test_end  There was a mom…\n\n"
+    shown = golden.normalised(f"{PROPERTY}{HINT}\n{in_short}{STEPS}", Path("/tmp/a/wrong"), by_chance=True)
+    assert shown == f"{PROPERTY}{HINT}\n{STEPS}"
 
 
 def test_a_difference_is_shown_and_recording_ends_it(tmp_path: Path) -> None:
