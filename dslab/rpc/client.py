@@ -33,7 +33,7 @@ from dslab.kit.address import Address
 from dslab.kit.errors import PeerClosed, PeerError, PeerRefused, PeerSilent, UsageError
 from dslab.rpc.codecs import codec_named
 from dslab.rpc.connection import Connection, TcpConnection, UdpConnection
-from dslab.rpc.errors import named
+from dslab.rpc.errors import closed_here, named
 from dslab.rpc.explain import ExplainingCodec
 from dslab.rpc.interceptors import Interceptor, Invocation, chain
 from dslab.rpc.messages import Batch, Codec, MalformedMessage, Message, Params
@@ -118,6 +118,7 @@ class Client:
             self._codec = ExplainingCodec(self._codec, "client", settings.explain)
         self.stub = settings.stub(self._codec.freeze)
         self._connection: Connection | None = None
+        self._closed = False
         self._next_attempt_s = 0.0
 
     def __enter__(self) -> Self:
@@ -138,9 +139,9 @@ class Client:
             raise
 
     def close(self) -> None:
-        """Close the connection. Calls under way are given up."""
-        self._drop()
-        self.stub.connection_lost("the client closed its connection.", time.monotonic(), final=True)
+        """Close the connection. Calls under way are given up, and none begins any more."""
+        self._closed = True
+        self._give_up()
 
     def proxy(self, name: str = "") -> Any:
         """Give what looks like the remote object: ``proxy.method(arguments)`` calls it."""
@@ -186,6 +187,7 @@ class Client:
         self.stub.hold()
         try:
             yield self
+            self._check_open("this batch")
             if self._connection is None and self.stub.semantics == "maybe":  # it has ended in the block
                 self._open_again(self.timeout_s)
             if self.stub.outgoing:
@@ -216,6 +218,7 @@ class Client:
         return self._exchange(invocation.method, invocation.params)
 
     def _notify(self, invocation: Invocation) -> None:
+        self._check_open(invocation.method)
         now_s = time.monotonic()
         while self._connection is not None and self._pump(0.0):
             pass  # it may have ended long ago, and a write would not tell
@@ -242,6 +245,7 @@ class Client:
         return self.finish(call)
 
     def _begin(self, method: str, params: Params) -> Call:
+        self._check_open(method)
         now_s = time.monotonic()
         if self._connection is None and self.stub.semantics == "maybe":  # else `_pump` will see to it
             self._open_again(self.timeout_s)
@@ -295,7 +299,7 @@ class Client:
             raise
         except BaseException:  # a part may have gone out: what comes next would be taken for the rest
             self.stub.release()
-            self.close()
+            self._give_up()
             raise
 
     def _pump(self, wait_s: float) -> bool:
@@ -355,6 +359,15 @@ class Client:
         self._drop()
         reason = f"the connection to {self.address} ended: {error.strerror or error}."
         self.stub.connection_lost(reason, time.monotonic())
+
+    def _check_open(self, what: str) -> None:
+        if self._closed:
+            raise closed_here(what)
+
+    def _give_up(self) -> None:
+        """End the connection, and with it every call under way."""
+        self._drop()
+        self.stub.connection_lost("the client closed its connection.", time.monotonic(), final=True)
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -907,3 +907,19 @@ def test_a_reply_that_is_fetched_late_is_not_waited_for_beyond_its_deadline(
     with pytest.raises(PeerSilent):
         later.result()
     assert silence.now_s == 110.0
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_client_that_is_closed_says_so(serve: Any, bank: Bank, semantics: Any) -> None:
+    client = connect(serve(bank), timeout_s=30, semantics=semantics)
+    under_way = client.begin("deposit", 1)
+    client.close()
+    with pytest.raises(PeerClosed, match="deposit: the client closed its connection"):
+        under_way.result()
+    for use in (client.call, client.begin, client.notify):
+        with pytest.raises(PeerClosed, match="deposit: this client is closed") as raised:
+            use("deposit", 1)
+        assert raised.value.happened is Happened.NO
+    with pytest.raises(PeerClosed, match="this batch: this client is closed"), client.batch():
+        pass
+    client.close()
