@@ -62,7 +62,7 @@ class Wrong:
     caught_by: tuple[str, ...]
     replaces: str
     by_chance: bool
-    """What it answers depends on how TCP happened to cut its input."""
+    """What it answers, or says in the end, depends on how its input was cut, or on who was faster."""
 
     @classmethod
     def read(cls, path: Path) -> Wrong:

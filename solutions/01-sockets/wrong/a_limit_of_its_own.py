@@ -1,6 +1,7 @@
 # caught by: test_length_of_two_gigabytes
 # replaces: framing.py
 # A limit that looks reasonable, but is not the one that was agreed upon.
+# Answers by chance: whether it notices that the check has left, before the report is made.
 LENGTH_BYTES = 4
 MAX_MESSAGE_BYTES = 1_000_000_000
 

@@ -1,6 +1,7 @@
 # caught by: test_length_of_two_gigabytes
 # replaces: framing.py
 # Whatever is announced is waited for, and all that comes is kept.
+# Answers by chance: whether it notices that the check has left, before the report is made.
 LENGTH_BYTES = 4
 
 

@@ -1,6 +1,7 @@
 # caught by: test_reply_in_pieces
 # replaces: echo_client.py
 # Counts the letters, without the stars: the star behind the last one may come later, and is left behind.
+# Answers by chance: whether the last star has come when it counts the letters.
 import socket
 import sys
 

@@ -1,6 +1,7 @@
 # caught by: test_client_in_mid_message, test_client_that_never_reads
 # replaces: concurrent_server.py
 # A selector says that something can be read, not that a whole message can: the rest is waited for, by everybody.
+# Answers by chance: whether it notices that the check has left, before the report is made.
 import selectors
 import socket
 import sys
