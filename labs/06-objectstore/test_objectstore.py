@@ -554,6 +554,7 @@ def test_library(topology: Topology, rng: Random) -> None:
     with boto3_for(topology["store"]) as s3:
         s3.create_bucket(Bucket="theirs")
         s3.put_object(Bucket="theirs", Key=theirs, Body=data)
+        calls: list[list[str | int]]
         calls = [["create", "photos"], ["get", "theirs", theirs], ["list", "theirs"]]
         assert came_of(topology, calls) == named(calls, [None, latin_1(data), [theirs]])
         puts = [["put", "photos", key, latin_1(value)] for key, value in others]
@@ -936,8 +937,14 @@ def boto3_for(service: Service) -> Iterator[S3Client]:
         connect_timeout=PATIENCE_S,
         read_timeout=PATIENCE_S,
     )
-    secrets = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=f"http://{service.address()}", config=once, **secrets)
+    client = boto3.client(
+        "s3",
+        endpoint_url=f"http://{service.address()}",
+        config=once,
+        aws_access_key_id=KEY_ID,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
     client.meta.events.register(
         "before-call.s3.*", lambda params, model, **_: sent(asked_by_boto3(params, model.name))
     )

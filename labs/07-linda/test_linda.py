@@ -161,7 +161,7 @@ def test_one_tuple_for_one_taker(topology: Topology, rng: Random) -> None:
     (word,) = words(rng, 1)
     with ExitStack() as stack:
         clients = clients_of(topology, stack, 5)
-        kinds = (Rd, In, Rd, In, Rd)
+        kinds: list[type[In | Rd]] = [Rd, In, Rd, In, Rd]
         looks = [Look(client, kind, (word, int)) for client, kind in zip(clients, kinds, strict=True)]
         putter = stack.enter_context(client_of(topology, "own-space"))
         puts(putter, (word, 1))
@@ -313,7 +313,10 @@ def test_waits_for_a_post(topology: Topology, rng: Random) -> None:
 def test_digest(topology: Topology, rng: Random) -> None:
     """A digest has every post of an author, each as often as it was posted, and the blog stays as it is."""
     posts = [("bob", topic, text) for topic in words(rng, 5) for text in words(rng, 25)]
-    posts += [posts[0], ("alice", *words(rng, 2)), ("eve", *words(rng, 2))]
+    posts.append(posts[0])
+    for author in ("alice", "eve"):
+        topic, text = words(rng, 2)
+        posts.append((author, topic, text))
     rng.shuffle(posts)
     sent(Told("126 posts of bob, one of them twice, and 2 of others"))
     editor = topology["editor"]
