@@ -33,8 +33,12 @@ from dslab.linda.messages import (
 )
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
-"""So many bytes of a subscription may wait for whoever iterates it. To stop reading from the server instead
-would hold up the replies to all other requests, the iterator's own among them."""
+"""So much of a subscription may wait for whoever iterates it: the bytes that came, and `TUPLE_BYTES` for each
+tuple. To stop reading from the server instead would hold up the replies to all other requests, the iterator's
+own among them."""
+
+TUPLE_BYTES = 256
+"""So much memory a tuple takes beside its values, as it waits."""
 
 _PIECE_BYTES = 64 * 1024
 _ROUNDS = 8
@@ -50,11 +54,12 @@ class Notices:
         self._ended = False
 
     def put(self, reply: FromServer, size: int) -> None:
-        """Take a tuple, which came in ``size`` bytes; of those beyond `MAX_UNREAD_BYTES` none."""
+        """Take a tuple, which came in ``size`` bytes; where others wait, none beyond `MAX_UNREAD_BYTES`."""
         if self._ended:
             return
-        self._unread_bytes += size
-        if self._unread_bytes <= MAX_UNREAD_BYTES:
+        size += TUPLE_BYTES
+        if self._queue.empty() or self._unread_bytes + size <= MAX_UNREAD_BYTES:
+            self._unread_bytes += size
             self._queue.put_nowait((reply, size))
         else:
             unread = f"{self._queue.qsize():,} tuples of a subscription wait to be read, and no more can."

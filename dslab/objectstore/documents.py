@@ -273,13 +273,9 @@ def _checksum_in(element: Element) -> Checksum | None:
     if not found:
         return None
     try:
-        check_value(found[0])
-    except S3Error as error:
-        raise _no_checksum() from error
-    if len(found) > 1:
-        raise _no_checksum()
-    return found[0]
-
-
-def _no_checksum() -> S3Error:
-    return S3Error("InvalidArgument", "Invalid Base64 or multiple checksums present in request")
+        (one,) = found
+        check_value(one)
+    except (ValueError, S3Error) as error:
+        message = "Invalid Base64 or multiple checksums present in request"
+        raise S3Error("InvalidArgument", message) from error
+    return one

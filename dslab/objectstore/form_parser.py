@@ -63,7 +63,10 @@ class FormParser:
         if message.get_content_type() != "multipart/form-data":
             condition = "Bucket POST must be of the enclosure-type multipart/form-data"
             raise S3Error("PreconditionFailed", Condition=condition)
-        boundary = message.get_boundary("")
+        try:
+            boundary = message.get_boundary("")
+        except UnicodeError as error:  # it names its charset, and is none in that
+            raise S3Error("MalformedPOSTRequest") from error
         if not boundary or len(boundary) > 200:
             raise S3Error("MalformedPOSTRequest")
         return cls(boundary.encode("latin-1", "replace"))

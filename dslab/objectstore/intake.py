@@ -145,7 +145,7 @@ async def whole(call: Call, most_bytes: int, *, summed: bool = True) -> bytes:
     """Read a body that is small: an XML document. `summed` as for `Intake`.
 
     Raises:
-        S3Error: MaxMessageLengthExceeded; or it is not as it was declared.
+        S3Error: EntityTooLarge; or it is not as it was declared.
     """
     if "content-length" not in call.headers and "transfer-encoding" not in call.headers:
         return b""

@@ -183,9 +183,12 @@ def _seconds(text: Any) -> float:
     if not text.endswith("Z"):
         raise refusal
     try:
-        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC).timestamp()
+        time = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError as error:
         raise refusal from error
+    if time.tzinfo is not None:
+        raise refusal
+    return time.replace(tzinfo=UTC).timestamp()
 
 
 def _invalid(reason: str) -> S3Error:

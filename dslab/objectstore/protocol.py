@@ -223,7 +223,7 @@ class Conditions:
         """
         return replace(
             cls.of(headers),
-            size_bytes=exact_size(headers.get("x-amz-if-match-size")),
+            size_bytes=_exact_size(headers.get("x-amz-if-match-size")),
             modified_s=_exact_time(headers.get("x-amz-if-match-last-modified-time")),
         )
 
@@ -315,7 +315,7 @@ def parse_http_date(text: str | None) -> float | None:
         return None
 
 
-def exact_size(text: str | None) -> int | None:
+def _exact_size(text: str | None) -> int | None:
     """Read a size that a header says; None for no header.
 
     Raises:

@@ -131,6 +131,7 @@ class Client:
 
     def open(self, wait_s: float | None = None) -> None:
         """Make the connection. It may take ``timeout_s``, unless told otherwise."""
+        self._check_open("open")
         wait_s = self.timeout_s if wait_s is None else wait_s
         try:
             self._connection = self._connect(wait_s)

@@ -135,8 +135,10 @@ def test_nothing_is_read_as_if_it_were_encrypted(http: httpx.Client) -> None:
         ({METHOD: "AES256"}, "InvalidArgument", f"{METHOD} {NOT_HERE}"),
     ):
         assert http.get("/bucket/plain").text == "body"  # and is remembered
-        told = refused(http.get("/bucket/plain", headers=headers))
-        assert (told[0], message in told[1]) == (code, True), (headers, told)
+        for asked in ({}, {"x-amz-object-attributes": "ETag"}):
+            query = "?attributes" if asked else ""
+            told = refused(http.get(f"/bucket/plain{query}", headers={**headers, **asked}))
+            assert (told[0], message in told[1]) == (code, True), (headers, told)
         assert http.head("/bucket/plain", headers=headers).status_code == 400
 
 

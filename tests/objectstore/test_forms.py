@@ -132,6 +132,16 @@ def test_what_a_form_wants_to_see(http: httpx.Client, bucket: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "target", ["http://[x", "http://a\u2100b", "ftp://example.org", "http://ex\nample.org", "x"]
+)
+def test_who_is_sent_to_what_is_no_address_of_the_web_stays_here(
+    http: httpx.Client, bucket: str, target: str
+) -> None:
+    fields = fields_of(policy(bucket, {"success_action_redirect": target}), success_action_redirect=target)
+    assert post(http, bucket, fields).status_code == 204
+
+
+@pytest.mark.parametrize(
     ("value", "status"),
     [
         ("text/plain", 204),
@@ -175,6 +185,7 @@ def test_a_condition_is_told_as_it_was_written(http: httpx.Client, bucket: str) 
         ({"conditions": []}, "Policy missing expiration."),
         ({"expiration": True, "conditions": []}, "Invalid JSON."),
         ({"expiration": "soon", "conditions": []}, "Invalid 'expiration' value: 'soon'"),
+        ({"expiration": "2030-01-01T00:00+05:00Z", "conditions": []}, "Invalid 'expiration' value: '2030-"),
         ({"expiration": NOW}, "Policy missing conditions."),
         ({"expiration": NOW, "conditions": True}, "Invalid 'conditions' value: must be a List."),
         ({"expiration": "2001-01-01T00:00:00Z", "conditions": [], "extra": 1}, 'Unexpected: "extra"'),
@@ -400,8 +411,9 @@ def test_a_file_without_a_name_gives_none(
 
 def test_what_is_no_form(http: httpx.Client, bucket: str) -> None:
     assert http.post(f"/{bucket}", content=b"x").status_code == 412
-    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
-        answer = http.post(f"/{bucket}", content=b"nonsense", headers={"content-type": kind})
+    for boundary in ("", "; boundary=x", "; boundary*=idna''B", "; boundary*=undefined''B"):
+        headers = {"content-type": f"multipart/form-data{boundary}"}
+        answer = http.post(f"/{bucket}", content=b"nonsense", headers=headers)
         assert answer.status_code == 400
     assert http.post(f"/{bucket}", data={"key": "k" * 100_000}, files={"file": b"x"}).status_code == 400
     assert http.post(f"/{bucket}", data=fields_of(policy(bucket)), files={"other": b"x"}).status_code == 400

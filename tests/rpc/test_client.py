@@ -922,4 +922,6 @@ def test_a_client_that_is_closed_says_so(serve: Any, bank: Bank, semantics: Any)
         assert raised.value.happened is Happened.NO
     with pytest.raises(PeerClosed, match="this batch: this client is closed"), client.batch():
         pass
+    with pytest.raises(PeerClosed, match="open: this client is closed"):
+        client.open()
     client.close()

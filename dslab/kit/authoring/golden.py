@@ -51,7 +51,8 @@ def normalised(printed: str, submission: Path, *, by_chance: bool = False) -> st
         printed: What ``dslab test`` wrote to a pipe.
         submission: The folder that was graded.
         by_chance: What the wrong program answers, or says in the end, depends on how TCP happened to cut its
-            input, or on who is faster. Then it counts which properties fail, and not in which words.
+            input, or on who is faster. Then it counts which properties fail, of those that are told at
+            length, and how many of each step; and not in which words.
     """
     text = printed.replace(str(submission), "SUBMISSION")
     for pattern, word in VARYING + (CHANCE if by_chance else ()):

@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from fastapi.responses import Response
 
@@ -123,7 +123,7 @@ def authorize(service: Service, call: Call, fields: Mapping[str, str]) -> Policy
 
     Raises:
         S3Error: AccessDenied, InvalidPolicyDocument, SignatureDoesNotMatch, InvalidAccessKeyId,
-        InvalidArgument.
+            InvalidArgument.
     """
     bucket = service.store.bucket(call.target.bucket)
     if names := _signed_by(fields):
@@ -204,21 +204,26 @@ def _meta(fields: Mapping[str, str]) -> Meta:
     return meta
 
 
+def _url(text: str) -> SplitResult | None:
+    """Read an address that a browser may be sent to; None for what is none: then it is sent nowhere."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    fits = parts.scheme in ("http", "https") and text.isascii() and text.isprintable()
+    return parts if fits else None
+
+
 def _answer(service: Service, call: Call, fields: Mapping[str, str], key: str, version: Version) -> Response:
     etag = f'"{version.content.etag}"'
     bucket = service.store.bucket(call.target.bucket)
     path = f"/{auth.encode(key)}" if call.in_host else f"/{bucket.name}/{auth.encode(key)}"
     location = f"http://{call.host}{path}"
     headers = {"etag": etag, "location": location, **object_headers.new_version_header(version)}
-    redirect = fields.get("success_action_redirect") or fields.get("redirect")
-    if (
-        redirect
-        and urlsplit(redirect).scheme in ("http", "https")
-        and redirect.isascii()
-        and redirect.isprintable()
-    ):
+    redirect = fields.get("success_action_redirect") or fields.get("redirect", "")
+    if parts := _url(redirect):
         query = urlencode({"bucket": bucket.name, "key": key, "etag": etag})
-        headers["location"] = f"{redirect}{'&' if urlsplit(redirect).query else '?'}{query}"
+        headers["location"] = f"{redirect}{'&' if parts.query else '?'}{query}"
         return Response(status_code=303, headers=headers)
     match fields.get("success_action_status"):
         case "200":

@@ -9,7 +9,7 @@ from itertools import product
 
 from fastapi.responses import Response
 
-from dslab.objectstore import acl
+from dslab.objectstore import acl, encryption
 from dslab.objectstore import headers as object_headers
 from dslab.objectstore.access import Action
 from dslab.objectstore.call import Call
@@ -78,6 +78,7 @@ def _attributes(service: Service, call: Call) -> Response:
     service.store.bucket(call.target.bucket)  # is looked for before, and the object after what is asked of it
     named = _named(call.headers.get("x-amz-object-attributes", ""))
     bucket, version = service.object(call)
+    encryption.check_read(call.headers)
     content = version.content
     children: list[Child] = []
     if "ETag" in named:
