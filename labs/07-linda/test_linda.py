@@ -27,7 +27,7 @@ from dslab.linda.values import from_wire, show, to_wire
 PATIENCE_S = 10.0  # for what a correct program does within milliseconds
 STILL_S = 1.5  # so long must all programs have been blocked before we believe that nobody will wake them
 LOOK_S = 0.25  # between two looks whether they are
-BEHIND_S = 0.1  # so much later arrives each request of one that is to come after others
+BEHIND_S = 0.3  # so much later arrives each request of one that is to come after others
 SLOW_S = 0.5  # so much later is each reply to one that is to be overtaken
 OFTEN = 50  # so many requests are more than any way to wait needs
 SPACES = ("space", "gates", "own-space")
