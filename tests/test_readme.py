@@ -70,7 +70,6 @@ def run(command: str, cwd: Path, timeout_s: float) -> subprocess.CompletedProces
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.xdist_group("readme")
 def test_every_command_does_what_readme_says(copy: Path) -> None:
     for command in QUICK:
         done = run(command, copy, timeout_s=240)

@@ -31,7 +31,7 @@ from dslab.echo.messages import frame
 from dslab.kit.errors import KitError
 
 CLIENTS = 50
-QUIET_S = 0.8
+QUIET_S = 1.5
 PATIENCE_S = 10.0
 MODELS = ("iterative", "threads", "processes", "selectors", "asyncio")
 

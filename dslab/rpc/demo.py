@@ -64,7 +64,7 @@ def main(write: Write = print) -> None:
     write(picture())
     write("\nDid it happen?")
     bank = Bank()
-    with served(bank) as (_, address), connect(address, timeout_s=0.2) as client:
+    with served(bank) as (_, address), connect(address, timeout_s=1.0) as client:
         for method in ("withdraw", "break_down", "ponder"):
             write(f"{method:>12}: {outcome(client, method)}")
         bank.closing.set()

@@ -97,7 +97,8 @@ def test_peer_that_sends_a_byte_now_and_then_does_not_keep_us(serve_peer: ServeP
     done = threading.Event()
 
     def dribble(connection: socket.socket) -> None:
-        for byte in frame(bytes(1000)):
+        connection.sendall(frame(bytes(1000))[:5])
+        for byte in frame(bytes(1000))[5:]:
             connection.send(bytes([byte]))
             if done.wait(0.05):
                 return
@@ -111,14 +112,17 @@ def test_peer_that_sends_a_byte_now_and_then_does_not_keep_us(serve_peer: ServeP
 
 
 def test_receiving_can_go_on_after_a_timeout(serve_peer: ServePeer) -> None:
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
     def pause(connection: socket.socket) -> None:
         connection.sendall(frame(b"Hello")[:6])
+        begun.set()
         go_on.wait(10)
         connection.sendall(frame(b"Hello")[6:])
 
-    with connect(serve_peer(pause), timeout_s=0.2) as connection:
+    with connect(serve_peer(pause)) as connection:
+        assert begun.wait(10)
+        connection.timeout_s = 0.2
         with pytest.raises(PeerSilent, match="the last 3 bytes of a message"):
             connection.receive_message()
         go_on.set()

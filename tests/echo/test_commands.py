@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -85,10 +84,8 @@ def test_a_server_imports_nothing_heavy() -> None:
 
 
 def test_demo_shows_who_waits() -> None:
-    began_s = time.monotonic()
     completed = run("demo")
     assert completed.returncode == 0, completed.stderr
-    assert time.monotonic() - began_s < 20
     rows = {row.split()[0]: row.split() for row in completed.stdout.splitlines() if row.split()}
     assert rows["iterative"][1:3] == ["0", "everybody"]
     for model in ("threads", "processes", "selectors", "asyncio"):

@@ -48,7 +48,11 @@ class Server:
         return [process, *process.children()]
 
     def memory_bytes(self) -> int:
-        return sum(process.memory_info().rss for process in self.processes())
+        total = 0
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                total += process.memory_info().rss
+        return total
 
     def connect(self, timeout_s: float = 10.0, framing: Framing = "length") -> Connection:
         return connect(self.address, timeout_s=timeout_s, framing=framing)

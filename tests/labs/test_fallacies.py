@@ -77,7 +77,6 @@ def type_in(command: str) -> None:
     assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
 
 
-@pytest.mark.xdist_group("up")
 @pytest.mark.timeout(180)
 def test_every_fallacy_is_shown(tmp_path: Path) -> None:
     (_, (first,)), *others = blocks()

@@ -218,7 +218,7 @@ def test_tasks_that_go_on_being_cancelled_do_not_hold_up_a_commit(address: Addre
 
     async def scenario() -> None:
         over = asyncio.Event()
-        async with slowly(address, 0.005) as link, await connect(link, timeout_s=2.0) as linda:
+        async with slowly(address, 0.005) as link, await connect(link, timeout_s=LIMIT_S) as linda:
             tasks = [asyncio.create_task(impatient(linda, number, over)) for number in range(20)]
             for _ in range(3):
                 async with linda.transaction() as together:
@@ -500,7 +500,8 @@ def admitting(*, last_words: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("are_awaited", [True, False])
 def test_a_server_that_reads_nothing_does_not_hold_up_the_end_of_the_block(are_awaited: bool) -> None:
     async def scenario(address: str) -> None:
-        async with asyncio.timeout(LIMIT_S), await connect(address, timeout_s=0.2) as linda:
+        async with asyncio.timeout(LIMIT_S), await connect(address, timeout_s=LIMIT_S) as linda:
+            linda.timeout_s = 0.2
             puts = asyncio.gather(
                 *[linda.universe.out(("a", "x" * 4_000_000)) for _ in range(5)], return_exceptions=True
             )

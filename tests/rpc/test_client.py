@@ -74,6 +74,11 @@ class Bank:
         await asyncio.sleep(delay_s)
         return value
 
+    async def when_noticed(self, value: Any) -> Any:
+        while not self.noticed.is_set():
+            await asyncio.sleep(0.001)
+        return value
+
     def _private(self) -> int:
         return self.balance
 
@@ -222,12 +227,15 @@ def test_what_does_not_fit_a_datagram_is_its_own_callers(serve: Any, bank: Bank)
         assert [client.call("deposit", 1) for _ in range(3)] == [1, 2, 3]
 
 
-def test_deferred_synchronous_calls_are_answered_out_of_order(address: Address, codec: str) -> None:
+def test_deferred_synchronous_calls_are_answered_out_of_order(
+    address: Address, bank: Bank, codec: str
+) -> None:
     with connect(address, codec=codec, timeout_s=30) as client:
-        slow = client.begin("later", 0.2, "slow")
+        slow = client.begin("when_noticed", "slow")
         quick = client.begin("echo", "quick")
         assert quick.result() == "quick"
         assert not slow.done()
+        bank.noticed.set()
         assert slow.result() == "slow"
         assert slow.done()
 
@@ -641,12 +649,12 @@ def test_a_server_that_hangs_up_at_once_is_not_called_without_a_pause(connected:
                     connection.recv(1)
                 met.append(None)
 
-    options: Any = {"semantics": "at-least-once", "retry_s": 0.1, "timeout_s": 0.5}
+    options: Any = {"semantics": "at-least-once", "retry_s": 0.1, "timeout_s": 2.0}
     with in_a_thread(serve) as address:
         with connected(address, **options) as client, pytest.raises(PeerSilent):
             client.call("deposit", 1)
         done.set()
-    assert 2 <= len(met) <= 8
+    assert 2 <= len(met) <= 25
 
 
 def test_a_reply_that_nobody_asked_for_is_not_taken_for_another() -> None:

@@ -122,6 +122,7 @@ def test_a_call_whose_deadline_has_passed_is_not_begun(serve: Any, served: Serve
         late = hasty.begin("count")
         with pytest.raises(PeerSilent):
             late.result()
+        time.sleep(1.0)  # its time at the server began when that had read it
         served.release.set()
         waiting.result()
         hasty.timeout_s = 60.0

@@ -200,7 +200,7 @@ class Terminal:
             start_new_session=True,
         )
 
-    def until(self, words: str, timeout_s: float = 20) -> str:
+    def until(self, words: str, timeout_s: float = 60) -> str:
         """Wait for words on the screen; what was shown up to them. They are not found twice."""
         deadline_s = time.monotonic() + timeout_s
         while words not in self.screen:
@@ -215,7 +215,7 @@ class Terminal:
         """Press keys."""
         os.write(self._own, keys.encode())
 
-    def end(self, timeout_s: float = 15) -> int:
+    def end(self, timeout_s: float = 60) -> int:
         """Wait for the end of the command, and take what it shows until then; its exit status."""
         deadline_s = time.monotonic() + timeout_s
         while self.process.poll() is None and time.monotonic() < deadline_s:

@@ -25,7 +25,7 @@ from dslab.kit.topology.processes import marked
 from dslab.kit.topology.runfolder import RunFolder
 
 Run = Callable[..., typing.Any]
-END_S = 15.0
+END_S = 60.0
 
 
 @pytest.fixture(autouse=True)

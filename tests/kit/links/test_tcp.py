@@ -191,28 +191,26 @@ def test_jitter_keeps_the_order_of_the_stream(open_link: OpenLink) -> None:
 def test_a_fault_of_one_direction_and_one_piece(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("delay", s=1.0, direction="backward", count=1)
+    wire.apply("delay", s=2.0, direction="backward", count=1)
     for expected in (True, False):
         start_s = time.monotonic()
         client.send(b"x")
         assert server.receive(1) == b"x"
-        assert time.monotonic() - start_s < 1.0
+        assert time.monotonic() - start_s < 2.0
         server.send(b"y")
         assert client.receive(1) == b"y"
-        assert (time.monotonic() - start_s >= 1.0) is expected
+        assert (time.monotonic() - start_s >= 2.0) is expected
     assert wire.injected("delay") == 1
 
 
 def test_fragment(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("fragment", max_bytes=1, gap_s=0.02)
+    wire.apply("fragment", max_bytes=2, gap_s=0.5)  # a gap in which any reader gets its turn
     client.send(b"pieces")
-    pieces = [server.piece() for _ in range(6)]
-    assert b"".join(pieces) == b"pieces"
-    assert len(pieces) == 6
-    assert wire.injected("fragment") == 5
-    assert notes(wire.events(), Kind.CHUNK) == ["fragment into 6"]
+    assert [server.piece() for _ in range(3)] == [b"pi", b"ec", b"es"]
+    assert wire.injected("fragment") == 2
+    assert notes(wire.events(), Kind.CHUNK) == ["fragment into 3"]
 
 
 def test_a_long_piece_in_parts_does_not_take_long(open_link: OpenLink) -> None:
@@ -229,10 +227,10 @@ def test_a_long_piece_in_parts_does_not_take_long(open_link: OpenLink) -> None:
 def test_coalesce(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("coalesce", hold_s=0.3)
-    for piece in (b"one", b"two", b"three"):
+    wire.apply("coalesce", hold_s=1.0)
+    for number, piece in enumerate((b"one", b"two", b"three"), 1):
         client.send(piece)
-        time.sleep(0.02)
+        wire.until(lambda stats, number=number: stats.forward_pieces == number)
     assert server.piece() == b"onetwothree"
     assert wire.injected("coalesce") == 2
     assert notes(wire.events(), Kind.CHUNK) == ["coalesced"] * 3

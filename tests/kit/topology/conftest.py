@@ -81,7 +81,7 @@ def wait_for() -> WaitFor:
     return wait_for
 
 
-@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.xdist_group("docker"))])
+@pytest.fixture(params=["local", "docker"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Each test that has it runs once per backend; on Docker, if an engine answers."""
     name: str = request.param

@@ -283,8 +283,8 @@ def test_never_ready(open_lab: OpenLab) -> None:
 
 def test_listening_elsewhere(open_lab: OpenLab) -> None:
     program = "import socket, time; s = socket.create_server(('127.0.0.1', 7777)); time.sleep(1000)"
-    topology = open_lab(PAIR, {"server.py": program}, ready_timeout_s=2.0)
-    with pytest.raises(ServiceFailed, match=r"server was not ready within 2 s: .*:70\d\d.*127\.0\.0\.1:7777"):
+    topology = open_lab(PAIR, {"server.py": program}, ready_timeout_s=6.0)
+    with pytest.raises(ServiceFailed, match=r"server was not ready within 6 s: .*:70\d\d.*127\.0\.0\.1:7777"):
         topology.start()
 
 
@@ -331,9 +331,9 @@ def test_healthcheck(open_lab: OpenLab, wait_for: WaitFor) -> None:
 
 def test_healthcheck_that_never_passes(open_lab: OpenLab) -> None:
     compose = "services: {s: {command: sleep 1000, healthcheck: {test: [CMD, 'false'], interval: 100ms}}}"
-    topology = open_lab(compose, {}, ready_timeout_s=2.0)
+    topology = open_lab(compose, {}, ready_timeout_s=6.0)
     with pytest.raises(
-        ServiceFailed, match="s was not ready within 2 s: its healthcheck 'false' exits with 1"
+        ServiceFailed, match="s was not ready within 6 s: its healthcheck 'false' exits with 1"
     ):
         topology.start()
 
