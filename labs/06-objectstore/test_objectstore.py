@@ -1147,14 +1147,16 @@ def asked_until(enough: threading.Event, server: Service, path: str) -> set[str]
     """The same for somebody who asks all the time whether it is there.
 
     That takes less time than to read it, and less still if no request waits for a response: the more looks,
-    the shorter a moment may be.
+    the shorter a moment may be. A server that closes the connection after each of them is connected to anew.
     """
     seen = set()
     requests = f"HEAD {path} HTTP/1.1\r\nHost: store\r\n\r\n".encode() * LOOKS
-    with on_a_socket(server) as (connection, answers):
-        while not enough.is_set():
-            connection.sendall(requests)
-            seen |= {status_in(answers) for _ in range(LOOKS)}
+    while not enough.is_set():
+        with suppress(PeerClosed, PeerViolation), on_a_socket(server) as (connection, answers):
+            while not enough.is_set():
+                connection.sendall(requests)
+                for _ in range(LOOKS):
+                    seen.add(status_in(answers))
     return {"a whole one" if status == 200 else f"status {status}" for status in seen}
 
 
