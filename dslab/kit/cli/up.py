@@ -6,10 +6,10 @@ import os
 import secrets
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +31,9 @@ from dslab.kit.topology.running import open_topology
 
 REFRESH_S = 0.25
 CHECK = "up"  # the name of the run folder's one part
+Stop = SimpleQueue[None]
+"""Not an event: a signal that comes while one is waited for finds its lock in a state that nobody expects."""
+
 STATE_STYLES = {"running": "green", "paused": "yellow", "failed": "red", "not started": "dim"}
 
 
@@ -94,7 +97,7 @@ def _play(
     console.print(f"All ended.   dslab trace {run.path.name}", style="dim")
 
 
-def _do(stage: Stage, stop: threading.Event, request: dict[str, Any]) -> Any:
+def _do(stage: Stage, stop: Stop, request: dict[str, Any]) -> Any:
     """Carry out what another terminal asks for."""
     match request:
         case {"do": "act", "target": str(target), "words": [*words]}:
@@ -105,18 +108,18 @@ def _do(stage: Stage, stop: threading.Event, request: dict[str, Any]) -> Any:
                 "services": [node.name for node in stage.nodes()],
             }
         case {"do": "down"}:
-            stop.set()
+            stop.put(None)
             return "It ends."
         case _:
             raise UsageError(f"dslab up cannot {request['do']!r}.")
 
 
 @contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGHUP set, as Ctrl-C would."""
-    stop = threading.Event()
+def _stopping() -> Iterator[Stop]:
+    """What SIGTERM and SIGHUP put something into, to end it as Ctrl-C would."""
+    stop: Stop = SimpleQueue()
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda *_: stop.set()) for number in numbers]
+    before = [signal.signal(number, lambda *_: stop.put(None)) for number in numbers]
     try:
         yield stop
     finally:
@@ -124,16 +127,24 @@ def _stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _show(stage: Stage, stop: threading.Event, console: Console, folder: Path) -> None:
+def _is_over(stop: Stop) -> bool:
+    """Wait until something is to be shown anew; or until it is to end."""
+    with suppress(Empty):
+        stop.get(timeout=REFRESH_S)
+        return True
+    return False
+
+
+def _show(stage: Stage, stop: Stop, console: Console, folder: Path) -> None:
     """Show services and links, and what the services print above them, until it is to stop."""
     tails = Tails(folder, [node.name for node in stage.nodes()])
     if not console.is_terminal:
         console.print(picture(stage))
-        while not stop.wait(REFRESH_S):
+        while not _is_over(stop):
             _print_lines(console, tails)
         return
     with Live(picture(stage), console=console, auto_refresh=False, transient=True) as live:
-        while not stop.wait(REFRESH_S):
+        while not _is_over(stop):
             _print_lines(console, tails)
             live.update(picture(stage), refresh=True)
 
