@@ -36,6 +36,12 @@ VARYING = (
     ),
     (re.compile(r"^( +came back +)\d{1,3}(?:,\d{3}){2,}$", re.MULTILINE), r"\1N"),
 )
+# Who is waited for in vain still runs. What it says or raises then is about the check's leaving, and may come
+# too late for the report.
+FAILURE = re.compile(r"^\d+\.\d+ fail: (?:.*\n)*?(?= {4}hint )", re.MULTILINE)
+LAST_WORDS = re.compile(
+    r"\s\S+\s+raised\s+\w+Error:[^()]*\([^)]*\)\.|^ {4}stderr .*\n(?:(?: {8,}.*)?\n)*", re.MULTILINE
+)
 # What stands between a failure's property and its hint; and the failures in short, as those that end in the
 # same words share a line.
 CHANCE = (
@@ -57,7 +63,12 @@ def normalised(printed: str, submission: Path, *, by_chance: bool = False) -> st
     text = printed.replace(str(submission), "SUBMISSION")
     for pattern, word in VARYING + (CHANCE if by_chance else ()):
         text = pattern.sub(word, text)
+    text = FAILURE.sub(_without_late_words, text)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def _without_late_words(failure: re.Match[str]) -> str:
+    return LAST_WORDS.sub("", failure[0]) if re.search(r"\bin\s+vain\b", failure[0]) else failure[0]
 
 
 def difference(golden: Path, text: str) -> str:

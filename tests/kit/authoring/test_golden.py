@@ -51,6 +51,16 @@ def test_in_which_words_a_property_fails_by_chance_is_left_out(words: str) -> No
     assert golden.normalised(printed, Path("/tmp/a/wrong")).count("\n") == printed.count("\n")
 
 
+def test_the_last_words_of_who_is_waited_for_in_vain_are_left_out() -> None:
+    waited = "    server: waited N s in vain for a message."
+    stderr = "    stderr     gone\n\n               at last\n"
+    raised = " server\n    raised OSError: [Errno 104] Reset (server.py, line 18)."
+    other = f"{PROPERTY}    server ended.{raised}\n{stderr}{HINT}"
+    printed = f"{other}\n{PROPERTY}{waited}{raised}\n    sent       x\n{stderr}{HINT}\n{other}"
+    shown = golden.normalised(printed, Path("/tmp/a/wrong"))
+    assert shown == f"{other}\n{PROPERTY}{waited}\n    sent       x\n{HINT}\n{other}"
+
+
 def test_failures_in_short_that_share_a_line_by_chance_are_left_out() -> None:
     in_short = "2 more, in short; --step N.M shows those of a step whole:\n"
     in_short += "1.5 fail  test_reset and 1 more  Byte 3 differs.\n1.6 fail  test_end  There was a mom…\n\n"
