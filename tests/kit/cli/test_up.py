@@ -12,13 +12,17 @@ import sys
 import time
 import typing
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
+from types import FrameType
 
 import pytest
 
 from dslab.kit.address import Address
 from dslab.kit.cli.remote import Remote, running, served
 from dslab.kit.cli.tail import Tails
+from dslab.kit.cli.up import Stop, _is_over
 from dslab.kit.errors import KitError, ServiceFailed, UsageError
 from dslab.kit.grader.course import Course
 from dslab.kit.topology.processes import marked
@@ -233,6 +237,37 @@ def test_in_a_terminal(terminal: Run, course: Path) -> None:
     one.process.send_signal(signal.SIGINT)
     assert one.end() == 0
     assert "All ended." in one.screen
+
+
+def test_an_interrupt_may_come_at_any_step_of_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dslab.kit.cli.up.REFRESH_S", 0.001)
+    stop: Stop = SimpleQueue()
+    before = sys.gettrace()
+
+    def is_over(interrupt_at: int) -> bool:
+        steps = count()
+
+        def trace(frame: FrameType, event: str, argument: object) -> typing.Any:
+            frame.f_trace_opcodes = True
+            if next(steps) == interrupt_at:
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            return _is_over(stop)
+        finally:
+            sys.settrace(before)
+
+    for step in count():
+        try:
+            assert not is_over(step)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert step > 10
+    stop.put(None)
+    assert _is_over(stop)
 
 
 def test_mistakes(course: Path, run: Run) -> None:
