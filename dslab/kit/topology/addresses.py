@@ -21,6 +21,9 @@ from dslab.kit.errors import MachineError
 
 HOSTS_PER_BLOCK = 254
 ATTEMPTS = 1000
+# Below those that a system gives to whoever asks for any (Linux from 32768 on, others from 49152): somebody
+# would have got it before the node listens.
+PORTS = range(20_000, 32_768)
 LOOPBACK = "127.0.0.1"
 
 
@@ -71,11 +74,12 @@ class Addresses:
         raise MachineError("No loopback addresses are free.", remedy="End some of the runs of dslab.")
 
     def _free_port(self) -> int:
+        chance = random.SystemRandom()
         for _ in range(ATTEMPTS):
-            with socket.socket() as probe:
-                probe.bind((LOOPBACK, 0))
-                port: int = probe.getsockname()[1]
-            if port not in self._ports:
-                self._ports.add(port)
-                return port
+            port = chance.choice(PORTS)
+            with suppress(OSError), socket.socket() as probe:
+                probe.bind((LOOPBACK, port))
+                if port not in self._ports:
+                    self._ports.add(port)
+                    return port
         raise MachineError("No ports are free.", remedy="End some of the runs of dslab.")

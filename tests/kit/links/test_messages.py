@@ -145,6 +145,7 @@ def test_a_heal_lets_the_beginning_of_a_message_go(open_link: OpenLink, framing:
     client, server = wire.connect()
     wire.apply("lose", p=0)
     client.send(ONE[:2])
+    wire.until(lambda stats: stats.forward_bytes == 2)
     assert server.is_silent()
     wire.heal()
     assert server.receive(2) == ONE[:2]

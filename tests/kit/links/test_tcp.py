@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dslab.kit.address import Address
 from dslab.kit.errors import UsageError
 from dslab.kit.trace.event import Event, Kind
 
@@ -102,13 +103,15 @@ def test_what_was_sent_to_a_target_that_refuses_is_not_on_record(open_link: Open
     assert [event.kind for event in wire.events() if event.kind in (Kind.RESET, Kind.CHUNK)] == [Kind.RESET]
 
 
-def test_a_target_that_comes_back_is_reached_again(open_link: OpenLink) -> None:
+def test_a_target_that_refused_and_then_listens_is_reached(open_link: OpenLink) -> None:
     wire = open_link()
-    address = wire.target.getsockname()
-    wire.target.close()
-    wire.meets_reset()
-    with socket.create_server(address) as wire.target:
-        wire.target.settimeout(10)
+    with socket.socket() as target:  # whose port nobody else gets while it does not listen
+        target.bind(("127.0.0.1", 0))
+        target.settimeout(20)
+        spec = replace(wire.spec, name="client->late", upstreams=(Address(*target.getsockname()),))
+        wire = replace(wire, spec=spec, target=target, address=wire.links.open(spec))
+        wire.meets_reset()
+        target.listen()
         client, server = wire.connect()
         client.send(b"x")
         assert server.receive(1) == b"x"
@@ -206,7 +209,7 @@ def test_a_fault_of_one_direction_and_one_piece(open_link: OpenLink) -> None:
 def test_fragment(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("fragment", max_bytes=2, gap_s=0.5)  # a gap in which any reader gets its turn
+    wire.apply("fragment", max_bytes=2, gap_s=2.0)  # a gap in which any reader gets its turn
     client.send(b"pieces")
     assert [server.piece() for _ in range(3)] == [b"pi", b"ec", b"es"]
     assert wire.injected("fragment") == 2
@@ -227,13 +230,25 @@ def test_a_long_piece_in_parts_does_not_take_long(open_link: OpenLink) -> None:
 def test_coalesce(open_link: OpenLink) -> None:
     wire = open_link()
     client, server = wire.connect()
-    wire.apply("coalesce", hold_s=1.0)
+    wire.apply("coalesce", hold_s=60, max_bytes=11)
     for number, piece in enumerate((b"one", b"two", b"three"), 1):
         client.send(piece)
         wire.until(lambda stats, number=number: stats.forward_pieces == number)
     assert server.piece() == b"onetwothree"
     assert wire.injected("coalesce") == 2
     assert notes(wire.events(), Kind.CHUNK) == ["coalesced"] * 3
+
+
+def test_pieces_wait_for_each_other_no_longer_than_they_are_told(open_link: OpenLink) -> None:
+    wire = open_link()
+    client, server = wire.connect()
+    wire.apply("coalesce", hold_s=0.2)
+    start_s = time.monotonic()
+    client.send(b"alone")
+    assert server.piece() == b"alone"
+    assert time.monotonic() - start_s >= 0.2
+    assert wire.injected("coalesce") == 0
+    assert notes(wire.events(), Kind.CHUNK) == [""]
 
 
 def test_throttle(open_link: OpenLink) -> None:
@@ -252,10 +267,11 @@ def test_stall_and_heal(open_link: OpenLink) -> None:
     wire.apply("stall")
     client, server = wire.connect()
     client.send(b"hello")
+    wire.until(lambda stats: stats.injected == {"stall": 2})  # the connection and the piece
     assert server.is_silent()
     wire.heal()
     assert server.receive(5) == b"hello"
-    assert wire.injected("stall") == 2  # the connection and the piece
+    assert wire.injected("stall") == 2
 
 
 def test_a_stall_of_the_replies_lets_requests_pass(open_link: OpenLink) -> None:
@@ -265,6 +281,7 @@ def test_a_stall_of_the_replies_lets_requests_pass(open_link: OpenLink) -> None:
     client.send(b"request")
     assert server.receive(7) == b"request"
     server.send(b"reply")
+    wire.until(lambda stats: stats.backward_bytes == 5)
     assert client.is_silent()
     assert wire.injected("stall") == 1
 
@@ -274,10 +291,12 @@ def test_a_partition_is_silence_and_the_target_hears_nothing(open_link: OpenLink
     client, server = wire.connect()
     wire.apply("partition")
     client.send(b"into the void")
+    wire.until(lambda stats: stats.forward_pieces == 1)
     assert server.is_silent()
     assert client.is_silent()
     newcomer = wire.client()
     newcomer.send(b"anybody?")
+    wire.until(lambda stats: stats.forward_pieces == 2)
     wire.target.settimeout(0.15)
     with pytest.raises(TimeoutError):
         wire.target.accept()

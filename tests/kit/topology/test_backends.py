@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -282,9 +283,9 @@ def test_never_ready(open_lab: OpenLab) -> None:
 
 
 def test_listening_elsewhere(open_lab: OpenLab) -> None:
-    program = "import socket, time; s = socket.create_server(('127.0.0.1', 7777)); time.sleep(1000)"
+    program = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); time.sleep(1000)"
     topology = open_lab(PAIR, {"server.py": program}, ready_timeout_s=6.0)
-    with pytest.raises(ServiceFailed, match=r"server was not ready within 6 s: .*:70\d\d.*127\.0\.0\.1:7777"):
+    with pytest.raises(ServiceFailed, match=r"server was not ready within 6 s: .*:70\d\d.*127\.0\.0\.1:\d+"):
         topology.start()
 
 
@@ -487,9 +488,13 @@ def test_the_end_of_one_start_is_not_that_of_the_next(open_lab: OpenLab, wait_fo
     """A process with many threads takes a moment to die."""
     topology = open_lab("services: {s: {command: python threads.py}}", {"threads.py": THREADS})
     service = topology["s"]
+
+    def has_been_up(times: int) -> bool:
+        return service.logs().count("up") == times
+
     service.start()
-    for _ in range(5):
-        wait_for(service.logs, "its threads")
+    for starts in range(1, 6):
+        wait_for(partial(has_been_up, starts), "its threads")
         service.restart()
         assert service.running
     service.kill()
@@ -519,13 +524,14 @@ def test_start_after_the_end(open_lab: OpenLab) -> None:
     assert ask(topology["server"].address()) == "server 0 hi"
 
 
-def test_pause_and_resume(open_lab: OpenLab) -> None:
+def test_pause_and_resume(open_lab: OpenLab, wait_for: WaitFor) -> None:
     topology = open_lab(PAIR, PROGRAMS)
     topology.start()
     server = topology["server"]
     server.pause()
     with socket.create_connection(server.address().pair, 10) as connection:
         connection.sendall(b"slow")
+        wait_for(lambda: topology.link("grader", "server").stats().forward_bytes, "the link")
         connection.settimeout(0.3)
         with pytest.raises(TimeoutError):
             connection.recv(100)
@@ -637,13 +643,14 @@ def test_idle_faults(open_lab: OpenLab) -> None:
     assert topology.idle_faults() == ["client->server: delay"]
 
 
-def test_partition_and_heal(open_lab: OpenLab) -> None:
+def test_partition_and_heal(open_lab: OpenLab, wait_for: WaitFor) -> None:
     topology = open_lab(TWO_CLIENTS, PROGRAMS)
     topology.start()
     topology.partition({"one"}, {"server", "two"})
     topology["two"].start()
     assert topology["two"].wait() == 0
     topology["one"].start()
+    wait_for(lambda: topology.link("one", "server").stats().forward_bytes, "what it sends")
     with pytest.raises(PeerSilent):
         topology["one"].wait(0.5)
     topology.heal()
@@ -796,8 +803,9 @@ def test_several_topologies_of_a_run_do_not_disturb_each_other(open_lab: OpenLab
 def test_output_survives_the_topology(open_lab: OpenLab) -> None:
     topology = open_lab(PAIR, PROGRAMS)
     topology.start()
+    ask(topology["server"].address())  # it may be ready before it has said so
     topology.close()
-    assert (topology.folder / "server.out").read_text() == "listening\n"
+    assert (topology.folder / "server.out").read_text() == "listening\nreceived hi\n"
 
 
 def test_the_folder_is_where_it_should_be(open_lab: OpenLab, run: RunFolder) -> None:

@@ -26,6 +26,8 @@ from dslab.kit.topology.docker_sweep import Sweeper
 from dslab.kit.topology.runfolder import RunFolder
 from dslab.kit.topology.running import Topology
 from dslab.kit.topology.shipped import shipped
+from dslab.kit.trace.event import Kind
+from dslab.kit.trace.recorder import read as read_trace
 
 OpenLab = Callable[..., Topology]
 WaitFor = Callable[[Callable[[], object], str], None]
@@ -115,7 +117,7 @@ def test_there_is_no_way_out(open_lab: OpenLab) -> None:
         except OSError as error:
             print("no")
     began_s = time.monotonic()
-    print(socket.getfqdn("192.0.2.1"), time.monotonic() - began_s < 2)
+    print(socket.getfqdn("192.0.2.1"), time.monotonic() - began_s < 5)  # to ask in vain takes far longer
     """
     topology = open_lab("services: {s: {command: python s.py}}", {"s.py": program})
     assert output_of(topology) == "no\nno\n192.0.2.1 True\n"
@@ -228,12 +230,13 @@ def test_a_killed_service_refuses_at_once(open_lab: OpenLab) -> None:
     topology.start()
     address = topology["server"].address().pair
     topology["server"].kill()
-    before = time.monotonic()
     with pytest.raises(ConnectionError), socket.create_connection(address, 10) as connection:
         connection.sendall(b"x")
         if not connection.recv(10):
             raise ConnectionResetError
-    assert time.monotonic() - before < 2.5  # a host that is down takes longer
+    topology.close()
+    resets = [event.note for event in read_trace(topology.folder / "trace.jsonl") if event.kind is Kind.RESET]
+    assert resets == ["server: Connection refused"]  # of a host that is down: no route to it, after a while
 
 
 def test_volumes_of_the_machine_are_refused(open_lab: OpenLab) -> None:
@@ -431,12 +434,14 @@ def test_nothing_is_left_after_an_interrupt(
 def test_the_next_run_removes_what_a_dead_one_left(
     engine: Engine, own_run: RunFolder, tmp_path: Path
 ) -> None:
-    dead = tmp_path / "dead"
-    labels = {RUN_LABEL: "dead", FOLDER_LABEL: str(dead)}
-    engine.api.create_network(f"dslab-dead-{os.getpid()}", labels=labels, internal=True)
-    assert left_of(engine, f"{FOLDER_LABEL}={dead}")
+    # While it lives, no other run removes anything of it.
+    with RunFolder.create(tmp_path / "dead", lab="1", seed=1, backend="local") as dead:
+        label = f"{FOLDER_LABEL}={dead.path}"
+        labels = {RUN_LABEL: "dead", FOLDER_LABEL: str(dead.path)}
+        engine.api.create_network(f"dslab-dead-{os.getpid()}", labels=labels, internal=True)
+        assert left_of(engine, label)
     own_run.shared(DockerRun, lambda: DockerRun(own_run))
-    assert left_of(engine, f"{FOLDER_LABEL}={dead}") == []
+    assert left_of(engine, label) == []
 
 
 @pytest.mark.parametrize("inhabited", [False, True])

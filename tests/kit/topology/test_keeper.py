@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dslab.kit.errors import ConfigError, KitError, MachineError
@@ -143,17 +144,20 @@ def test_a_service_that_never_stops_printing(kept: Kept) -> None:
 
 def test_marks(kept: Kept, wait_for: WaitFor) -> None:
     program = f"""
-import sys, time
+import os, sys, time
 say = sys.stderr.write
 say("dslab:mark one\\nnoise\\nx dslab:mark no\\ndslab:mark \\xe4\\ndslab:ma")
 sys.stderr.flush()
-time.sleep(0.05)
+while not os.path.exists("go"):
+    time.sleep(0.001)
 say("rk two\\ndslab:mark " + "y" * 10_000 + "\\n" + "z" * 300_000 + "\\n")
 for _ in range({pump.MAX_MARKS + 10}):
     say("dslab:mark again\\n")
 """
     before = time.time()
     kept.spawn(program)
+    wait_for(lambda: len(kept.told) == 2, "the first of them")
+    (kept.out.parent / "go").touch()
     wait_for(lambda: kept.exit_status() is not None, "its end")
     notes = [message for message in kept.told if "noted" in message]
     assert [note["text"] for note in notes[:3]] == ["one", "ä", "two"]
@@ -173,7 +177,7 @@ while True:
         file.write("x")
     time.sleep(0.001)
 """
-    kept.spawn(program)
+    service = psutil.Process(kept.spawn(program))
     files = [kept.out.parent / name for name in ("child", "parent")]
 
     def sizes() -> list[int]:
@@ -181,6 +185,9 @@ while True:
 
     wait_for(lambda: all(sizes()), "both of them")
     kept.ask("pause")
+    # Who is in the middle of a system call is stopped at its end.
+    both = [service, *service.children()]
+    wait_for(lambda: all(one.status() == psutil.STATUS_STOPPED for one in both), "their stop")
     before = sizes()
     time.sleep(0.05)
     assert sizes() == before
@@ -198,20 +205,32 @@ def test_what_has_ended_can_be_acted_on(kept: Kept, wait_for: WaitFor) -> None:
 def test_terminate_asks_only_the_service_itself(kept: Kept, wait_for: WaitFor) -> None:
     program = """
 import os, signal, time
+
+def wait_for(name):
+    while not os.path.exists(name):
+        time.sleep(0.001)
+
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
 if os.fork() == 0:
-    signal.signal(signal.SIGTERM, lambda *_: open("child-asked", "w"))
-else:
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(7))
-open(str(os.getpid()), "w")
-while True:
-    time.sleep(1)
+    open("child", "w").close()
+    wait_for("all-asked")
+    open("child-was-asked" if asked else "child-was-not", "w").close()
+    time.sleep(1000)
+open("parent", "w").close()
+wait_for("child-told")
+os._exit(7 if asked else 1)
 """
+    folder = kept.out.parent
     kept.spawn(program)
-    wait_for(lambda: len([file for file in kept.out.parent.iterdir() if file.name.isdecimal()]) == 2, "both")
+    wait_for(lambda: (folder / "child").exists() and (folder / "parent").exists(), "both")
     kept.ask("term")
+    (folder / "all-asked").touch()  # whoever was sent the signal finds it before this
+    wait_for(lambda: list(folder.glob("child-was-*")), "the child's word")
+    (folder / "child-told").touch()
     wait_for(lambda: kept.exit_status() is not None, "its end")
     assert kept.exit_status() == 7
-    assert not (kept.out.parent / "child-asked").exists()
+    assert [file.name for file in folder.glob("child-was-*")] == ["child-was-not"]
 
 
 def test_ctrl_c_does_not_reach_it(kept: Kept) -> None:
