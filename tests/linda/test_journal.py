@@ -33,6 +33,8 @@ from dslab.linda.server import Options, serving
 from dslab.linda.store import Stored
 
 KILLS = int(os.environ.get("DSLAB_KILLS", "20"))
+MOST_PUTS = 200
+"""A server is killed when it has acknowledged some number of tuples below this."""
 
 
 def tuples_in(folder: Path) -> dict[int, Stored]:
@@ -372,7 +374,10 @@ def test_an_acknowledged_out_survives_kill_9(tmp_path: Path) -> None:
             threads = [threading.Thread(target=storm.run) for storm in new]
             for thread in threads:
                 thread.start()
-            time.sleep(rng.uniform(0.02, 0.3))  # the moment of the crash, not a wait for anything
+            wanted = rng.randrange(MOST_PUTS)
+            while sum(len(storm.put) for storm in new) < wanted:  # a random moment of their work, not of time
+                assert process.poll() is None
+                time.sleep(random.uniform(0, 0.01))  # `rng` is for what repeats
             process.kill()
             for thread in threads:
                 thread.join(60)
