@@ -324,10 +324,21 @@ def test_a_body_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_head_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    came = threading.Event()
+    data_received = connection.Connection.data_received
+
+    def watched(self: connection.Connection, data: bytes) -> None:
+        data_received(self, data)
+        came.set()
+
+    monkeypatch.setattr(connection.Connection, "data_received", watched)
     monkeypatch.setattr(connection, "LOOK_S", 0.05)
-    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
     served = serve(f"{ID}:{SECRET}")
-    assert exchange(str(served.address), b"GET / HTTP/1.1\r\nHo") == b""
+    with socket.create_connection(served.address.pair, timeout=30) as peer:
+        peer.sendall(b"GET / HTTP/1.1\r\nHo")
+        assert came.wait(30)
+        monkeypatch.setattr(connection, "PATIENCE_S", 0.2)  # not before: it is for who has sent nothing, too
+        assert peer.recv(1) == b""
 
 
 def files_in(data: Path) -> int:

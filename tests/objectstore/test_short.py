@@ -324,13 +324,13 @@ def test_what_was_recalled_on_the_way_of_a_commit_is_not_remembered(tmp_path: Pa
 
 def test_an_idle_client_is_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "LOOK_S", 0.05)
-    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
     served = serve(f"{ID}:{SECRET}", anonymous="write")
     httpx.put(f"{served.url}/bucket", trust_env=False)
     httpx.put(f"{served.url}/bucket/key", content=b"x", trust_env=False)
     with socket.create_connection(served.address.pair, timeout=30) as peer:
         peer.sendall(requests("GET /bucket/key")[0])
         read_answer(peer)
+        monkeypatch.setattr(connection, "PATIENCE_S", 0.2)  # not before: those above may be slow to ask
         assert_hung_up(peer)
 
 
