@@ -301,7 +301,8 @@ def test_no_answer_is_in_another(open_server: tuple[str, Any]) -> None:
     """A client may break its request while it reads a long answer: that ends, and nothing is put into it."""
     large = bytes(32 * 2**20)  # more than the sockets between the two hold
     host, _, port = open_server[0].rpartition(":")
-    httpx.put(f"http://{open_server[0]}/bucket/large", content=large, trust_env=False).raise_for_status()
+    put = httpx.put(f"http://{open_server[0]}/bucket/large", content=large, trust_env=False, timeout=60)
+    put.raise_for_status()
     with socket.create_connection((host, int(port)), timeout=30) as peer:
         peer.sendall(head("GET", "/bucket/large", "Transfer-Encoding: chunked"))
         answer = bytearray(peer.recv(65_536))

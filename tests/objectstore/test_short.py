@@ -359,7 +359,7 @@ LARGE = 32 * 2**20  # more than the sockets between the two hold
 def with_large(serve: Serve) -> Served:
     served = serve(f"{ID}:{SECRET}", anonymous="write")
     httpx.put(f"{served.url}/bucket", trust_env=False)
-    httpx.put(f"{served.url}/bucket/large", content=bytes(LARGE), trust_env=False)
+    httpx.put(f"{served.url}/bucket/large", content=bytes(LARGE), trust_env=False, timeout=60)
     return served
 
 
@@ -388,7 +388,7 @@ def test_a_slow_client_stops_nobody(with_large: Served) -> None:
         others = [
             threading.Thread(
                 target=lambda: bodies.append(
-                    httpx.get(f"{with_large.url}/bucket/large", trust_env=False).content
+                    httpx.get(f"{with_large.url}/bucket/large", trust_env=False, timeout=60).content
                 )
             )
             for _ in range(2)
