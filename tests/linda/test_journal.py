@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
@@ -33,6 +34,8 @@ from dslab.linda.server import Options, serving
 from dslab.linda.store import Stored
 
 KILLS = int(os.environ.get("DSLAB_KILLS", "20"))
+MOST_PUTS = 200
+"""A server is killed when it has acknowledged some number of tuples below this."""
 
 
 def tuples_in(folder: Path) -> dict[int, Stored]:
@@ -265,20 +268,21 @@ def test_what_is_written_anew_in_vain_is_no_more_than_what_is_put(
 
 
 def test_a_durable_server_starts_again_where_it_stopped(
-    serve: Callable[..., Address], tmp_path: Path
+    serve: Callable[..., Address], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connect(serve(data=tmp_path / "one")) as linda:
         blog = linda.new_space()
         linda.universe.out(("MicroBlog", blog))
         blog.out(("bob", "hello"))
         linda.universe.out(("task", 1))
-        linda.universe.out(("lease",), lease_s=0.01)
+        linda.universe.out(("lease",), lease_s=1_000.0)
         with linda.transaction() as together:
             together(linda.universe).in_(("task", 1))
             together(linda.universe).out(("result", 1))
         (tmp_path / "two").mkdir()
         (tmp_path / "two" / "space.log").write_bytes((tmp_path / "one" / "space.log").read_bytes())
-    time.sleep(0.02)
+    later = SimpleNamespace(time=lambda: time.time() + 2_000, monotonic=time.monotonic)
+    monkeypatch.setattr("dslab.linda.server.time", later)  # the lease has ended by then, and not before
     with connect(serve(data=tmp_path / "two")) as linda:
         blog = linda.universe.rd(("MicroBlog", type(blog)))[1]
         assert blog.rdp((str, str)) == ("bob", "hello")
@@ -372,7 +376,10 @@ def test_an_acknowledged_out_survives_kill_9(tmp_path: Path) -> None:
             threads = [threading.Thread(target=storm.run) for storm in new]
             for thread in threads:
                 thread.start()
-            time.sleep(rng.uniform(0.02, 0.3))  # the moment of the crash, not a wait for anything
+            wanted = rng.randrange(MOST_PUTS)
+            while sum(len(storm.put) for storm in new) < wanted:  # a random moment of their work, not of time
+                assert process.poll() is None
+                time.sleep(random.uniform(0, 0.01))  # `rng` is for what repeats
             process.kill()
             for thread in threads:
                 thread.join(60)

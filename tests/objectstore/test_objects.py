@@ -200,7 +200,7 @@ def test_what_is_no_number_of_a_part_is_refused_though_there_is_no_object(
 def test_conditional_get(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="key", Body=b"x")["ETag"]
     modified = s3.head_object(Bucket=bucket, Key="key")["LastModified"]
-    early, late = modified.replace(year=2000), modified.replace(year=2100)
+    early, late = modified.replace(year=2000), modified.replace(year=2096)  # leap years, as this one may be
     held: list[dict[str, Any]] = [
         {"IfMatch": etag},
         {"IfMatch": "*"},
@@ -264,7 +264,7 @@ def test_conditional_put_prevents_the_lost_update(s3: Any, bucket: str) -> None:
 def test_conditional_delete(s3: Any, bucket: str) -> None:
     etag = s3.put_object(Bucket=bucket, Key="key", Body=b"x")["ETag"]
     modified = s3.head_object(Bucket=bucket, Key="key")["LastModified"]
-    late = modified.replace(year=2100)
+    late = modified.replace(year=2096)  # a leap year, as this one may be
     failing: list[dict[str, Any]] = [{"ETag": '"0"'}, {"Size": 2}, {"LastModifiedTime": late}]
     holding: dict[str, Any] = {"ETag": etag, "Size": 1, "LastModifiedTime": modified}
     names = {"ETag": "IfMatch", "Size": "IfMatchSize", "LastModifiedTime": "IfMatchLastModifiedTime"}

@@ -324,13 +324,13 @@ def test_what_was_recalled_on_the_way_of_a_commit_is_not_remembered(tmp_path: Pa
 
 def test_an_idle_client_is_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "LOOK_S", 0.05)
-    monkeypatch.setattr(connection, "PATIENCE_S", 0.2)
     served = serve(f"{ID}:{SECRET}", anonymous="write")
     httpx.put(f"{served.url}/bucket", trust_env=False)
     httpx.put(f"{served.url}/bucket/key", content=b"x", trust_env=False)
     with socket.create_connection(served.address.pair, timeout=30) as peer:
         peer.sendall(requests("GET /bucket/key")[0])
         read_answer(peer)
+        monkeypatch.setattr(connection, "PATIENCE_S", 0.2)  # not before: those above may be slow to ask
         assert_hung_up(peer)
 
 
@@ -359,7 +359,7 @@ LARGE = 32 * 2**20  # more than the sockets between the two hold
 def with_large(serve: Serve) -> Served:
     served = serve(f"{ID}:{SECRET}", anonymous="write")
     httpx.put(f"{served.url}/bucket", trust_env=False)
-    httpx.put(f"{served.url}/bucket/large", content=bytes(LARGE), trust_env=False)
+    httpx.put(f"{served.url}/bucket/large", content=bytes(LARGE), trust_env=False, timeout=60)
     return served
 
 
@@ -388,7 +388,7 @@ def test_a_slow_client_stops_nobody(with_large: Served) -> None:
         others = [
             threading.Thread(
                 target=lambda: bodies.append(
-                    httpx.get(f"{with_large.url}/bucket/large", trust_env=False).content
+                    httpx.get(f"{with_large.url}/bucket/large", trust_env=False, timeout=60).content
                 )
             )
             for _ in range(2)
