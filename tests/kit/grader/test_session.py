@@ -342,6 +342,25 @@ def test_server_that_breaks_in_the_middle_is_named(lab: Path, write_checks: Writ
     )
 
 
+def test_server_that_is_slow_to_say_why_it_hung_up_is_waited_for(
+    lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_breaks(topology):
+            """It answers."""
+            with socket.create_connection(topology["server"].address().pair, timeout=5) as connection:
+                connection.sendall(b"x")
+                if not connection.recv(1024):
+                    raise PeerClosed("It closed the connection.")
+    ''')
+    slow = "connection.close(); import time; time.sleep(0.6); raise ValueError('too late')"
+    (lab / "server.py").write_text(
+        (lab / "server.py").read_text().replace('connection.sendall(piece + b"*")', slow)
+    )
+    assert "server raised ValueError: too late" in check(grade_lab(), "test_breaks").message
+
+
 def test_fault_that_never_fires_is_an_error(write_checks: Write, grade_lab: Grade) -> None:
     write_checks('''
         @step("1.1")
