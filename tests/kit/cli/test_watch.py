@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import select
 import selectors
 import signal
 import subprocess
 import sys
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import watchfiles
 
 from dslab.kit.cli.warm import Worker
+from dslab.kit.cli.watch import Loop
+from dslab.kit.cli.watching import View
 from dslab.kit.cli.worker import INTERRUPTED
+from dslab.kit.grader.course import Course
 
 Open = Callable[..., typing.Any]
 READY = "q quit"
@@ -106,6 +111,24 @@ def test_a_save_during_a_run_begins_anew(terminal: Open, file: Path, solved: str
     watch.until(READY)
     watch.press("q")
     assert watch.end() == 0
+
+
+def test_a_save_just_after_the_beginning_is_seen(
+    course: Path, file: Path, solved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*places: Path, **options: typing.Any) -> Iterator[object]:
+        time.sleep(0.5)
+        yield from watchfiles.main.watch(*places, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", late)
+    (lab,) = Course(course).labs()
+    loop = Loop(Course(course), lab, lab.folder, {}, View(("1.1", "1.2")))
+    try:
+        with loop._saves() as saves:
+            file.write_text(solved)
+            assert select.select([saves], [], [], 30)[0]
+    finally:
+        loop._spare.end()
 
 
 def test_worker_that_is_ended_before_it_is_ready_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
