@@ -53,7 +53,7 @@ def test_a_save_is_graded_within_a_second_and_a_half(terminal: Open, file: Path,
     file.write_text(solved.replace("goodbye to", "so long,"))
     watch.until("60 of 60 points")
     watch.until("60 of 100 points")
-    for attempt in range(3):  # the machine may have other things to do
+    for attempt in range(10):  # the machine may have other things to do
         watch.until(READY)
         file.write_text(f"{solved}# {attempt}\n")
         saved_s = time.monotonic()
@@ -62,6 +62,8 @@ def test_a_save_is_graded_within_a_second_and_a_half(terminal: Open, file: Path,
         allowed_s = SAVE_TO_VERDICT_S * slowness()
         if took_s < allowed_s:
             break
+        if attempt == 0:
+            watch.until("100 of 100 points")  # that was of the step that failed; this is of all
     watch.until(READY)
     watch.press("q")
     assert watch.end() == 0
