@@ -67,13 +67,14 @@ def _kill(remote: Remote) -> None:
 def sweep_processes(course: Course) -> int:
     """End what processes of this course's dead runs are still there, and count them."""
     runs = course.root / ".dslab" / "runs"
-    dead = [folder for folder in _folders(runs) if not is_alive(folder)]
-    found = {pid for folder in dead for pid in processes.marked(f"{folder.name}/")} if dead else set()
-    for folder in dead if found else ():
+    # A run that begins just now has no lock yet, and no processes: so these are looked for first.
+    found = {folder: processes.marked(f"{folder.name}/") for folder in _folders(runs)}
+    dead = [folder for folder, pids in found.items() if pids and not is_alive(folder)]
+    for folder in dead:
         left = processes.end_marked(f"{folder.name}/")
         if left:
             raise KitError(f"These processes do not end: {', '.join(map(str, sorted(left)))}.")
-    return len(found)
+    return sum(len(found[folder]) for folder in dead)
 
 
 def _folders(runs: Path) -> list[Path]:

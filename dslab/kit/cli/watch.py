@@ -6,6 +6,7 @@ import json
 import os
 import selectors
 import threading
+import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -67,6 +68,21 @@ def watch(
         Loop(course, chosen, folder, fields, watching.View(steps, only=step)).run(terminal)
 
 
+class Stop(threading.Event):
+    """Ends the watch for saves, which asks for it again and again.
+
+    Attributes:
+        was_asked: Whether that watch has begun.
+    """
+
+    was_asked = False
+
+    def is_set(self) -> bool:
+        """Whether the watch is to end."""
+        self.was_asked = True
+        return super().is_set()
+
+
 class Loop:
     """Waits for saves, keys and results, and does what `watching` says.
 
@@ -119,10 +135,12 @@ class Loop:
     def _saves(self) -> Iterator[int]:
         """A descriptor that is readable when a file was saved."""
         saved, tell = os.pipe()
-        stop = threading.Event()
+        stop = Stop()
         thread = threading.Thread(target=self._watch_files, args=(tell, stop), name="saves", daemon=True)
         thread.start()
         try:
+            while thread.is_alive() and not stop.was_asked:
+                time.sleep(0.005)  # what is saved from here on is seen
             yield saved
         finally:
             stop.set()
@@ -130,7 +148,7 @@ class Loop:
             os.close(saved)
             os.close(tell)
 
-    def _watch_files(self, tell: int, stop: threading.Event) -> None:
+    def _watch_files(self, tell: int, stop: Stop) -> None:
         from watchfiles import watch as changes_in
 
         places = {self._folder, self._lab.folder}

@@ -207,9 +207,13 @@ class Terminal:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not select.select([self._own], [], [], left_s)[0]:
                 raise AssertionError(f"no {words!r} within {timeout_s} s on the screen:\n{self.screen}")
-            self.screen += os.read(self._own, 65_536).decode(errors="replace").replace("\r\n", "\n")
+            self._take()
         shown, _, self.screen = self.screen.partition(words)
         return shown
+
+    def _take(self) -> None:
+        """Take some of what it has shown."""
+        self.screen += os.read(self._own, 65_536).decode(errors="replace").replace("\r\n", "\n")
 
     def press(self, keys: str) -> None:
         """Press keys."""
@@ -220,8 +224,10 @@ class Terminal:
         deadline_s = time.monotonic() + timeout_s
         while self.process.poll() is None and time.monotonic() < deadline_s:
             if select.select([self._own], [], [], 0.02)[0]:
-                self.screen += os.read(self._own, 65_536).decode(errors="replace")
+                self._take()
         status: int = self.process.wait(0.1)
+        while select.select([self._own], [], [], 0)[0]:  # its last words, which it did not wait to see taken
+            self._take()
         return status
 
     @property

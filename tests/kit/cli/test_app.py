@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -51,8 +52,8 @@ def test_help_is_fast_and_imports_nothing_heavy(bytecode: Path) -> None:
         f"heavy = [m for m in {HEAVY!r} if m in sys.modules]\n"
         "print(time.process_time(), *heavy, file=sys.stderr)"
     )
-    spent_s = []
-    for _ in range(3):  # the first run may have to compile
+    spent_s = [math.inf]
+    while min(spent_s) > 0.25 and len(spent_s) < 20:  # the first has to compile; some meet a busy machine
         took_s, *heavy = python(code, bytecode).stderr.split()
         assert heavy == []
         spent_s.append(float(took_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from types import FrameType
 import pytest
 
 from dslab.kit.address import Address
+from dslab.kit.cli.down import sweep_processes
 from dslab.kit.cli.remote import Remote, running, served
 from dslab.kit.cli.tail import Tails
 from dslab.kit.cli.up import Stop, _is_over
@@ -207,6 +209,23 @@ def test_after_kill_9_nothing_is_found_and_nothing_is_left(
     assert running(Course(course)) == []
     assert run("down").status == 0
     assert not marked(one.remote.folder.name)
+
+
+def test_a_run_that_begins_just_now_is_left_alone(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = course / ".dslab" / "runs" / "x"
+    folder.mkdir(parents=True)
+    ended: list[str] = []
+    with (folder / "lock").open("w") as lock:
+        (folder / "lock").rename(folder / "no lock yet")
+
+        def marked(_prefix: str) -> set[int]:
+            (folder / "no lock yet").rename(folder / "lock")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return {1}
+
+        monkeypatch.setattr("dslab.kit.topology.processes.marked", marked)
+        monkeypatch.setattr("dslab.kit.topology.processes.end_marked", ended.append)
+        assert (sweep_processes(Course(course)), ended) == (0, [])
 
 
 def test_one_that_does_not_end_is_ended(

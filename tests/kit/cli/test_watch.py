@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import select
 import selectors
 import signal
 import subprocess
 import sys
 import time
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import watchfiles
 
 from dslab.kit.cli.warm import Worker
+from dslab.kit.cli.watch import Loop
+from dslab.kit.cli.watching import View
 from dslab.kit.cli.worker import INTERRUPTED
+from dslab.kit.grader.course import Course
 
 Open = Callable[..., typing.Any]
 READY = "q quit"
@@ -48,7 +53,7 @@ def test_a_save_is_graded_within_a_second_and_a_half(terminal: Open, file: Path,
     file.write_text(solved.replace("goodbye to", "so long,"))
     watch.until("60 of 60 points")
     watch.until("60 of 100 points")
-    for attempt in range(3):  # the machine may have other things to do
+    for attempt in range(10):  # the machine may have other things to do
         watch.until(READY)
         file.write_text(f"{solved}# {attempt}\n")
         saved_s = time.monotonic()
@@ -57,6 +62,8 @@ def test_a_save_is_graded_within_a_second_and_a_half(terminal: Open, file: Path,
         allowed_s = SAVE_TO_VERDICT_S * slowness()
         if took_s < allowed_s:
             break
+        if attempt == 0:
+            watch.until("100 of 100 points")  # that was of the step that failed; this is of all
     watch.until(READY)
     watch.press("q")
     assert watch.end() == 0
@@ -106,6 +113,24 @@ def test_a_save_during_a_run_begins_anew(terminal: Open, file: Path, solved: str
     watch.until(READY)
     watch.press("q")
     assert watch.end() == 0
+
+
+def test_a_save_just_after_the_beginning_is_seen(
+    course: Path, file: Path, solved: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*places: Path, **options: typing.Any) -> Iterator[object]:
+        time.sleep(0.5)
+        yield from watchfiles.main.watch(*places, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", late)
+    (lab,) = Course(course).labs()
+    loop = Loop(Course(course), lab, lab.folder, {}, View(("1.1", "1.2")))
+    try:
+        with loop._saves() as saves:
+            file.write_text(solved)
+            assert select.select([saves], [], [], 30)[0]
+    finally:
+        loop._spare.end()
 
 
 def test_worker_that_is_ended_before_it_is_ready_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:

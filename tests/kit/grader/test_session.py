@@ -89,9 +89,9 @@ def test_last_resort_where_no_line_of_the_source_is_running(write_checks: Write,
             """It ends."""
             wait()
 
-        @step("1.3", starts=(), timeout_s=0.3)
+        @step("1.3", starts=(), timeout_s=2)
         def test_on_the_way_to_another_exception():
-            """It ends."""
+            """It ends. Its time suffices to begin, though it may lose its turn."""
             try:
                 wait()
             finally:
@@ -183,8 +183,9 @@ def test_comparison_that_was_survived_is_not_told(write_checks: Write, grade_lab
     ],
 )
 def test_verdicts(write_checks: Write, grade_lab: Grade, line: str, verdict: Verdict) -> None:
+    last_resort_s = 0.3 if "sleep" in line else 60  # who decides at once may lose its turn for a while
     write_checks(f'''
-        @step("1.3", starts=(), timeout_s=0.3)
+        @step("1.3", starts=(), timeout_s={last_resort_s})
         def test_one():
             """One."""
             {line}
@@ -339,6 +340,25 @@ def test_server_that_breaks_in_the_middle_is_named(lab: Path, write_checks: Writ
         "server closed the connection. "
         "server raised NameError: name 'peace' is not defined. Did you mean: 'piece'? (server.py, line 9)."
     )
+
+
+def test_server_that_is_slow_to_say_why_it_hung_up_is_waited_for(
+    lab: Path, write_checks: Write, grade_lab: Grade
+) -> None:
+    write_checks('''
+        @step("1.1")
+        def test_breaks(topology):
+            """It answers."""
+            with socket.create_connection(topology["server"].address().pair, timeout=5) as connection:
+                connection.sendall(b"x")
+                if not connection.recv(1024):
+                    raise PeerClosed("It closed the connection.")
+    ''')
+    slow = "connection.close(); import time; time.sleep(0.6); raise ValueError('too late')"
+    (lab / "server.py").write_text(
+        (lab / "server.py").read_text().replace('connection.sendall(piece + b"*")', slow)
+    )
+    assert "server raised ValueError: too late" in check(grade_lab(), "test_breaks").message
 
 
 def test_fault_that_never_fires_is_an_error(write_checks: Write, grade_lab: Grade) -> None:
