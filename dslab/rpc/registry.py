@@ -34,6 +34,9 @@ from dslab.rpc.service import complain
 from dslab.rpc.settings import Options, where
 
 DEFAULT_LEASE_S = 10.0
+LEAST_PATIENCE_S = 3.0
+"""How long a registry may take to answer, however short the lease: it may have no turn for a while."""
+
 MAX_ENTRIES = 10_000
 EVERY_INTERFACE: Final = frozenset({"0.0.0.0", "::"})
 
@@ -146,9 +149,8 @@ class Registration:
                 complain(self._thread.name, error)
 
     def _call(self, method: str, *arguments: Any) -> Any:
-        with connect(
-            self._registry, timeout_s=max(0.1, self._lease_s / 3), semantics="at-least-once"
-        ) as client:
+        patience_s = max(LEAST_PATIENCE_S, self._lease_s / 3)
+        with connect(self._registry, timeout_s=patience_s, semantics="at-least-once") as client:
             return client.call(method, *arguments)
 
 

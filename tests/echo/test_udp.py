@@ -55,7 +55,10 @@ def reply_to(request: Request) -> bytes:
 
 @pytest.mark.parametrize("options", [(), ("--reply-cache", "10")])
 def test_server_answers_requests(options: tuple[str, ...]) -> None:
-    with running_server("udp", *options) as (address, _), UdpClient(address, rng=Random(1)) as client:
+    with (
+        running_server("udp", *options) as (address, _),
+        UdpClient(address, timeout_s=10, rng=Random(1)) as client,  # what is sent again is answered again
+    ):
         for payload in (b"Hello", b"", b"\xff" * 60_000):
             assert client.request(payload) == payload + b"*"
         assert client.discarded == 0
@@ -95,7 +98,7 @@ def test_lost_datagrams_are_sent_again() -> None:
     def answer_every_third(count: int, request: Request) -> list[bytes]:
         return [reply_to(request)] if count % 3 == 2 else []
 
-    with peer(answer_every_third) as address, UdpClient(address, timeout_s=0.1) as client:
+    with peer(answer_every_third) as address, UdpClient(address, timeout_s=0.1, retries=300) as client:
         assert client.request(b"a") == b"a*"
         assert client.request(b"b") == b"b*"
         assert client.sent >= 6
@@ -123,7 +126,7 @@ def test_reply_that_arrives_after_its_retransmission() -> None:
         waiting.append(reply_to(request))
         return waiting if count % 2 else []
 
-    with peer(answer) as address, UdpClient(address, timeout_s=0.05) as client:
+    with peer(answer) as address, UdpClient(address, timeout_s=0.05, retries=600) as client:
         for number in range(4):
             assert client.request(b"%d" % number) == b"%d*" % number
 
@@ -137,11 +140,12 @@ def test_silence() -> None:
 
 
 def test_nobody_is_bound_there() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-        bound.bind(("127.0.0.1", 0))
-        address = Address(*bound.getsockname()[:2])
-    with UdpClient(address, timeout_s=0.05, retries=2) as client, pytest.raises(PeerRefused) as caught:
-        client.request(b"a")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        address = Address(*reserved.getsockname()[:2])
+        reserved.connect(address.pair)  # nobody else gets the port, and whoever sends there meets nobody
+        with UdpClient(address, timeout_s=0.05, retries=2) as client, pytest.raises(PeerRefused) as caught:
+            client.request(b"a")
     assert caught.value.happened is Happened.NO
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 import subprocess
 import sys
 import textwrap
@@ -57,6 +58,19 @@ def service_of(*served: Any, codec: str = "msgpack", **limits: int) -> Service:
     for each in served:
         service.objects.register(each)
     return service
+
+
+@pytest.fixture
+def reserved() -> Iterator[Address]:
+    """An address that nobody else gets: nobody listens there, unless the test lets a server do so.
+
+    Python's servers may (SO_REUSEADDR), one after the other. A port that a server has given up, and that is
+    not reserved, may be the next one of a server of another test, which runs at the same time.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield Address(*holder.getsockname())
 
 
 @pytest.fixture

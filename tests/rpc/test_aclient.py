@@ -133,7 +133,8 @@ def test_a_batch_that_is_given_up_did_not_happen(address: Address) -> None:
 
 def test_a_server_that_never_reads_holds_nobody_beyond_the_deadline() -> None:
     async def run(address: Address) -> None:
-        client = await aclient.connect(address, timeout_s=0.2)
+        client = await aclient.connect(address, timeout_s=30)
+        client.timeout_s = 0.2
         first = client.begin("echo", b"x" * 10_000_000)
         await asyncio.sleep(0)
         with pytest.raises(PeerSilent, match="never sent") as raised:
@@ -151,22 +152,27 @@ def test_a_server_that_never_reads_holds_nobody_beyond_the_deadline() -> None:
         asyncio.run(run_in_time(Address(*listener.getsockname())))
 
 
-def test_what_waits_for_the_server_to_read_is_sent_when_it_does(address: Address) -> None:
-    async def run() -> None:
+def test_what_waits_for_the_server_to_read_is_sent_when_it_does(serve: Any) -> None:
+    reads = threading.Event()
+
+    async def run(address: Address) -> None:
         async with await aclient.connect(address, timeout_s=60) as client:
+            client.begin("wait", 30)
             long = client.begin("echo", b"x" * 10_000_000)
             await asyncio.sleep(0)
             assert client.stub.full
             short = [client.begin("echo", number) for number in range(3)]
+            reads.set()
             assert [await each for each in short] == [0, 1, 2]
             assert len(await long) == 10_000_000
 
-    asyncio.run(run())
+    asyncio.run(run(serve(Numbers(), reads.wait)))
 
 
 def test_one_way_calls_wait_for_the_server_to_read() -> None:
     async def run(address: Address) -> None:
-        client = await aclient.connect(address, timeout_s=0.1)
+        client = await aclient.connect(address, timeout_s=30)
+        client.timeout_s = 0.1
         for _ in range(30):
             client.notify("add", b"x" * 1_000_000)
             await asyncio.sleep(0)

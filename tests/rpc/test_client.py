@@ -104,7 +104,7 @@ def address(serve: Any, bank: Bank, codec: str) -> Address:
 
 @pytest.mark.parametrize("semantics", SEMANTICS)
 def test_a_call_looks_like_a_local_one(address: Address, codec: str, semantics: Any) -> None:
-    with connect(address, codec=codec, semantics=semantics) as client:
+    with connect(address, codec=codec, semantics=semantics, timeout_s=30, retry_s=30) as client:
         bank = client.proxy()
         assert bank.deposit(100) == 100
         assert client.call("deposit", 20) == 120
@@ -209,7 +209,7 @@ def test_arguments_are_copied_in_when_the_call_begins(address: Address, codec: s
 def test_a_batch_that_is_given_up_did_not_happen(
     address: Address, bank: Bank, codec: str, semantics: Any
 ) -> None:
-    with connect(address, codec=codec, semantics=semantics) as client:
+    with connect(address, codec=codec, semantics=semantics, timeout_s=30, retry_s=30) as client:
         with pytest.raises(DoesNotTravel), client.batch():
             good = client.begin("deposit", 100)
             client.begin("deposit", object())
@@ -250,7 +250,7 @@ def test_one_way_calls_are_executed_and_not_answered(address: Address, bank: Ban
 
 
 @pytest.mark.parametrize("semantics", SEMANTICS)
-def test_one_way_calls_find_a_server_that_was_started_again(serve: Any, semantics: Any) -> None:
+def test_one_way_calls_find_a_server_that_was_started_again(reserved: Address, semantics: Any) -> None:
     arrived: list[int] = []
 
     def log(number: int) -> None:
@@ -261,8 +261,8 @@ def test_one_way_calls_find_a_server_that_was_started_again(serve: Any, semantic
         service.objects.register(log)
         return service
 
-    with server_threads.serving(Address("127.0.0.1", 0), service(1)) as address:
-        client = connect(address, semantics=semantics, timeout_s=30)
+    with server_threads.serving(reserved, service(1)) as address:
+        client = connect(address, semantics=semantics, timeout_s=30, retry_s=30)
         client.call("log", 0)
     with pytest.raises(PeerRefused):
         client.notify("log", -1)
@@ -354,11 +354,9 @@ def test_of_a_batch_whose_sending_was_interrupted_nobody_says_that_it_did_not_ha
         assert raised.value.happened is Happened.UNKNOWN
 
 
-def test_nobody_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+def test_nobody_listens(reserved: Address) -> None:
     with pytest.raises(PeerRefused) as raised:
-        connect(f"127.0.0.1:{port}", timeout_s=float("inf"))
+        connect(reserved, timeout_s=float("inf"))
     assert raised.value.happened is Happened.NO
 
 
@@ -408,9 +406,9 @@ def test_a_reply_that_came_before_a_write_failed_is_a_reply() -> None:
 
 
 @contextmanager
-def in_a_thread(serve: Callable[[socket.socket], Any]) -> Iterator[Address]:
+def in_a_thread(serve: Callable[[socket.socket], Any], at: Address | None = None) -> Iterator[Address]:
     """A server of one's own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(at or ("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         thread = threading.Thread(target=serve, args=(listener,))
         thread.start()
@@ -438,7 +436,7 @@ def test_a_reply_that_came_while_a_long_message_was_sent_is_a_reply() -> None:
         done.set()
 
 
-def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted() -> None:
+def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted(reserved: Address) -> None:
     body = b'{"jsonrpc":"2.0","result":8,"id":1}'
 
     def serve(listener: socket.socket) -> None:
@@ -450,7 +448,7 @@ def test_a_reply_over_http_is_a_reply_though_the_next_request_cannot_be_posted()
                 b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
             )
 
-    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=60) as client:
+    with in_a_thread(serve, reserved) as address, connect(address, codec="json-http", timeout_s=60) as client:
         first, next_one = client.begin("deposit", 1), client.begin("deposit", 2)
         assert first.result() == 8
         with pytest.raises(PeerClosed, match="refused"):
@@ -498,15 +496,16 @@ def test_an_idle_connection_that_an_http_server_has_ended_is_not_posted_to() -> 
 def test_a_call_that_http_answers_with_nothing_waits_without_asking_over_and_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    done = threading.Event()
+    answered, done = threading.Event(), threading.Event()
 
     def serve(listener: socket.socket) -> None:
         with listener.accept()[0] as connection:
             connection.recv(65_536)
             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            answered.set()
             assert done.wait(30)
 
-    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=0.3) as client:
+    with in_a_thread(serve) as address, connect(address, codec="json-http", timeout_s=30) as client:
         made: Any = client._connection
         receive, asked = made.receive, []
 
@@ -515,8 +514,11 @@ def test_a_call_that_http_answers_with_nothing_waits_without_asking_over_and_ove
             return receive(wait_s)
 
         monkeypatch.setattr(made, "receive", receive_and_count)
+        client.timeout_s = 1.0
+        later = client.begin("deposit", 1)
+        assert answered.wait(30)
         with pytest.raises(PeerSilent):
-            client.call("deposit", 1)
+            later.result()
         assert len(asked) < 100
         done.set()
 
@@ -538,6 +540,9 @@ def test_what_waits_in_the_queue_of_http_beyond_its_deadline_is_not_posted() -> 
         client.timeout_s = 0.01
         with pytest.raises(PeerSilent):
             client.call("second")
+        made: Any = client._connection
+        while made._unsent[0][0] > time.monotonic():  # it was put there a moment after the call began
+            time.sleep(0.001)
         client.timeout_s = 30.0
         third = client.begin("third")
         goes_on.set()
@@ -557,11 +562,12 @@ def test_a_reply_over_http_that_hardly_comes_holds_nobody_beyond_the_deadline() 
 
     with (
         in_a_thread(serve) as address,
-        connect(address, codec="json-http", timeout_s=0.2) as client,
-        pytest.raises(PeerSilent),
+        connect(address, codec="json-http", timeout_s=30) as client,
     ):
-        client.call("deposit", 1)
-    done.set()
+        client.timeout_s = 0.2
+        with pytest.raises(PeerSilent):
+            client.call("deposit", 1)
+        done.set()
 
 
 def test_a_reply_over_http_may_not_be_longer_than_a_message() -> None:
@@ -576,12 +582,10 @@ def test_a_reply_over_http_may_not_be_longer_than_a_message() -> None:
 
 @pytest.mark.parametrize("codec", ["msgpack", "json-http"])
 def test_a_name_with_several_numbers_is_tried_by_all(
-    serve: Any, bank: Bank, codec: str, monkeypatch: pytest.MonkeyPatch
+    serve: Any, bank: Bank, codec: str, reserved: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        nobody = listener.getsockname()
     address = serve(bank, codec=codec)
-    numbers = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in (nobody, address.pair)]
+    numbers = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each.pair) for each in (reserved, address)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: numbers)
     with connect(Address("localhost", address.port), codec=codec, timeout_s=30) as client:
         assert client.call("deposit", 5) == 5
@@ -589,15 +593,14 @@ def test_a_name_with_several_numbers_is_tried_by_all(
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_name_may_have_a_number_of_a_kind_that_this_machine_does_not_know(
-    address: Address, codec: str, order: int, monkeypatch: pytest.MonkeyPatch
+    address: Address, codec: str, order: int, reserved: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", address.pair)]
     unknown = (9999, *known[0][1:])
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [unknown, *known][::order])
     with connect("localhost:1", codec=codec, timeout_s=30) as client:
         assert client.call("deposit", 5) == 5
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        known = [(*known[0][:-1], listener.getsockname())]
+    known = [(*known[0][:-1], reserved.pair)]
     with pytest.raises(PeerRefused, match="took no connection"):
         connect("localhost:1", codec=codec, timeout_s=30)
 
@@ -670,7 +673,7 @@ def test_nonsense_in_the_place_of_a_reply_does_not_tell_whether_it_happened(
     semantics: Any, codec: str
 ) -> None:
     nonsense = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found"
-    options: Any = {"codec": codec, "semantics": semantics, "timeout_s": 30.0}
+    options: Any = {"codec": codec, "semantics": semantics, "timeout_s": 30.0, "retry_s": 30.0}
     with (
         scripted(nonsense) as address,
         connect(address, **options) as client,
@@ -842,8 +845,10 @@ def test_silence_ends_at_the_deadline_and_leaves_it_unknown(serve: Any) -> None:
     release = threading.Event()
     address = serve(release.wait, workers=1)
     try:
-        with connect(address, timeout_s=0.2) as client, pytest.raises(PeerSilent) as raised:
-            client.call("wait", 30)
+        with connect(address, timeout_s=30) as client:
+            client.timeout_s = 0.2
+            with pytest.raises(PeerSilent) as raised:
+                client.call("wait", 30)
     finally:
         release.set()
     assert raised.value.happened is Happened.UNKNOWN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -127,17 +128,27 @@ def test_deferred_one_way_and_batched_calls_are_told(explained: Any) -> None:
 
 
 class Slow:
+    def __init__(self) -> None:
+        self.release = False
+
     async def wait(self) -> str:
-        await asyncio.sleep(0.1)
+        while not self.release:
+            await asyncio.sleep(0.001)
         return "waited"
 
 
 def test_a_request_that_is_sent_again_is_no_new_call(serve: Any) -> None:
-    steps: list[str] = []
+    slow, steps = Slow(), list[str]()
     options: Any = {"transport": "udp", "semantics": "at-most-once", "retry_s": 0.01, "timeout_s": 60}
-    with connect(serve(Slow(), transport="udp"), explain=steps.append, **options) as client:
-        assert client.call("wait") == "waited"
-        assert client.stub.sent > 2
+    with connect(serve(slow, transport="udp"), explain=steps.append, **options) as client:
+        later = client.begin("wait")
+        while 1 not in numbers(steps):  # the server is greeted first
+            assert not later.done()
+        sent = client.stub.sent
+        while client.stub.sent == sent:
+            assert not later.done()
+        slow.release = True
+        assert later.result() == "waited"
     assert [numbers(steps).count(number) for number in (1, 10)] == [1, 1]
     assert sum("rpc.hello" in step for step in steps) == 0
 
@@ -170,7 +181,14 @@ def test_the_asyncio_client_tells_its_steps(explained: Any, request: pytest.Fixt
     assert steps[4] == "10  the client stub unpacks the result, and returns 3"
 
 
-def test_the_demonstration_tells_ten_steps_and_the_three_answers() -> None:
+def test_the_demonstration_tells_ten_steps_and_the_three_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_down = demo.Bank.break_down
+
+    def break_down_late(bank: demo.Bank) -> None:
+        time.sleep(1.2)  # longer than it waits for the call that nobody answers
+        break_down(bank)
+
+    monkeypatch.setattr(demo.Bank, "break_down", break_down_late)
     lines: list[str] = []
     demo.main(lines.append)
     steps = [line.split()[0] for line in lines if line[:2].strip().isdigit()]

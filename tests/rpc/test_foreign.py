@@ -205,7 +205,7 @@ def test_our_client_calls_a_python_server_over_http(semantics: Any) -> None:
 
 CALL_WITH_JAYSON = """
 const jayson = require("jayson/promise");
-const [kind, port] = process.argv.slice(2);
+const [kind, port] = process.argv.slice(1);
 const client = jayson.Client[kind]({ host: "127.0.0.1", port: Number(port) });
 (async () => {
   const replies = [
@@ -227,7 +227,7 @@ const server = new jayson.Server({
   fail: async () => { throw { code: 501, message: "not today" }; },
   strict: async () => { throw server.error(-32602, "Invalid params"); },
 });
-const listening = server[process.argv[2]]();
+const listening = server[process.argv[1]]();
 listening.listen(0, "127.0.0.1", () => console.log(listening.address().port));
 """
 
@@ -241,26 +241,24 @@ def jayson(request: pytest.FixtureRequest) -> Path:
     folder = Path(request.config.cache.mkdir("jayson"))
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # other workers install it too
-        if not (folder / "node_modules" / "jayson").is_dir():
+        if not (folder / "node_modules" / ".package-lock.json").is_file():  # npm writes it last
             command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", JAYSON]
-            installed = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-            if installed.returncode:
-                pytest.skip(f"npm cannot install {JAYSON}: {installed.stderr.strip()[-200:]}")
+            try:
+                subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+            except subprocess.CalledProcessError as error:
+                pytest.skip(f"npm cannot install {JAYSON}: {error.stderr.strip()[-200:]}")
+            except subprocess.TimeoutExpired:
+                pytest.skip(f"npm does not install {JAYSON} in 100 s.")
     return folder
-
-
-def node(folder: Path, name: str, script: str, *arguments: str) -> list[str]:
-    """The command that runs a script of Node.js's."""
-    path = folder / name
-    path.write_text(script)
-    return ["node", str(path), *arguments]
 
 
 @pytest.mark.parametrize(("codec", "kind"), [("json", "tcp"), ("json-http", "http")])
 def test_a_client_in_nodejs_calls_our_server(serve: Any, jayson: Path, codec: str, kind: str) -> None:
     address = serve(Calculator(), codec=codec)
-    command = node(jayson, f"call-{kind}.js", CALL_WITH_JAYSON, kind, str(address.port))
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+    command = ["node", "-e", CALL_WITH_JAYSON, kind, str(address.port)]
+    finished = subprocess.run(
+        command, cwd=jayson, capture_output=True, text=True, timeout=PATIENCE_S, check=True
+    )
     added, named, divided, missing, batch = json.loads(finished.stdout)
     assert (added["result"], named["result"]) == (7, 3)
     assert divided["error"]["message"] == "division by zero"
@@ -271,8 +269,8 @@ def test_a_client_in_nodejs_calls_our_server(serve: Any, jayson: Path, codec: st
 
 @contextmanager
 def jayson_server(folder: Path, kind: str) -> Iterator[str]:
-    command = node(folder, f"serve-{kind}.js", SERVE_WITH_JAYSON, kind)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = ["node", "-e", SERVE_WITH_JAYSON, kind]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield f"127.0.0.1:{int(process.stdout.readline())}"

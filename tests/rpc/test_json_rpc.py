@@ -264,7 +264,8 @@ def test_a_batch_of_a_million_is_refused_as_a_whole() -> None:
 def test_what_http_cannot_carry_is_refused(serve: Any, request_bytes: bytes, status: int) -> None:
     address = serve(Specified(), codec="json-http", max_message_bytes=1_000_000)
     with socket.create_connection(address.pair, timeout=30) as connection:
-        connection.sendall(request_bytes)
+        with suppress(ConnectionError):  # it hangs up before it has read all of what is too long
+            connection.sendall(request_bytes)
         assert connection.recv(65_536).startswith(f"HTTP/1.1 {status} ".encode())
 
 

@@ -102,6 +102,16 @@ def test_a_registration_renews_itself(serve: Any) -> None:
     assert len(renewed) >= 3
 
 
+def test_a_registry_that_answers_late_is_waited_for_however_short_the_lease(serve: Any) -> None:
+    class Late(Registry):
+        def register(self, name: str, address: str, lease_s: float = 1.0) -> float:
+            time.sleep(0.3)
+            return super().register(name, address, lease_s)
+
+    with Registration(serve(Late(time.monotonic)), "x", Address("127.0.0.1", 7), lease_s=0.1) as registration:
+        assert registration.address == Address("127.0.0.1", 7)
+
+
 def test_no_error_ends_the_renewing(
     serve: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

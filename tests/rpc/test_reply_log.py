@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dslab.kit.address import Address
 from dslab.kit.errors import Happened, MachineError, PeerError
 from dslab.rpc import reply_log
 from dslab.rpc.client import connect
@@ -339,18 +340,18 @@ def test_acknowledged_replies_leave_the_file_at_the_next_start(log: Path) -> Non
 
 
 def test_the_servers_crash_after_execution_is_told_as_unknown(
-    serve_process: Any, source: Callable[[str], Path], tmp_path: Path
+    serve_process: Any, source: Callable[[str], Path], reserved: Address, tmp_path: Path
 ) -> None:
     """And the server's next life executes nothing a second time."""
     counted = tmp_path / "counted"
-    options = ("--object", f"{source(COUNTER.format(path=str(counted)))}:Counter")
-    log = ("--log", str(tmp_path / "log"))
-    address, process = serve_process(*options, *log)
+    served = f"{source(COUNTER.format(path=str(counted)))}:Counter"
+    options = ("--object", served, "--bind", str(reserved), "--log", str(tmp_path / "log"))
+    address, process = serve_process(*options)
     with connect(address, semantics="at-most-once", timeout_s=60, retry_s=0.1) as client:
         assert client.call("add", "one") == "one"
         dying = client.begin("add_and_die", "two")
         assert process.wait(30) == 1
-        serve_process(*options, *log, "--bind", address)
+        serve_process(*options)
         with pytest.raises(Uncertain) as raised:
             dying.result()
         assert raised.value.happened is Happened.UNKNOWN
@@ -359,16 +360,17 @@ def test_the_servers_crash_after_execution_is_told_as_unknown(
 
 
 def test_without_a_log_the_next_life_knows_nobody_and_executes_nothing(
-    serve_process: Any, source: Callable[[str], Path], tmp_path: Path
+    serve_process: Any, source: Callable[[str], Path], reserved: Address, tmp_path: Path
 ) -> None:
     counted = tmp_path / "counted"
-    options = ("--object", f"{source(COUNTER.format(path=str(counted)))}:Counter")
+    served = f"{source(COUNTER.format(path=str(counted)))}:Counter"
+    options = ("--object", served, "--bind", str(reserved))
     address, process = serve_process(*options)
     with connect(address, semantics="at-most-once", timeout_s=60, retry_s=0.1) as client:
         assert client.call("add", "one") == "one"
         dying = client.begin("add_and_die", "two")
         assert process.wait(30) == 1
-        serve_process(*options, "--bind", address)
+        serve_process(*options)
         with pytest.raises(SessionLost) as raised:
             dying.result()
         assert raised.value.happened is Happened.UNKNOWN
@@ -395,15 +397,16 @@ def test_a_client_that_wrote_down_its_number_asks_for_the_same_call_after_its_ow
 
 
 def test_at_least_once_finds_the_server_again_and_may_execute_twice(
-    serve_process: Any, source: Callable[[str], Path], tmp_path: Path
+    serve_process: Any, source: Callable[[str], Path], reserved: Address, tmp_path: Path
 ) -> None:
     counted = tmp_path / "counted"
-    options = ("--object", f"{source(COUNTER.format(path=str(counted)))}:Counter")
+    served = f"{source(COUNTER.format(path=str(counted)))}:Counter"
+    options = ("--object", served, "--bind", str(reserved))
     address, process = serve_process(*options)
     with connect(address, semantics="at-least-once", timeout_s=60, retry_s=0.1) as client:
         dying = client.begin("add_and_die", "two")
         assert process.wait(30) == 1
-        _, second = serve_process(*options, "--bind", address)
+        _, second = serve_process(*options)
         deadline_s = time.monotonic() + 30
         while second.poll() is None and time.monotonic() < deadline_s:
             dying.done()
