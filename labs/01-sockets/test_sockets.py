@@ -78,6 +78,10 @@ def test_reply_in_pieces(topology: Topology, rng: Random) -> None:
     link.fragment(max_bytes=1, direction="backward")
     words = text(rng, 5) + "äß漢字".encode()
     assert run_client(topology, words) == words + b"*"
+    link.heal()
+    words = text(rng, 15)
+    link.fragment(max_bytes=len(words), gap_s=1.0, direction="backward")  # the star comes by itself
+    assert run_client(topology, words) == words + b"*"
     assert link.injected > 0
 
 
@@ -301,7 +305,7 @@ def test_client_that_never_reads(topology: Topology, rng: Random) -> None:
     with connect(server.address(), timeout_s=PATIENCE_S, max_message_bytes=1) as connection:
         assert connection.request(b"?") == b"?*"  # a process that is started for this client has started
         before = server.usage().memory_bytes
-        connection.timeout_s = 0.2
+        connection.timeout_s = 1.5  # a server that has no turn for a while slows nobody down
         is_slowed_down = send_until_blocked(connection, frame(rng.randbytes(MB)), at_most=60)
         grown_bytes = server.usage().memory_bytes - before
         assert grown_bytes < 30 * MB, f"The server has grown by {grown_bytes / MB:.0f} MB."
@@ -341,7 +345,7 @@ def test_reply_after_retransmission(topology: Topology, rng: Random) -> None:
     link = topology.link("udp-client", "udp-reference")
     link.delay(s=0.01)
     requests = [text(rng, 12).decode() for _ in range(2)]
-    assert run_udp_client(topology, requests, timeout_s=0.008, tries=160) == [each + "*" for each in requests]
+    assert run_udp_client(topology, requests, timeout_s=0.008, tries=400) == [each + "*" for each in requests]
     assert link.injected > 0
 
 
@@ -377,11 +381,11 @@ def test_silence(topology: Topology, rng: Random) -> None:
     """Silence means unknown: whether the server got the request or not looks the same from here."""
     link = topology.link("outcome-client", "reference")
     link.stall(direction="forward")
-    assert outcome(topology, rng, timeout_s=0.1) == "timeout: unknown"
+    assert outcome(topology, rng, timeout_s=0.5) == "timeout: unknown"
     assert link.stats().backward_bytes == 0
     link.heal()
     link.stall(direction="backward")
-    assert outcome(topology, rng, timeout_s=0.1) == "timeout: unknown"
+    assert outcome(topology, rng, timeout_s=0.5) == "timeout: unknown"
     assert until(lambda: link.stats().backward_bytes, bool) > 0
     assert link.injected > 0
 
@@ -405,8 +409,8 @@ def test_one_byte_now_and_then(topology: Topology, rng: Random) -> None:
     link = topology.link("outcome-client", "reference")
     # The length ends with the second piece, the message with the third: either takes less than there is time,
     # both together more.
-    link.fragment(max_bytes=3, gap_s=0.5, direction="backward")
-    assert outcome(topology, rng, timeout_s=0.75, length=3) == "timeout: unknown"
+    link.fragment(max_bytes=3, gap_s=1.0, direction="backward")
+    assert outcome(topology, rng, timeout_s=1.5, length=3) == "timeout: unknown"
     assert link.injected > 0
 
 

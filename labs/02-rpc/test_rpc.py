@@ -186,7 +186,7 @@ def test_client_gives_up(topology: Topology, rng: Random) -> None:
 def test_client_keeps_its_deadline(topology: Topology, rng: Random) -> None:
     """Responses that are nobody's, however many, do not make the client wait any longer."""
     client = topology["rpc-client"]
-    assert kinds(chattered_at(topology, client, TIMEOUT_S=0.2)) == ["NoReply"]
+    assert kinds(chattered_at(topology, client, TIMEOUT_S=1.0)) == ["NoReply"]
 
 
 # Step 2.3: copies and references
@@ -289,7 +289,7 @@ def test_client_is_exact_under_delay(topology: Topology, rng: Random) -> None:
     link = topology.link("retrying-client", "rpc-reference")
     link.delay(s=0.06)
     amount = rng.randint(1, 1000)
-    lines = run_script(topology["retrying-client"], [("counter.add", amount)] * 2, TIMEOUT_S=0.05, TRIES=60)
+    lines = run_script(topology["retrying-client"], [("counter.add", amount)] * 2, TIMEOUT_S=0.05, TRIES=100)
     assert lines == [str(amount), str(2 * amount)]
     assert link.injected > 0
 
@@ -317,7 +317,7 @@ def test_client_tries_so_often_and_no_more(topology: Topology, rng: Random) -> N
     assert kinds(lines) == ["NoReply"]
     assert settled(lambda: link.stats().forward_pieces) == 4
     link.heal()
-    lines = chattered_at(topology, client, SEMANTICS="at-least-once", TIMEOUT_S=0.1, TRIES=3)
+    lines = chattered_at(topology, client, SEMANTICS="at-least-once", TIMEOUT_S=0.5, TRIES=3)
     assert kinds(lines) == ["NoReply"]
     assert settled(lambda: link.stats().forward_pieces) == 4 + 3
 
@@ -888,12 +888,15 @@ def outcome(topology: Topology, **variables: object) -> str:
 def print_with_a_crash(topology: Topology, moment: str, semantics: str, words: str) -> str:
     """What the printing client concludes if our server crashes before or after it prints, and comes back."""
     reference, client = topology["rpc-reference"], topology["printing-client"]
-    earlier = len(client.logs())
+    link, earlier = topology.link(client.name, reference.name), len(client.logs())
+    sent_earlier = link.stats().forward_pieces
     sent(Told(f"{written('printer.print', [words])}; the server crashes {moment} that"))
     set_up(reference, moment)
     reference.start()
     client.start(SEMANTICS=semantics, TIMEOUT_S=0.1, TRIES=150, TEXT=words)
     until(lambda: reference.running, lambda running: not running or not client.running)
+    if reference.running and link.stats().forward_pieces > sent_earlier:
+        until(lambda: reference.running, lambda running: not running)  # it may not have read that yet
     if reference.running:
         ends_well(client)
         pytest.fail("The client has ended, and has not asked the printer.")

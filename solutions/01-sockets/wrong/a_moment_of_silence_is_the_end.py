@@ -1,4 +1,4 @@
-# caught by: test_client_is_done
+# caught by: test_client_is_done, test_reply_in_pieces
 # replaces: echo_client.py
 # Nothing for half a second: that must have been all. The server meanwhile waits for more from us.
 import socket
