@@ -1,6 +1,7 @@
 # caught by: test_client_pairs_replies, test_client_large_message, test_client_whose_server_closes
 # replaces: message_client.py
 # struct's "I" is this machine's byte order. Two of these understand each other, and nobody else does.
+# Answers by chance: whether it reads its server's end, or is reset by it.
 import pathlib
 import socket
 import struct
