@@ -893,7 +893,7 @@ def print_with_a_crash(topology: Topology, moment: str, semantics: str, words: s
     sent(Told(f"{written('printer.print', [words])}; the server crashes {moment} that"))
     set_up(reference, moment)
     reference.start()
-    client.start(SEMANTICS=semantics, TIMEOUT_S=0.1, TRIES=150, TEXT=words)
+    client.start(SEMANTICS=semantics, TIMEOUT_S=0.5, TRIES=30, TEXT=words)
     until(lambda: reference.running, lambda running: not running or not client.running)
     if reference.running and link.stats().forward_pieces > sent_earlier:
         until(lambda: reference.running, lambda running: not running)  # it may not have read that yet
