@@ -313,7 +313,8 @@ def test_no_answer_is_in_another(open_server: tuple[str, Any]) -> None:
         except ConnectionResetError:
             pass
     assert b"\r\ncontent-length: 33554432\r\n" in answer
-    assert not bytes(answer).partition(b"\r\n\r\n")[2].strip(b"\0")
+    body = bytes(answer).partition(b"\r\n\r\n")[2]
+    assert not body[: len(large)].strip(b"\0")  # the refusal may come after it, if it was all sent by then
 
 
 def test_a_body_that_stops(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
