@@ -68,7 +68,7 @@ def watch(
         Loop(course, chosen, folder, fields, watching.View(steps, only=step)).run(terminal)
 
 
-class Stop(threading.Event):
+class EndOfWatch(threading.Event):
     """Ends the watch for saves, which asks for it again and again.
 
     Attributes:
@@ -135,7 +135,7 @@ class Loop:
     def _saves(self) -> Iterator[int]:
         """A descriptor that is readable when a file was saved."""
         saved, tell = os.pipe()
-        stop = Stop()
+        stop = EndOfWatch()
         thread = threading.Thread(target=self._watch_files, args=(tell, stop), name="saves", daemon=True)
         thread.start()
         try:
@@ -148,7 +148,7 @@ class Loop:
             os.close(saved)
             os.close(tell)
 
-    def _watch_files(self, tell: int, stop: Stop) -> None:
+    def _watch_files(self, tell: int, stop: EndOfWatch) -> None:
         from watchfiles import watch as changes_in
 
         places = {self._folder, self._lab.folder}
